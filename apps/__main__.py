@@ -1,0 +1,103 @@
+"""Run one step of an app: ``python -m apps fraud train --ds 2013-09-02 --member 3``, by hand or under spark-submit."""
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from apps import params
+from apps.run import Run, Stage
+from infra import settings as platform
+from infra import spark as engine
+from pipelines.outcome import Outcome
+
+log = logging.getLogger("apps")
+
+
+def arguments(app: str, schema: params.Schema, steps: Mapping[str, Stage]) -> argparse.ArgumentParser:
+    """The command line of one app: its steps, and an option for each of its parameters."""
+    parser = argparse.ArgumentParser(prog=f"apps {app}", description=f"Run one step of {app}.")
+    parser.add_argument("step", choices=steps)
+    parser.add_argument("--run", default="by-hand", help="the run's id; its folder holds what earlier steps left")
+    parser.add_argument("--ds", default=None, help="logical date of this step, YYYY-MM-DD")
+    parser.add_argument("--member", type=int, default=0, help="ensemble member that this step trains")
+    parser.add_argument("--params", default="{}", help="parameters as one JSON object")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a setting")
+    for name, rule in schema.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", help=rule["description"])
+    return parser
+
+
+def requested(app: str, argv: list[str], steps: Mapping[str, Stage]) -> tuple[str, Run]:
+    """Turn a command line into a step's name and a run."""
+    schema = params.schema(app)
+    given = arguments(app, schema, steps).parse_args(argv)
+    named = {name: params.parsed(rule, value) for name, rule in schema.items() if (value := getattr(given, name))}
+    values = params.validated(schema, json.loads(given.params) | named)
+    ds = given.ds or values["last_date"] or values["first_date"]
+    run = Run(
+        app=app, id=given.run, ds=ds, member=given.member, params=values, settings=platform.load(given.set)
+    )
+    return given.step, run
+
+
+def main(argv: list[str]) -> None:
+    """Run the step named on the command line and write its outcome."""
+    if not argv or argv[0].startswith("-"):
+        raise SystemExit("usage: python -m apps APP STEP [options]; apps: " + ", ".join(apps()))
+    app, *rest = argv
+    if app not in apps():
+        raise SystemExit(f"no app named {app!r}; there are: " + ", ".join(apps()))
+    recipe = importlib.import_module(f"apps.{app}.recipe")
+    try:
+        name, run = requested(app, rest, recipe.STEPS)
+    except ValueError as refused:
+        raise SystemExit(str(refused)) from None
+    perform(name, run, recipe.STEPS[name])
+
+
+def apps() -> list[str]:
+    """The names of the apps: each folder here that holds a recipe."""
+    return sorted(recipe.parent.name for recipe in Path(__file__).parent.glob("*/recipe.py"))
+
+
+def perform(name: str, run: Run, stage: Stage) -> Outcome:
+    """Run a step in the session it asks for, write its outcome with its timings, and print its sentence."""
+    began = time.time()
+    step = stage.build(run)
+    needs = step.session
+    spark = None if needs == "none" else engine.session(f"{run.app} {name} {run.id}", run.settings, hive=needs == "hive")
+    ready = time.time()
+    result = step.run(spark)
+    record(stage.instance(name, run), run, result, {"launched": launched(), "began": began, "ready": ready, "ended": time.time()})
+    log.info("%s: %s", stage.instance(name, run), result.summary)
+    if spark is not None:
+        spark.stop()
+    return result
+
+
+def launched() -> float:
+    """When this step's process was asked for: the submitting JVM's start under spark-submit, else our own."""
+    process = psutil.Process()
+    return float(process.parent().create_time() if "PYSPARK_GATEWAY_PORT" in os.environ else process.create_time())
+
+
+def record(instance: str, run: Run, result: Outcome, times: Mapping[str, float]) -> None:
+    """Put the outcome where later steps and the report read it: written aside, then renamed, so never half there."""
+    folder = run.folder / "outcomes"
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f".{instance}.{os.getpid()}"
+    aside.write_text(replace(result, times=times).to_json())
+    aside.rename(folder / f"{instance}.json")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

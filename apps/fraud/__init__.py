@@ -1,0 +1,1 @@
+"""Card-transaction fraud: an ensemble of neural networks trained on bagged samples."""

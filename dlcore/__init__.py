@@ -1,0 +1,1 @@
+"""Distributed synchronous SGD on Spark CPU clusters."""

@@ -1,0 +1,1 @@
+"""Clients and services around the platform: Spark, Hive, HBase, Airflow, Great Expectations, and their embedded defaults."""

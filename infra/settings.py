@@ -1,0 +1,75 @@
+"""The platform's typed settings: one default each, changed by file, environment or command line, in rising precedence.
+
+The file is ``emberline.toml`` in the working folder; the environment's names are ``EMBERLINE_`` plus the field in capitals
+(``EMBERLINE_SPARK_MASTER``); the command line is ``--set field=value`` of any entry point.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """Every address, folder and limit that a deployment may change."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EMBERLINE_", toml_file="emberline.toml", extra="forbid", frozen=True
+    )
+
+    state: Path = Field(default=Path("state"), description="the one folder for everything the platform writes")
+    spark_master: str = Field(default="local[2]", description="Spark master of steps started by hand")
+    driver_memory: str = Field(default="1g", description="heap of a step's Spark driver")
+    warehouse: str = Field(default="", description="folder or URI of the Hive tables; empty: state/warehouse")
+    metastore: str = Field(default="", description="thrift://host:port of a Hive metastore; empty: embedded on Derby")
+    landing: str = Field(default="", description="folder or URI where source files arrive; empty: state/landing")
+    registry: str = Field(default="", description="folder of published models; empty: state/registry")
+    airflow_host: str = Field(default="127.0.0.1", description="address Airflow's UI listens on")
+    airflow_port: int = Field(default=0, ge=0, le=65535, description="port of Airflow's UI; 0: a free one")
+    event_log_days: int = Field(default=7, ge=0, description="days that Spark event logs are kept")
+    torch_threads: int = Field(default=1, ge=1, description="torch threads of a driver-side model")
+
+    @field_validator("state")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    def model_post_init(self, _: Any) -> None:
+        for name in ("warehouse", "landing", "registry"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, str(self.state / name))
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return sources["init_settings"], sources["env_settings"], TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def runs(self) -> Path:
+        """Where each run keeps its outcomes and intermediate files."""
+        return self.state / "runs"
+
+    @property
+    def reports(self) -> Path:
+        """Where each run leaves its HTML report."""
+        return self.state / "reports"
+
+
+def load(overrides: list[str] | None = None) -> Settings:
+    """Read the settings, with ``field=value`` pairs of the command line last."""
+    pairs: dict[str, Any] = {}
+    for override in overrides or []:
+        name, separator, value = override.partition("=")
+        if not separator or name not in Settings.model_fields:
+            raise ValueError(
+                f"--set takes field=value with a field of {sorted(Settings.model_fields)}, got {override!r}"
+            )
+        pairs[name] = value
+    return Settings(**pairs)

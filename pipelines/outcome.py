@@ -1,0 +1,74 @@
+"""What a step did, in a form that the next step, the report and a person can read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from pyspark.sql import SparkSession
+
+from infra.hive import Partition
+
+Session = Literal["hive", "spark", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows a step took, gave and set aside; none may be lost."""
+
+    taken: int
+    given: int
+    quarantined: int = 0
+
+    def __post_init__(self) -> None:
+        if self.taken != self.given + self.quarantined:
+            raise ValueError(f"rows in must equal rows out + rows quarantined, got {self}; rows were lost or doubled")
+
+    def __str__(self) -> str:
+        return f"{self.taken:,} rows in, {self.given:,} out, {self.quarantined:,} quarantined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The result of one step: a sentence, its rows, its figures, and where it put things.
+
+    ``partitions`` pins the exact versions of the Hive partitions written; ``details`` holds what the report draws, ``times`` (seconds since the epoch) when the process was launched,
+    began, had its session and ended.
+    """
+
+    summary: str
+    rows: Rows | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    partitions: tuple[Partition, ...] = ()
+    warnings: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Outcome":
+        fields = json.loads(text)
+        fields["rows"] = Rows(**fields["rows"]) if fields["rows"] else None
+        fields["partitions"] = tuple(Partition(**partition) for partition in fields["partitions"])
+        fields["warnings"] = tuple(fields["warnings"])
+        return cls(**fields)
+
+
+class Step(Protocol):
+    """A frozen dataclass of what to do; ``session`` says what the step needs: Hive, Spark alone, or neither."""
+
+    session: ClassVar[Session]
+
+    def run(self, spark: SparkSession | None) -> Outcome: ...
+
+
+def read(folder: Path, step: str) -> list[Outcome]:
+    """Read every outcome of ``step`` in a run's folder, one an instance, in the instances' order."""
+    files = sorted((folder / "outcomes").glob(f"{step}.json")) + sorted((folder / "outcomes").glob(f"{step}@*.json"))
+    if not files:
+        raise FileNotFoundError(f"no outcome of step {step!r} in {folder}; run that step first")
+    return [Outcome.from_json(file.read_text()) for file in files]
