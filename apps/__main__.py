@@ -1,25 +1,19 @@
-"""Run one step of an app: ``python -m apps fraud train --ds 2013-09-02 --member 3``, by hand or under spark-submit."""
+"""The command line: ``python -m apps fraud train --ds 2013-09-02 --member 3``, by hand or under spark-submit."""
 
 import argparse
 import importlib
 import json
 import logging
-import os
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from apps import params
+from apps.perform import attempt
 from apps.run import Run, Stage
-from infra import settings as platform
-from infra import spark as engine
-from pipelines.outcome import Outcome
+from infra import settings
 
-log = logging.getLogger("apps")
+LOG_FORMAT = "%(asctime)s %(levelname)s [{run}] %(name)s: %(message)s"
 
 
 def arguments(app: str, schema: params.Schema, steps: Mapping[str, Stage]) -> argparse.ArgumentParser:
@@ -43,9 +37,7 @@ def requested(app: str, argv: list[str], steps: Mapping[str, Stage]) -> tuple[st
     named = {name: params.parsed(rule, value) for name, rule in schema.items() if (value := getattr(given, name))}
     values = params.validated(schema, json.loads(given.params) | named)
     ds = given.ds or values["last_date"] or values["first_date"]
-    run = Run(
-        app=app, id=given.run, ds=ds, member=given.member, params=values, settings=platform.load(given.set)
-    )
+    run = Run(app=app, id=given.run, ds=ds, member=given.member, params=values, settings=settings.load(given.set))
     return given.step, run
 
 
@@ -61,42 +53,13 @@ def main(argv: list[str]) -> None:
         name, run = requested(app, rest, recipe.STEPS)
     except ValueError as refused:
         raise SystemExit(str(refused)) from None
-    perform(name, run, recipe.STEPS[name])
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT.format(run=run.id), force=True)
+    attempt(name, run, recipe.STEPS[name])
 
 
 def apps() -> list[str]:
     """The names of the apps: each folder here that holds a recipe."""
     return sorted(recipe.parent.name for recipe in Path(__file__).parent.glob("*/recipe.py"))
-
-
-def perform(name: str, run: Run, stage: Stage) -> Outcome:
-    """Run a step in the session it asks for, write its outcome with its timings, and print its sentence."""
-    began = time.time()
-    step = stage.build(run)
-    needs = step.session
-    spark = None if needs == "none" else engine.session(f"{run.app} {name} {run.id}", run.settings, hive=needs == "hive")
-    ready = time.time()
-    result = step.run(spark)
-    record(stage.instance(name, run), run, result, {"launched": launched(), "began": began, "ready": ready, "ended": time.time()})
-    log.info("%s: %s", stage.instance(name, run), result.summary)
-    if spark is not None:
-        spark.stop()
-    return result
-
-
-def launched() -> float:
-    """When this step's process was asked for: the submitting JVM's start under spark-submit, else our own."""
-    process = psutil.Process()
-    return float(process.parent().create_time() if "PYSPARK_GATEWAY_PORT" in os.environ else process.create_time())
-
-
-def record(instance: str, run: Run, result: Outcome, times: Mapping[str, float]) -> None:
-    """Put the outcome where later steps and the report read it: written aside, then renamed, so never half there."""
-    folder = run.folder / "outcomes"
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{instance}.{os.getpid()}"
-    aside.write_text(replace(result, times=times).to_json())
-    aside.rename(folder / f"{instance}.json")
 
 
 if __name__ == "__main__":

@@ -19,9 +19,7 @@ from pydantic_settings import (
 class Settings(BaseSettings):
     """Every address, folder and limit that a deployment may change."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="EMBERLINE_", toml_file="emberline.toml", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="EMBERLINE_", toml_file="emberline.toml", extra="forbid", frozen=True)
 
     state: Path = Field(default=Path("state"), description="the one folder for everything the platform writes")
     spark_master: str = Field(default="local[2]", description="Spark master of steps started by hand")
@@ -47,9 +45,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return sources["init_settings"], sources["env_settings"], TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
     def runs(self) -> Path:

@@ -1,0 +1,67 @@
+"""Performing one step of a run: its session, its outcome with timings, and the sentence of its failure."""
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from time import time
+
+import psutil
+from pyspark.sql import SparkSession
+
+from apps.run import Run, Stage
+from infra import spark as engine
+from infra.settings import Settings
+from pipelines.outcome import Outcome, Session
+
+log = logging.getLogger(__name__)
+
+
+def attempt(name: str, run: Run, stage: Stage) -> None:
+    """Perform a step; a failure leaves its sentence beside the outcomes and ends the process with the cause shown."""
+    instance = stage.instance(name, run)
+    failure = run.folder / "failures" / f"{instance}.txt"
+    try:
+        result = perform(name, run, stage)
+    except Exception as error:
+        write(failure, f"{type(error).__name__}: {error}\n")
+        log.exception("%s failed", instance)
+        raise SystemExit(1) from error
+    failure.unlink(missing_ok=True)
+    log.info("%s: %s", instance, result.summary)
+
+
+def perform(name: str, run: Run, stage: Stage) -> Outcome:
+    """Run a step in the session it asks for, and write its outcome with its timings."""
+    began = time()
+    step = stage.build(run)
+    spark = session(step.session, f"{run.app} {name} {run.id}", run.settings)
+    ready = time()
+    try:
+        result = step.run(spark)
+    finally:
+        if spark is not None:
+            spark.stop()
+    times = {"launched": launched(), "began": began, "ready": ready, "ended": time()}
+    write(run.folder / "outcomes" / f"{stage.instance(name, run)}.json", replace(result, times=times).to_json())
+    return result
+
+
+def session(needs: Session, name: str, settings: Settings) -> SparkSession | None:
+    """Start the session that a step asks for."""
+    return None if needs == "none" else engine.session(name, settings, hive=needs == "hive")
+
+
+def launched() -> float:
+    """When this step's process was asked for: the submitting JVM's start under spark-submit, else our own."""
+    process = psutil.Process()
+    submitter = process.parent() if "PYSPARK_GATEWAY_PORT" in os.environ else None
+    return float((submitter or process).create_time())
+
+
+def write(file: Path, text: str) -> None:
+    """Write aside, then rename, so that a reader never finds half a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(text)
+    aside.rename(file)
