@@ -1,0 +1,92 @@
+"""The DAG `fraud`: card transactions from their landing folder to published scores and a report.
+
+Each operator submits one step of the app's command line to Spark; Airflow knows names, arrows and the form's rules.
+"""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import DAG, Param, task, task_group
+from airflow.sdk.exceptions import AirflowSkipException
+
+HOME = Path(__file__).resolve().parent.parent
+RULES = json.loads((HOME / "apps" / "fraud" / "params.json").read_text())
+ARCHIVE_ENDS = datetime(2013, 9, 2, tzinfo=UTC)  # a live feed has no last day: then leave end_date out
+LAST_DATE = "{{ ti.xcom_pull(task_ids='dates')[-1] }}"
+
+
+def step(name: str, *options: Any, ds: Any = LAST_DATE, pool: str = "spark", **rules: Any) -> SparkSubmitOperator:
+    """Submit one step: Hive's steps take turns in pool `hive`, the others share pool `spark`."""
+    run = ["--run", "{{ run_id }}", "--ds", ds, "--params", "{{ params | tojson }}"]
+    return SparkSubmitOperator(
+        task_id=name,
+        name="{{ run_id }} " + name,
+        application=str(HOME / "apps" / "__main__.py"),
+        application_args=["fraud", name, *run, *options],
+        env_vars={"EMBERLINE_RUN": "{{ run_id }}"},
+        pool=pool,
+        **rules,
+    )
+
+
+def skip_unless_asked(context: Any) -> None:
+    """Search runs only where the run's parameters ask for it."""
+    if not context["params"]["search"]:
+        raise AirflowSkipException("parameter search is off: members train with the given settings")
+
+
+with DAG(
+    dag_id="fraud",
+    schedule="@daily",
+    start_date=datetime(2013, 9, 2, tzinfo=UTC),
+    end_date=ARCHIVE_ENDS,
+    catchup=True,
+    max_active_runs=1,
+    params={name: Param(**rule) for name, rule in RULES.items()},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=5)},
+    doc_md=__doc__,
+    tags=["emberline"],
+):
+
+    @task
+    def dates(params: dict[str, Any], logical_date: datetime | None = None) -> list[str]:
+        """Every date of the run; without a last date, to the run's own logical date, at most the archive's end."""
+        own = min(logical_date or ARCHIVE_ENDS, ARCHIVE_ENDS).date()
+        first = date.fromisoformat(params["first_date"])
+        last = date.fromisoformat(params["last_date"]) if params["last_date"] else own
+        if last < first:
+            raise ValueError(f"last_date must not be before first_date, got {first} to {last}")
+        return [str(first + timedelta(days=day)) for day in range((last - first).days + 1)]
+
+    @task
+    def members(params: dict[str, Any]) -> list[str]:
+        """The ensemble's members, by number."""
+        return [str(member) for member in range(params["members"])]
+
+    @task_group(prefix_group_id=False)
+    def ingested(ds: str) -> None:
+        step("ingest", ds=ds, pool="hive") >> step("gate_ingest", ds=ds, pool="hive")
+
+    @task_group(prefix_group_id=False)
+    def trained(member: str) -> None:
+        step("train", "--member", member, trigger_rule="none_failed")
+
+    @task_group(prefix_group_id=False)
+    def scored(ds: str) -> None:
+        step("score", ds=ds, pool="hive") >> step("gate_scores", ds=ds, pool="hive")
+
+    days = dates()
+    split = step("split")
+    search = step("search", pre_execute=skip_unless_asked)
+    training = trained.expand(member=members())
+    evaluate = step("evaluate")
+    publish = step("publish")
+    scoring = scored.expand(ds=days)
+
+    ingested.expand(ds=days) >> step("features", pool="hive") >> step("gate_features", pool="hive") >> split
+    split >> search >> training >> evaluate
+    split >> [training, step("baselines")] >> evaluate
+    evaluate >> publish >> scoring >> step("report", trigger_rule="none_failed")
