@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from infra import failures
 from infra.settings import Settings
 
 LOG4J = """\
@@ -58,6 +59,7 @@ def java_options(settings: Settings) -> list[str]:
     """
     options = [
         "-Duser.timezone=UTC",
+        f"-Djava.io.tmpdir={settings.state / 'spark' / 'scratch'}",
         f"-Dderby.stream.error.file={settings.state / 'logs' / 'derby.log'}",
         f"-Dlog4j2.configurationFile={(settings.state / 'spark' / 'log4j2.properties').as_uri()}",
         "-XX:+UseSerialGC",
@@ -121,6 +123,27 @@ def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSessio
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         os.environ.update(configure(settings))
         builder = builder.master(settings.spark_master)
-    if hive:
-        builder = builder.enableHiveSupport()
-    return builder.getOrCreate()
+    return _with_hive(builder, settings) if hive else builder.getOrCreate()
+
+
+def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSession:
+    """Start a session and its metastore client at once, so that a metastore that cannot serve is refused here."""
+    spark = builder.enableHiveSupport().getOrCreate()
+    try:
+        spark.sql("SHOW DATABASES").collect()
+    except failures.SPARK as error:
+        cause = failures.causes(error)
+        spark.stop()
+        raise RuntimeError(_metastore_refusal(cause, settings)) from error
+    return spark
+
+
+def _metastore_refusal(cause: str, settings: Settings) -> str:
+    if settings.metastore:
+        return f"the Hive metastore {settings.metastore} did not answer; start it, or correct the setting `metastore`"
+    if "XSDB6" in cause:
+        return (
+            f"another session holds the embedded Hive metastore {settings.state / 'metastore'}, which serves one at a time; "
+            "wait for that step or stop it, or set `metastore` to a metastore service, which serves many"
+        )
+    return f"the embedded Hive metastore {settings.state / 'metastore'} could not be opened; the cause is above"

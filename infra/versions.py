@@ -1,0 +1,94 @@
+"""The immutable version folders that partitions consist of: Parquet files, and a sidecar that says what they hold."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from infra import failures, files
+
+SIDECAR = "_version.json"
+FULL = ("No space left on device", "Disk quota exceeded", "File too large", "There is not enough space")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """What a version folder says of itself; ``fingerprint`` is a function of the set of its rows alone."""
+
+    run: str
+    fingerprint: str
+    rows: int
+    schema_version: int
+    schema: StructType
+
+    def to_json(self) -> str:
+        return json.dumps(vars(self) | {"schema": self.schema.jsonValue()}, indent=1)
+
+    @classmethod
+    def read(cls, spark: SparkSession, folder: str) -> "Version":
+        fields = json.loads(files.read(spark, f"{folder}/{SIDECAR}"))
+        return cls(**fields | {"schema": StructType.fromJson(fields["schema"])})
+
+
+def write(df: DataFrame, folder: str, *, run: str, schema_version: int) -> Version:
+    """Write the rows as a new folder, fingerprinted on the way; where that fails, nothing of the folder is left."""
+    spark, observed = df.sparkSession, Observation()
+    try:
+        df.observe(observed, *_digest(df.schema)).write.parquet(folder)
+        version = Version(
+            run=run,
+            fingerprint=_fingerprint(df.schema, observed.get),
+            rows=observed.get["rows"],
+            schema_version=schema_version,
+            schema=df.schema,
+        )
+        files.create(spark, f"{folder}/{SIDECAR}", version.to_json())
+    except (*failures.SPARK, OSError) as error:
+        files.delete(spark, folder)
+        if any(sign in failures.causes(error) for sign in FULL):
+            raise OSError(_full(folder)) from error
+        raise
+    return version
+
+
+def scan(spark: SparkSession, folders: Sequence[str], root: str) -> DataFrame:
+    """The rows of version folders below ``root``, with the ``ds`` of each folder's path."""
+    newest = max((Version.read(spark, folder) for folder in folders), key=lambda version: version.schema_version)
+    schema = StructType([*newest.schema.fields, StructField("ds", StringType())])
+    return spark.read.schema(schema).option("basePath", root).parquet(*folders)
+
+
+def _digest(schema: StructType) -> list[Column]:
+    """Count and sums of the halves of each row's 64-bit hash: no order, partitioning or retry shows in them."""
+    columns = [F.col(field.name) for field in schema]
+    row = F.xxhash64(*columns, *[F.col(field.name).isNull() for field in schema if field.nullable])
+    return [
+        F.count(F.lit(1)).alias("rows"),
+        F.sum(row.bitwiseAND(F.lit(0xFFFFFFFF))).alias("low"),
+        F.sum(F.shiftrightunsigned(row, 32)).alias("high"),
+    ]
+
+
+def _fingerprint(schema: StructType, observed: dict[str, Any]) -> str:
+    fields = [[field.name, field.dataType.simpleString()] for field in schema]
+    sums = [observed["rows"], observed["low"] or 0, observed["high"] or 0]
+    return hashlib.sha256(json.dumps([fields, sums]).encode()).hexdigest()[:32]
+
+
+def _full(folder: str) -> str:
+    if not files.is_local(folder):
+        return f"no space left to write {folder}; free some, then run the step again; the version before stays"
+    disk = Path(files.local(folder))
+    while not os.path.ismount(disk):
+        disk = disk.parent
+    return (
+        f"the disk mounted at {disk} is full: {folder} could not be written and was removed, the version before stays; "
+        "free space there, or set `warehouse` to another disk, then run the step again"
+    )
