@@ -1,0 +1,67 @@
+"""Landing files into a table's partition: rows typed, numbered and checked, and bad ones set aside with their reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.storagelevel import StorageLevel
+
+from infra.hive import Partition, Table
+from pipelines.landing import Delivery, Landing
+from pipelines.outcome import Outcome, Rows, Session
+from pipelines.rows import Parser
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest:
+    """Replace the partition ``ds`` of ``table`` and of ``quarantine`` by the files of ``landing``/``source``.
+
+    ``header`` maps the files' columns, in their order, to the table's; ``rules`` (reason -> SQL condition) are what a row
+    must obey to be let in. The table's key is source_file (below ``landing``) and source_line.
+    """
+
+    landing: str
+    source: str
+    header: Mapping[str, str]
+    rules: Mapping[str, str]
+    table: Table
+    quarantine: Table
+    ds: str
+    run_id: str
+    session: ClassVar[Session] = "hive"
+
+    def run(self, spark: SparkSession) -> Outcome:
+        landing = Landing(spark=spark, root=self.landing, folder=self.source, header=list(self.header))
+        deliveries, lines = landing.read()
+        rows = self._parser()(lines).persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            bad = self._replace(rows.where("reason IS NOT NULL").withColumnRenamed("value", "raw"), self.quarantine)
+            good = self._replace(rows.where("reason IS NULL"), self.table)
+            return self._outcome(deliveries, good, bad, rows)
+        finally:
+            rows.unpersist()
+
+    def _parser(self) -> Parser:
+        types = {name: self.table.schema[name].dataType for name in self.header.values()}
+        return Parser(header=list(self.header), types=types, rules=self.rules)
+
+    def _replace(self, rows: DataFrame, table: Table) -> Partition:
+        return table.replace(rows.sparkSession, rows, ds=self.ds, run=self.run_id)
+
+    def _outcome(self, deliveries: list[Delivery], good: Partition, bad: Partition, rows: DataFrame) -> Outcome:
+        counted = Rows(taken=sum(file.lines for file in deliveries), given=good.rows, quarantined=bad.rows)
+        equal = self._equal_values(rows, good.rows)
+        reasons = {row["reason"]: row["count"] for row in rows.where("reason IS NOT NULL").groupBy("reason").count().collect()}
+        return Outcome(
+            summary=f"{self.table} ds={self.ds}: {counted} from {len(deliveries)} files; {equal:,} rows equal another's values",
+            rows=counted,
+            metrics={"equal_values": equal},
+            partitions=(good, bad),
+            warnings=tuple(f"{count:,} rows quarantined: {reason}" for reason, count in sorted(reasons.items())),
+            details={"files": {file.name: file.lines for file in deliveries}, "reasons": reasons},
+        )
+
+    def _equal_values(self, rows: DataFrame, good: int) -> int:
+        """How many rows have all values of an earlier one under another key: kept, since equal is not the same."""
+        return good - rows.where("reason IS NULL").select(*self.header.values()).distinct().count()
