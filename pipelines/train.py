@@ -1,0 +1,57 @@
+"""Train one member of an ensemble on its own bag of the training rows."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pyspark.sql import SparkSession
+
+from dlcore import Training
+from pipelines.bag import Bag, balance
+from pipelines.outcome import Outcome, Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Draw ``bag`` from ``frame``/train, fit ``training`` on it with ``workers`` Spark tasks, and write ``into``.
+
+    ``into`` gets ``weights.safetensors``, ``history.json`` and ``balance.json``, by which the ensemble corrects for the draw.
+    Rows are put in the order of their key first, so the weights are a function of rows, bag and training alone.
+    """
+
+    session: ClassVar[Session] = "spark"
+
+    frame: Path
+    into: Path
+    bag: Bag
+    training: Training
+    features: tuple[str, ...]
+    workers: int
+    order: tuple[str, ...] = ("time_s", "source_file", "source_line")
+    say: Callable[[str], None] = print
+
+    def run(self, spark: SparkSession | None) -> Outcome:
+        assert spark is not None
+        counted = self.bag.counted(spark.read.parquet(str(self.frame / "train")))
+        drawn = balance(counted, self.bag.label)
+        rows = self.bag.repeated(counted).orderBy(*self.order).select(*self.features, self.bag.label)
+        fitted = self.training.fit(
+            rows,
+            features=self.features,
+            label=self.bag.label,
+            workers=self.workers,
+            on_progress=lambda progress: self.say(f"member {self.bag.member}: {progress}"),
+        )
+        fitted.save(str(self.into))
+        (self.into / "balance.json").write_text(json.dumps(asdict(drawn), indent=1))
+        last = fitted.history[-1]
+        return Outcome(
+            summary=f"member {self.bag.member} fitted in {last.step} steps over {drawn.drawn_rows:,} drawn rows "
+            f"with {drawn.drawn_frauds:,} frauds, loss {last.loss:.4f}",
+            metrics={"loss": last.loss, "rows_per_s": last.rows_per_s, "seconds": last.seconds}
+            | {name: float(count) for name, count in asdict(drawn).items()},
+            files={"member": str(self.into)},
+            details={"history": [asdict(record) for record in fitted.history], "member": self.bag.member},
+        )
