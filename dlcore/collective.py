@@ -1,0 +1,88 @@
+"""What workers do together: a small interface with a one-process implementation and one over gloo."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from torch import Tensor
+from torch._C._distributed_c10d import ProcessGroupGloo, Store
+
+
+class BrokenGroup(RuntimeError):
+    """Another worker of the group is gone or silent; what is wrong is to be found there."""
+
+
+Wait = Callable[[], None]
+
+
+class Collective(Protocol):
+    """One worker's view of its group."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def workers(self) -> int: ...
+
+    def sum(self, tensor: Tensor) -> Wait:
+        """Begin to replace ``tensor`` by its sum over all workers; the returned call waits for the end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A group of one: every collective is complete at once."""
+
+    rank: int = 0
+    workers: int = 1
+
+    def sum(self, tensor: Tensor) -> Wait:
+        return _nothing
+
+    def close(self) -> None:
+        return None
+
+
+def _nothing() -> None:
+    return None
+
+
+class Gloo:
+    """A group of processes that exchange tensors peer to peer over gloo.
+
+    ``address`` is the one local address that this process listens on; ``patience_s`` is how long a worker waits for another
+    before it counts as hung.
+    """
+
+    def __init__(self, store: Store, *, rank: int, workers: int, address: str, patience_s: float) -> None:
+        self.rank, self.workers = rank, workers
+        options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
+        options._devices = [ProcessGroupGloo.create_device(hostname=address)]
+        options._timeout = timedelta(seconds=patience_s)
+        try:
+            self._group = ProcessGroupGloo(store, rank, workers, options)
+        except RuntimeError as error:
+            raise self._broken(error) from error
+
+    def sum(self, tensor: Tensor) -> Wait:
+        try:
+            work = self._group.allreduce([tensor])  # type: ignore[attr-defined]
+        except RuntimeError as error:
+            raise self._broken(error) from error
+
+        def wait() -> None:
+            try:
+                work.wait()
+            except RuntimeError as error:
+                raise self._broken(error) from error
+
+        return wait
+
+    def _broken(self, error: RuntimeError) -> BrokenGroup:
+        return BrokenGroup(f"rank {self.rank} lost its group: {str(error).splitlines()[0]}")
+
+    def close(self) -> None:
+        self._group.shutdown()

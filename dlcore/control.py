@@ -1,0 +1,63 @@
+"""The driver's line to its workers: a small key-value store, bound to one address, that carries nothing but JSON.
+
+Workers meet through it, the driver reads progress and errors from it while a group runs, and asks for a stop by it.
+"""
+
+import json
+import socket
+from datetime import timedelta
+from typing import Any
+
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
+
+
+class Switchboard:
+    """The store's server, in the driver's process; it listens on ``address`` alone, on a free port."""
+
+    def __init__(self, address: str) -> None:
+        listener = socket.create_server((address, 0), backlog=512)
+        self.host, self.port = address, int(listener.getsockname()[1])
+        self._store = TCPStore(
+            address, self.port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
+        )
+
+    def post(self, key: str, message: Any) -> None:
+        self._store.set(key, json.dumps(message))
+
+    def look(self, key: str) -> Any:
+        """The message under ``key``, or None while there is none."""
+        return json.loads(self._store.get(key)) if self._store.check([key]) else None
+
+
+class Line:
+    """A worker's connection to the switchboard."""
+
+    def __init__(self, host: str, port: int, *, patience_s: float) -> None:
+        self._store = TCPStore(
+            host, port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=patience_s)
+        )
+        self.address = _address_towards(host, port)
+
+    def post(self, key: str, message: Any) -> None:
+        self._store.set(key, json.dumps(message))
+
+    def look(self, key: str) -> Any:
+        return json.loads(self._store.get(key)) if self._store.check([key]) else None
+
+    def wait(self, key: str) -> Any:
+        """The message under ``key``; a worker that waits longer than its patience raises DistStoreError."""
+        return json.loads(self._store.get(key))
+
+    def count(self, key: str) -> int:
+        """Add one to a counter and return how many came before."""
+        return self._store.add(key, 1) - 1
+
+    def sub(self, prefix: str) -> Store:
+        """The store under a prefix, for a process group to meet in."""
+        return PrefixStore(prefix, self._store)
+
+
+def _address_towards(host: str, port: int) -> str:
+    """This machine's own address on the interface that reaches ``host``."""
+    with socket.create_connection((host, port), timeout=30) as probe:
+        return str(probe.getsockname()[0])

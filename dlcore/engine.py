@@ -1,0 +1,145 @@
+"""Synchronous SGD on one worker: state' = group(state, data, steps). The same code runs alone and in a group.
+
+Each worker computes the gradient of its share of the global batch, weighted by the share's rows, so that the sum over
+workers is the gradient of the mean over the global batch, whatever the number of workers and however uneven the shares.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcore.collective import Collective
+from dlcore.gradients import Gradients
+from dlcore.order import Indices, Order, share
+from dlcore.progress import Progress, reported
+from dlcore.recipe import Recipe, align
+from dlcore.shards import Rows
+from dlcore.state import State, capture, restore
+
+LOSS, STOP = 0, 1
+
+
+@dataclass
+class Since:
+    """What has been summed since the last record."""
+
+    loss: float = 0.0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+class Engine:
+    """One rank's live model and optimizer: a cache of a committed state that steps move forward."""
+
+    def __init__(self, recipe: Recipe, rows: Rows, validation: Rows | None, collective: Collective) -> None:
+        self.step = 0
+        self._recipe, self._rows, self._validation, self._collective = recipe, rows, validation, collective
+        self._order = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed)
+        self.model = recipe.build().train()
+        self._optimizer = recipe.optimize(self.model.parameters())
+        self._gradients = Gradients(self.model, collective, slots=2)
+        self._since = Since()
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self._order.steps * self._recipe.epochs
+
+    def join(self, collective: Collective) -> None:
+        """Work with another group from now on."""
+        self._collective = collective
+        self._gradients.join(collective)
+
+    def load(self, state: State) -> None:
+        """Go on from ``state``, whatever this engine did before."""
+        restore(self.model, self._optimizer, state)
+        self.step = state.step
+        self._since = Since(loss=state.loss, rows=state.rows, seconds=state.seconds)
+
+    def state(self) -> State:
+        since = self._since
+        return capture(
+            self.model, self._optimizer, step=self.step, loss=since.loss, rows=since.rows, seconds=since.seconds
+        )
+
+    def run(self, until: int, stop: Callable[[], bool], report: Callable[[int, Progress], None]) -> None:
+        """Take steps up to ``until``; end early, all workers after the same step, when ``stop`` says so on any of them."""
+        ended = False
+        while self.step < until and not ended:
+            before = time.perf_counter()
+            ended = self._iterate(stop())
+            self._since.seconds += time.perf_counter() - before
+            self._report(report)
+
+    def _iterate(self, stop: bool) -> bool:
+        indices = self._order.at(self.step)
+        mine = indices[share(len(indices), self._collective.rank, self._collective.workers)]
+        rate = self._recipe.schedule(self.step)
+        self._gradients.clear()
+        self._gradients.slots[STOP] = float(stop)
+        torch.default_generator.manual_seed(_seed(self._recipe.seed, self.step, self._collective.rank))
+        if len(mine):
+            self._backward(mine, len(mine) / len(indices))
+        self._gradients.finish()
+        self._update(rate)
+        self._since.loss += float(self._gradients.slots[LOSS]) * len(indices)
+        self._since.rows += len(indices)
+        self.step += 1
+        return float(self._gradients.slots[STOP]) > 0
+
+    def _backward(self, mine: Indices, weight: float) -> None:
+        loss = self._loss(*self._rows.gather(mine)) * weight
+        self._gradients.slots[LOSS] = loss.detach()
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self._recipe.loss(*align(self.model(inputs), targets))
+
+    def _update(self, rate: float) -> None:
+        if self._recipe.clip is not None:
+            self._recipe.clip(self._gradients.tensors)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+
+    def _report(self, report: Callable[[int, Progress], None]) -> None:
+        number = reported(self.step, self._order.steps)
+        if number == reported(self.step - 1, self._order.steps):
+            return
+        since, self._since = self._since, Since()
+        progress = Progress(
+            step=self.step,
+            epoch=self._order.position(self.step - 1)[0] + 1,
+            loss=since.loss / since.rows,
+            lr=self._recipe.schedule(self.step - 1),
+            rows_per_s=since.rows / max(since.seconds, 1e-9),
+            seconds=since.seconds,
+            validation=self._validate() if self.step % self._order.steps == 0 else None,
+        )
+        report(number - 1, progress)
+
+    def _validate(self) -> float | None:
+        """Mean loss over the validation rows, each worker taking its share."""
+        if self._validation is None:
+            return None
+        mine = np.arange(self._validation.count)[
+            share(self._validation.count, self._collective.rank, self._collective.workers)
+        ]
+        total = torch.zeros(1, dtype=torch.float64)
+        self.model.eval()
+        with torch.inference_mode():
+            for piece in np.array_split(mine, -(-len(mine) // self._recipe.batch) or 1):
+                if len(piece):
+                    total += float(self._loss(*self._validation.gather(piece))) * len(piece)
+        self.model.train()
+        self._collective.sum(total)()
+        return float(total) / self._validation.count
+
+
+def _seed(seed: int, step: int, rank: int) -> int:
+    """The random state of a worker's step (dropout) is a function of integers, so none need be saved."""
+    return ((seed * 1_000_003 + step) * 65_537 + rank) % 2**63

@@ -1,0 +1,102 @@
+"""The gradients of a model as a few flat buffers, summed over all workers while backward still runs.
+
+Each parameter's ``grad`` is a view into a buffer, so nothing is copied before or after the sum. Buffers are filled from the last
+parameter to the first, the order in which backward produces gradients, and are always sent in the same order, so that a worker
+without rows, which runs no backward, meets the others in each collective.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from dlcore.collective import Collective, Wait
+
+BUCKET_BYTES = 8 * 2**20
+ALIGNMENT = 16
+"""Elements: views start on 64-byte lines, so that vector code takes the same path in every process."""
+
+
+class Gradients:
+    """``slots`` further numbers travel with the first buffer: they are summed with the gradients at no extra message."""
+
+    def __init__(self, model: nn.Module, collective: Collective, *, slots: int) -> None:
+        self._collective = collective
+        self._buckets = [_Bucket(group, slots if first else 0) for first, group in _grouped(_trainable(model))]
+        self.slots = self._buckets[0].slots
+        self.tensors = [view for bucket in self._buckets for view in bucket.views]
+        self._waits: list[Wait] = []
+        for number, bucket in enumerate(self._buckets):
+            for parameter in bucket.parameters:
+                parameter.register_post_accumulate_grad_hook(partial(self._arrived, number))  # type: ignore[no-untyped-call]
+
+    def join(self, collective: Collective) -> None:
+        """Sum with another group from now on."""
+        self._collective = collective
+
+    def clear(self) -> None:
+        """Set all gradients and slots to zero and expect a new backward."""
+        self._waits = []
+        for bucket in self._buckets:
+            bucket.flat.zero_()
+            bucket.missing = len(bucket.parameters)
+
+    def finish(self) -> None:
+        """Send what backward has not, and wait until every buffer holds the sum over all workers."""
+        while len(self._waits) < len(self._buckets):
+            self._send()
+        for wait in self._waits:
+            wait()
+
+    def _arrived(self, number: int, _: Tensor) -> None:
+        self._buckets[number].missing -= 1
+        while len(self._waits) < len(self._buckets) and self._buckets[len(self._waits)].missing == 0:
+            self._send()
+
+    def _send(self) -> None:
+        self._waits.append(self._collective.sum(self._buckets[len(self._waits)].flat))
+
+
+class _Bucket:
+    def __init__(self, parameters: Sequence[nn.Parameter], slots: int) -> None:
+        starts = list(_starts(parameters))
+        self.parameters = parameters
+        self.flat = torch.zeros(starts[-1] + slots, dtype=parameters[0].dtype)
+        self.views = [_view(self.flat, start, parameter) for start, parameter in zip(starts, parameters, strict=False)]
+        self.slots = self.flat[starts[-1] :]
+        self.missing = len(parameters)
+        for view, parameter in zip(self.views, parameters, strict=True):
+            parameter.grad = view
+
+
+def _trainable(model: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad][::-1]
+
+
+def _grouped(parameters: Iterable[nn.Parameter]) -> Iterator[tuple[bool, list[nn.Parameter]]]:
+    group: list[nn.Parameter] = []
+    size, first = 0, True
+    for parameter in parameters:
+        if group and (size >= BUCKET_BYTES or parameter.dtype != group[0].dtype):
+            yield first, group
+            group, size, first = [], 0, False
+        group.append(parameter)
+        size += parameter.numel() * parameter.element_size()
+    yield first, group
+
+
+def _starts(parameters: Iterable[nn.Parameter]) -> Iterator[int]:
+    start = 0
+    for parameter in parameters:
+        yield start
+        start += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
+    yield start
+
+
+def _view(flat: Tensor, start: int, parameter: nn.Parameter) -> Tensor:
+    """A view in the parameter's own memory format, so that the optimizer walks both in the same order."""
+    piece = flat[start : start + parameter.numel()]
+    if parameter.is_contiguous():
+        return piece.view(parameter.shape)
+    return piece.as_strided(parameter.shape, parameter.stride())

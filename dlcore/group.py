@@ -1,0 +1,100 @@
+"""One group of iterations as one Spark barrier job, run again from the same state when it loses a worker."""
+
+import logging
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from py4j.protocol import Py4JJavaError
+from pyspark import BarrierTaskContext, SparkContext, cloudpickle
+
+from dlcore.commits import Saved
+from dlcore.worker import Assignment, Ended, work
+
+log = logging.getLogger("dlcore")
+
+
+class LostWorkers(RuntimeError):
+    """A group lost workers more often than is allowed; the last cause is chained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarrierGroups:
+    """Runs groups on the executors of ``context``; ``assignment`` is the same for all but its start."""
+
+    context: SparkContext
+    assignment: Assignment
+    retries: int
+    slots_wait_s: float
+
+    def __call__(self, start: Saved) -> Saved:
+        """Run one group from ``start`` and return the state it ended with."""
+        failures: list[str] = []
+        while True:
+            wait_for_slots(self.context, self.assignment.workers, wait_s=self.slots_wait_s)
+            saved, cause = self._attempt(start)
+            if saved is not None:
+                return saved
+            failures.append(cause)
+            if len(failures) > self.retries:
+                raise LostWorkers(f"the group from step {start.step} failed {len(failures)} times, last: {cause}")
+            log.warning("group from step %d lost a worker and runs again from there: %s", start.step, cause)
+
+    def _attempt(self, start: Saved) -> tuple[Saved | None, str]:
+        group = f"{self.assignment.run}/{start.step}-{uuid.uuid4().hex[:8]}"
+        try:
+            ends = _barrier_job(self.context, replace(self.assignment, start=start), group)
+        except Py4JJavaError as error:
+            return None, _first_line(error)
+        for ended in ends:
+            if ended.error:
+                _raise(ended)
+        broken = [ended.broken for ended in ends if ended.broken]
+        return next((ended.saved for ended in ends if ended.saved), None) if not broken else None, "; ".join(broken)
+
+
+def wait_for_slots(context: SparkContext, workers: int, *, wait_s: float) -> None:
+    """Return when ``workers`` tasks can run at once; Spark itself would wait without a word."""
+    deadline, said = time.monotonic() + wait_s, 0.0
+    while (slots := _slots(context)) < workers:
+        sentence = f"training needs {workers} task slots at once, the Spark application has {slots}"
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{sentence}, after {wait_s:g} s of waiting; ask for fewer workers or more cores")
+        if time.monotonic() - said > 5:
+            log.warning("%s: waiting up to %.0f s more", sentence, deadline - time.monotonic())
+            said = time.monotonic()
+        time.sleep(0.2)
+
+
+def _slots(context: SparkContext) -> int:
+    scala = context._jsc.sc()
+    return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+
+
+def _barrier_job(context: SparkContext, assignment: Assignment, group: str) -> list[Ended]:
+    """Spark never repeats a barrier stage whose results go to the driver, so ``group`` is met under once."""
+
+    def task(_: Iterable[int]) -> Iterator[Ended]:
+        yield work(assignment, group=group, threads=BarrierTaskContext.get().cpus())
+
+    places = context.parallelize(range(assignment.workers), assignment.workers)
+    return list(places.barrier().mapPartitions(task).collect())
+
+
+def _raise(ended: Ended) -> None:
+    error: Exception = cloudpickle.loads(ended.error)  # from Spark's own channel, of this very job
+    where = f"rank {ended.rank}" if ended.rank >= 0 else "a worker before it had a rank"
+    error.add_note(f"raised on {where} of the training group:\n{ended.trace}")
+    raise error
+
+
+def _first_line(error: Py4JJavaError) -> str:
+    return str(error.java_exception.getMessage()).splitlines()[0]
+
+
+def driver_address(context: SparkContext) -> str:
+    """The address that executors reach the driver by: loopback when they are on this machine."""
+    if str(context.master).startswith("local"):
+        return "127.0.0.1"
+    return str(context.getConf().get("spark.driver.host", "127.0.0.1"))

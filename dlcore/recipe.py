@@ -1,0 +1,61 @@
+"""What a training is: model, loss, optimizer, schedule, clipping, batch, epochs and seed, and nothing of where it runs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+
+from dlcore.clipping import Clip
+from dlcore.schedules import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch."""
+
+    model: Callable[[], nn.Module]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    optimizer: Callable[..., Optimizer]
+    schedule: Schedule
+    batch: int
+    epochs: int
+    seed: int = 0
+    clip: Clip | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.epochs < 1:
+            raise ValueError(
+                f"Training.batch and Training.epochs must be at least 1, got batch={self.batch}, epochs={self.epochs}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
+
+    def build(self) -> nn.Module:
+        """A new model, its weights a function of the seed."""
+        from torch.random import fork_rng, manual_seed
+
+        with fork_rng(devices=[]):
+            manual_seed(self.seed)
+            model = self.model()
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise ValueError(f"Training.model must return a module with trainable parameters, got {model}")
+        return model
+
+    def optimize(self, parameters: Iterable[Any]) -> Optimizer:
+        """A new optimizer at the schedule's first rate."""
+        optimizer = self.optimizer(parameters, lr=self.schedule(0))
+        if isinstance(optimizer, LBFGS):
+            raise TypeError("Training.optimizer must take one gradient a step; LBFGS evaluates the loss several times")
+        return optimizer
+
+
+def align(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Give a one-output model its target in the shape and type of the prediction; class numbers stay as they are.
+
+    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most.
+    """
+    if prediction.numel() == target.numel():
+        return prediction, target.reshape(prediction.shape).to(prediction.dtype)
+    return prediction, target

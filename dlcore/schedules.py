@@ -1,0 +1,117 @@
+"""Learning-rate schedules: each maps a zero-based step to a rate.
+
+A schedule holds no state, so a resumed run needs only its step number, and every
+worker reaches the same rate without a message.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Schedule = Callable[[int], float]
+
+
+def scale_linearly(lr: float, *, batch: int, base_batch: int = 256) -> float:
+    """Scale ``lr``, tuned at ``base_batch``, to the global ``batch`` (arXiv:1706.02677)."""
+    if batch < 1 or base_batch < 1:
+        raise ValueError(f"batch sizes must be at least 1, got {batch=}, {base_batch=}")
+    return lr * batch / base_batch
+
+
+def _require(schedule: object, *, positive: tuple[str, ...] = (), not_negative: tuple[str, ...] = ()) -> None:
+    for name in positive + not_negative:
+        value = getattr(schedule, name)
+        if not math.isfinite(value) or value < 0 or (name in positive and value == 0):
+            rule = "positive" if name in positive else "zero or more"
+            raise ValueError(f"{type(schedule).__name__}.{name} must be finite and {rule}, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """The same rate at every step."""
+
+    lr: float
+
+    def __post_init__(self) -> None:
+        _require(self, not_negative=("lr",))
+
+    def __call__(self, step: int) -> float:
+        return self.lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warmup:
+    """Rise linearly from ``start`` to ``then(0)`` over ``steps``, then follow ``then``."""
+
+    start: float
+    steps: int
+    then: Schedule
+
+    def __post_init__(self) -> None:
+        _require(self, not_negative=("start", "steps"))
+
+    def __call__(self, step: int) -> float:
+        if step >= self.steps:
+            return self.then(step - self.steps)
+        return self.start + (self.then(0) - self.start) * step / self.steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poly:
+    """Fall from ``lr`` to zero at ``steps`` as ``(1 - step / steps) ** power``."""
+
+    lr: float
+    steps: int
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("steps", "power"), not_negative=("lr",))
+
+    def __call__(self, step: int) -> float:
+        return float(self.lr * (1 - min(step, self.steps) / self.steps) ** self.power)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Multiply the rate by ``factor`` after each ``every`` steps."""
+
+    lr: float
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("every", "factor"), not_negative=("lr",))
+
+    def __call__(self, step: int) -> float:
+        return float(self.lr * self.factor ** (step // self.every))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponential:
+    """Multiply the rate by ``factor`` over each ``every`` steps, a little at every step."""
+
+    lr: float
+    every: int
+    factor: float
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("every", "factor"), not_negative=("lr",))
+
+    def __call__(self, step: int) -> float:
+        return float(self.lr * self.factor ** (step / self.every))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine:
+    """Fall from ``lr`` to ``end`` at ``steps`` along half a cosine (arXiv:1608.03983)."""
+
+    lr: float
+    steps: int
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("steps",), not_negative=("lr", "end"))
+
+    def __call__(self, step: int) -> float:
+        done = min(step, self.steps) / self.steps
+        return self.end + (self.lr - self.end) * (1 + math.cos(math.pi * done)) / 2

@@ -1,0 +1,71 @@
+"""The state that a group takes and gives: weights, optimizer, step, and the sums since the last record.
+
+Rates, data order and random numbers are functions of the step and the seed, so the step stands for them all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """``tensors`` holds ``model.NAME`` and ``optimizer.INDEX.KEY``; ``numbers`` the optimizer's entries that are plain numbers."""
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    numbers: Mapping[str, float]
+    loss: float = 0.0
+    rows: int = 0
+    seconds: float = 0.0
+
+    def to_bytes(self) -> bytes:
+        return safetensors.torch.save(dict(self.tensors))
+
+    def figures(self) -> dict[str, Any]:
+        """All but the tensors, as JSON values."""
+        return {
+            "step": self.step,
+            "numbers": dict(self.numbers),
+            "loss": self.loss,
+            "rows": self.rows,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_bytes(cls, content: bytes, figures: Mapping[str, Any]) -> "State":
+        return cls(tensors=safetensors.torch.load(content), **figures)
+
+
+def capture(model: nn.Module, optimizer: Optimizer, *, step: int, loss: float, rows: int, seconds: float) -> State:
+    """Copy the state out of a live model and optimizer."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    numbers: dict[str, float] = {}
+    for index, entries in optimizer.state_dict()["state"].items():
+        for key, value in entries.items():
+            name = f"optimizer.{index}.{key}"
+            if isinstance(value, Tensor):
+                tensors[name] = value
+            elif isinstance(value, int | float):
+                numbers[name] = value
+            elif value is not None:
+                raise ValueError(f"an optimizer's state must be tensors and numbers to be saved, got {name}={value!r}")
+    copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    return State(step=step, tensors=copies, numbers=numbers, loss=loss, rows=rows, seconds=seconds)
+
+
+def restore(model: nn.Module, optimizer: Optimizer, state: State) -> None:
+    """Copy ``state`` into a live model and optimizer, in place."""
+    weights = {name.removeprefix("model."): t for name, t in state.tensors.items() if name.startswith("model.")}
+    model.load_state_dict(weights)
+    entries: dict[int, dict[str, Any]] = {}
+    for name, value in (*state.tensors.items(), *state.numbers.items()):
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            entries.setdefault(int(index), {})[key] = value.clone() if isinstance(value, torch.Tensor) else value
+    optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})

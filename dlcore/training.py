@@ -1,0 +1,185 @@
+"""Training: an ordinary module, loss and DataFrame in, a fitted module out."""
+
+import json
+import logging
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import safetensors.torch
+from pyspark.sql import DataFrame
+from torch import nn
+
+from dlcore.collective import Alone
+from dlcore.commits import Commit, Commits, Saved
+from dlcore.control import Switchboard
+from dlcore.describe import differences, settings, shippable
+from dlcore.driver import Listener, OnProgress, Records, advance
+from dlcore.engine import Engine
+from dlcore.files import Folder
+from dlcore.group import BarrierGroups, driver_address
+from dlcore.here import GroupsHere, Tabular, arrays_of, fingerprint
+from dlcore.order import Order
+from dlcore.progress import Progress
+from dlcore.recipe import Recipe
+from dlcore.sharding import write_shards
+from dlcore.shards import Resident
+from dlcore.state import capture, restore
+from dlcore.worker import Assignment, Data
+
+log = logging.getLogger("dlcore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What a training gives: the module in evaluation mode, and how the loss went."""
+
+    module: nn.Module
+    history: tuple[Progress, ...]
+
+    def save(self, folder: str) -> None:
+        """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
+        weights = {name: tensor.contiguous() for name, tensor in self.module.state_dict().items()}
+        Folder(folder).write("weights.safetensors", safetensors.torch.save(weights))
+        Folder(folder).write("history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Recipe):
+    """A recipe, and how patiently it is run.
+
+    A group of steps, after which the state is committed and a stop is obeyed, lasts at most ``group_s`` seconds. A worker that is
+    silent for ``patience_s`` seconds counts as hung. A group that loses workers runs again, ``retries`` times in a row.
+    """
+
+    group_s: float = 30.0
+    patience_s: float = 120.0
+    retries: int = 3
+    slots_wait_s: float = 60.0
+
+    def fit(
+        self,
+        data: DataFrame | Tabular,
+        *,
+        features: Sequence[str],
+        label: str,
+        workers: int = 1,
+        folder: str | None = None,
+        validation: DataFrame | Tabular | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Fitted:
+        """Train on ``data`` and return the fitted module.
+
+        A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process. A
+        ``folder`` that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
+        """
+        if workers < 1 or not features:
+            raise ValueError(f"fit needs at least one worker and one feature, got {workers=}, features={list(features)}")
+        columns = {"features": list(features), "label": label}
+        with _place(folder) as place:
+            if isinstance(data, DataFrame):
+                return self._fit_on_spark(data, validation, columns, workers, place, on_progress)
+            return self._fit_here(data, validation, columns, workers, place, on_progress)
+
+    def _fit_here(
+        self,
+        data: Tabular,
+        validation: DataFrame | Tabular | None,
+        columns: Mapping[str, Any],
+        workers: int,
+        folder: Folder,
+        on_progress: OnProgress | None,
+    ) -> Fitted:
+        if workers != 1 or isinstance(validation, DataFrame):
+            raise ValueError(f"a table in memory is trained on by this process alone, with a table to validate; got {workers=}")
+        layout, arrays = arrays_of(data, **columns)
+        held = None if validation is None else Resident(arrays_of(validation, **columns)[1])
+        commits = Commits(folder / "commits")
+        commit = self._begin(commits, fingerprint(layout, arrays))
+        records = Records(on_progress, list(commit.history))
+        engine = Engine(self, Resident(arrays), held, Alone())
+        engine.load(commits.load(commit.saved))
+        group = GroupsHere(engine, commits, records, self.group_s)
+        return self._end(commits, advance(commits, commit, steps=engine.steps, group=group, records=records))
+
+    def _fit_on_spark(
+        self,
+        data: DataFrame,
+        validation: DataFrame | Tabular | None,
+        columns: Mapping[str, Any],
+        workers: int,
+        folder: Folder,
+        on_progress: OnProgress | None,
+    ) -> Fitted:
+        shippable(self)
+        train = Data(folder=folder / "data", shards=write_shards(data, folder / "data", **columns))
+        held = None
+        if isinstance(validation, DataFrame):
+            held = Data(
+                folder=folder / "validation", shards=write_shards(validation, folder / "validation", **columns)
+            )
+        elif validation is not None:
+            raise ValueError(f"a Spark DataFrame is validated on a Spark DataFrame, got {type(validation).__name__}")
+        commits = Commits(folder / "commits")
+        commit = self._begin(commits, train.shards.fingerprint)
+        records = Records(on_progress, list(commit.history))
+        steps = Order(rows=train.shards.count, batch=self.batch, seed=self.seed).steps * self.epochs
+        context = data.sparkSession.sparkContext
+        switchboard = Switchboard(driver_address(context))
+        assignment = Assignment(
+            run=uuid.uuid4().hex[:12],
+            recipe=self,
+            train=train,
+            validation=held,
+            commits=commits,
+            start=commit.saved,
+            host=switchboard.host,
+            port=switchboard.port,
+            workers=workers,
+            longest_s=self.group_s,
+            patience_s=self.patience_s,
+        )
+        groups = BarrierGroups(
+            context=context, assignment=assignment, retries=self.retries, slots_wait_s=self.slots_wait_s
+        )
+        listener = Listener(switchboard, assignment.run, records)
+
+        def group(start: Saved) -> Saved:
+            with listener.listening():
+                return groups(start)
+
+        return self._end(commits, advance(commits, commit, steps=steps, group=group, records=records))
+
+    def _begin(self, commits: Commits, data: str) -> Commit:
+        """The commit to go on from: the newest of the folder, or a first one with the model as it is built."""
+        now = settings(self, data=data)
+        commit = commits.latest()
+        if commit is None:
+            model = self.build()
+            state = capture(model, self.optimize(model.parameters()), step=0, loss=0.0, rows=0, seconds=0.0)
+            return commits.seal(commits.save(state, group="start"), settings=now, history=())
+        if different := differences(commit.settings, now):
+            raise ValueError(
+                f"{commits.folder.where} holds a run of another training: {'; '.join(different)}. "
+                "Train into another folder, or delete that one"
+            )
+        log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
+        return commit
+
+    def _end(self, commits: Commits, commit: Commit) -> Fitted:
+        model = self.build()
+        restore(model, self.optimize(model.parameters()), commits.load(commit.saved))
+        return Fitted(module=model.eval(), history=tuple(commit.history))
+
+
+@contextmanager
+def _place(folder: str | None) -> Iterator[Folder]:
+    """The folder of the run; without one, a temporary folder of this machine for as long as the run lasts."""
+    if folder is not None:
+        yield Folder(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="dlcore-") as place:
+        yield Folder(place)

@@ -1,0 +1,183 @@
+"""One worker's part of a group: meet the others, take the steps, save the state; never leave the others waiting.
+
+What the process keeps between groups (model, optimizer, open data, process group) is a cache of the committed state, used only
+if run and step say that it is that state. Spark may end the process at any time between groups.
+"""
+
+import traceback
+from dataclasses import asdict, dataclass
+
+import torch
+from pyspark import cloudpickle
+
+from dlcore.collective import Alone, BrokenGroup, Collective, Gloo
+from dlcore.commits import Commits, Saved
+from dlcore.control import Line
+from dlcore.engine import Engine
+from dlcore.files import Folder
+from dlcore.meeting import Claim, all_ready, meet, unready
+from dlcore.progress import Progress
+from dlcore.recipe import Recipe
+from dlcore.shards import Rows, Shards
+from dlcore.watch import Watch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Where the shards are, and their index."""
+
+    folder: Folder
+    shards: Shards
+
+    def open(self) -> Rows:
+        return self.shards.open(self.folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """One group's work, the same for each of its workers."""
+
+    run: str
+    recipe: Recipe
+    train: Data
+    validation: Data | None
+    commits: Commits
+    start: Saved
+    host: str
+    port: int
+    workers: int
+    longest_s: float
+    patience_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a worker's part ended: rank 0 names the state it saved; a failure carries its cause."""
+
+    rank: int
+    saved: Saved | None = None
+    error: bytes = b""
+    trace: str = ""
+    broken: str = ""
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What a process holds of a run from group to group."""
+
+    run: str
+    claim: Claim
+    engine: Engine
+    collective: Collective
+
+    def leave(self) -> None:
+        """Leave the group at once, so that the others' collectives end with an error instead of waiting."""
+        self.claim = Claim(rank=self.claim.rank)
+        self.collective.close()
+        self.collective = Alone()
+
+
+@dataclass
+class Process:
+    """This process's cache: it outlives the task that fills it, so it cannot be an argument."""
+
+    kept: Kept | None = None
+
+    def of(self, run: str) -> Kept | None:
+        """What is kept of ``run``; what is kept of another run is dropped."""
+        if self.kept is not None and self.kept.run != run:
+            self.kept.leave()
+            self.kept = None
+        return self.kept
+
+
+PROCESS = Process()
+
+
+def work(assignment: Assignment, *, group: str, threads: int) -> Ended:
+    """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it."""
+    torch.set_num_threads(threads)
+    line = Line(assignment.host, assignment.port, patience_s=assignment.patience_s)
+    try:
+        kept = _prepare(assignment, line, group)
+        _run(assignment, line, kept)
+        return Ended(rank=kept.claim.rank, saved=_save(assignment, kept, group))
+    except BrokenGroup as error:
+        return _ended(line, group, broken=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver
+        return _ended(line, group, error=_pickled(error), trace=traceback.format_exc())
+
+
+def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
+    """Meet the others; go on with what is kept if all can, else load the committed state and build a new process group."""
+    kept = PROCESS.of(assignment.run)
+    claim = kept.claim if kept else Claim()
+    rank, warm = meet(line, group, claim, workers=assignment.workers, step=assignment.start.step)
+    if kept is not None and warm:
+        return kept
+    engine = kept.engine if kept else _engine(assignment)
+    engine.load(assignment.commits.load(assignment.start))
+    PROCESS.kept = kept = Kept(run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone())
+    all_ready(line, group, workers=assignment.workers)
+    if assignment.workers > 1:
+        kept.collective = Gloo(
+            line.sub(group),
+            rank=rank,
+            workers=assignment.workers,
+            address=line.address,
+            patience_s=assignment.patience_s,
+        )
+    kept.claim = Claim(rank=rank, generation=group, step=assignment.start.step)
+    engine.join(kept.collective)
+    return kept
+
+
+def _engine(assignment: Assignment) -> Engine:
+    validation = assignment.validation
+    return Engine(
+        assignment.recipe,
+        assignment.train.open(),
+        validation.open() if validation else None,
+        Alone(),
+    )
+
+
+def _run(assignment: Assignment, line: Line, kept: Kept) -> None:
+    rank, generation = kept.claim.rank, kept.claim.generation
+    kept.claim = Claim(rank=rank)  # between the two lines the state is of no whole group
+
+    def report(number: int, progress: Progress) -> None:
+        if rank == 0:
+            line.post(f"{assignment.run}/progress/{number}", asdict(progress))
+
+    with Watch(line, assignment.run, longest_s=assignment.longest_s) as stop:
+        kept.engine.run(kept.engine.steps, stop, report)
+    kept.claim = Claim(rank=rank, generation=generation, step=kept.engine.step)
+
+
+def _save(assignment: Assignment, kept: Kept, group: str) -> Saved | None:
+    if kept.claim.rank != 0:
+        return None
+    return assignment.commits.save(kept.engine.state(), group=group.replace("/", "-"))
+
+
+def _ended(line: Line, group: str, *, broken: str = "", error: bytes = b"", trace: str = "") -> Ended:
+    """Leave the group and say why; after an error of this worker's own nothing is kept."""
+    kept = PROCESS.kept
+    rank = kept.claim.rank if kept else -1
+    if not broken:
+        unready(line, group)
+        PROCESS.kept = None
+    if kept is not None:
+        kept.leave()
+    return Ended(rank=rank, broken=broken, error=error, trace=trace)
+
+
+def _pickled(error: Exception) -> bytes:
+    """The exception for Spark's own channel to the driver; one that does not pickle goes as its text."""
+    try:
+        content: bytes = cloudpickle.dumps(error)  # type: ignore[no-untyped-call]
+        cloudpickle.loads(content)
+    except Exception:  # noqa: BLE001 - pickling runs the exception's own code
+        content = cloudpickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))  # type: ignore[no-untyped-call]
+    return content
