@@ -28,7 +28,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """The run's own folder, named by its id."""
-        return self.settings.runs / self.app / self.id.replace(":", "-").replace("/", "-")
+        return self.settings.run_folder(self.app, self.id)
 
     @property
     def dates(self) -> list[str]:

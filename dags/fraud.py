@@ -16,10 +16,13 @@ HOME = Path(__file__).resolve().parent.parent
 RULES = json.loads((HOME / "apps" / "fraud" / "params.json").read_text())
 ARCHIVE_ENDS = datetime(2013, 9, 2, tzinfo=UTC)  # a live feed has no last day: then leave end_date out
 LAST_DATE = "{{ ti.xcom_pull(task_ids='dates')[-1] }}"
+HIVE = {"pool": "hive"}  # steps that hold the metastore take turns; the others share pool `spark`
+BY_DATE = {"map_index_template": "{{ ti.xcom_pull(task_ids='dates')[ti.map_index] }}"}
+BY_MEMBER = {"map_index_template": "{{ '%03d' % ti.map_index }}"}
 
 
-def step(name: str, *options: Any, ds: Any = LAST_DATE, pool: str = "spark", **rules: Any) -> SparkSubmitOperator:
-    """Submit one step: Hive's steps take turns in pool `hive`, the others share pool `spark`."""
+def step(name: str, *options: Any, ds: Any = LAST_DATE, **rules: Any) -> SparkSubmitOperator:
+    """Submit one step of the run; the rules are the operator's own, such as the pool whose slots it waits for."""
     run = ["--run", "{{ run_id }}", "--ds", ds, "--params", "{{ params | tojson }}"]
     return SparkSubmitOperator(
         task_id=name,
@@ -27,8 +30,7 @@ def step(name: str, *options: Any, ds: Any = LAST_DATE, pool: str = "spark", **r
         application=str(HOME / "apps" / "__main__.py"),
         application_args=["fraud", name, *run, *options],
         env_vars={"EMBERLINE_RUN": "{{ run_id }}"},
-        pool=pool,
-        **rules,
+        **{"pool": "spark", **rules},
     )
 
 
@@ -52,9 +54,10 @@ with DAG(
 ):
 
     @task
-    def dates(params: dict[str, Any], logical_date: datetime | None = None) -> list[str]:
+    def dates(**context: Any) -> list[str]:
         """Every date of the run; without a last date, to the run's own logical date, at most the archive's end."""
-        own = min(logical_date or ARCHIVE_ENDS, ARCHIVE_ENDS).date()
+        params = context["params"]
+        own = min(context.get("logical_date") or ARCHIVE_ENDS, ARCHIVE_ENDS).date()
         first = date.fromisoformat(params["first_date"])
         last = date.fromisoformat(params["last_date"]) if params["last_date"] else own
         if last < first:
@@ -62,21 +65,21 @@ with DAG(
         return [str(first + timedelta(days=day)) for day in range((last - first).days + 1)]
 
     @task
-    def members(params: dict[str, Any]) -> list[str]:
+    def members(**context: Any) -> list[str]:
         """The ensemble's members, by number."""
-        return [str(member) for member in range(params["members"])]
+        return [str(member) for member in range(context["params"]["members"])]
 
     @task_group(prefix_group_id=False)
     def ingested(ds: str) -> None:
-        step("ingest", ds=ds, pool="hive") >> step("gate_ingest", ds=ds, pool="hive")
+        step("ingest", ds=ds, **HIVE, **BY_DATE) >> step("gate_ingest", ds=ds, **HIVE, **BY_DATE)
 
     @task_group(prefix_group_id=False)
     def trained(member: str) -> None:
-        step("train", "--member", member, trigger_rule="none_failed")
+        step("train", "--member", member, **BY_MEMBER, trigger_rule="none_failed")
 
     @task_group(prefix_group_id=False)
     def scored(ds: str) -> None:
-        step("score", ds=ds, pool="hive") >> step("gate_scores", ds=ds, pool="hive")
+        step("score", ds=ds, **HIVE, **BY_DATE) >> step("gate_scores", ds=ds, **HIVE, **BY_DATE)
 
     days = dates()
     split = step("split")
@@ -86,7 +89,7 @@ with DAG(
     publish = step("publish")
     scoring = scored.expand(ds=days)
 
-    ingested.expand(ds=days) >> step("features", pool="hive") >> step("gate_features", pool="hive") >> split
+    (ingested.expand(ds=days) >> step("features", **HIVE) >> step("gate_features", **HIVE) >> split)
     split >> search >> training >> evaluate
     split >> [training, step("baselines")] >> evaluate
     evaluate >> publish >> scoring >> step("report", trigger_rule="none_failed")

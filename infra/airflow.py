@@ -97,11 +97,15 @@ class Airflow:
     def clear(self, dag: str, run: str, task: str, *, index: int | None = None) -> None:
         """Make one task run again, and nothing else."""
         body = {"dry_run": False, "dag_run_id": run, "only_failed": False, "reset_dag_runs": True}
-        self.call("POST", f"dags/{dag}/clearTaskInstances", body | {"task_ids": [task if index is None else [task, index]]})
+        self.call(
+            "POST", f"dags/{dag}/clearTaskInstances", body | {"task_ids": [task if index is None else [task, index]]}
+        )
 
     def log(self, dag: str, run: str, task: str, attempt: int, *, index: int = -1) -> list[str]:
         """The lines of one attempt's log."""
-        answer = self.call("GET", f"{_run(dag, run)}/taskInstances/{task}/logs/{attempt}", map_index=index, full_content=True)
+        answer = self.call(
+            "GET", f"{_run(dag, run)}/taskInstances/{task}/logs/{attempt}", map_index=index, full_content=True
+        )
         return [line if isinstance(line, str) else str(line.get("event", "")) for line in answer["content"]]
 
     def import_errors(self) -> list[str]:

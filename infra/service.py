@@ -97,7 +97,9 @@ class Service:
 
     def password(self) -> str:
         """The generated password of user `admin`: made once, readable by the owner alone."""
-        file = self._secret("simple_auth_manager_passwords.json.generated", json.dumps({"admin": secrets.token_urlsafe(12)}))
+        file = self._secret(
+            "simple_auth_manager_passwords.json.generated", json.dumps({"admin": secrets.token_urlsafe(12)})
+        )
         return str(json.loads(file.read_text())["admin"])
 
     def environment(self, url: str, port: int) -> dict[str, str]:

@@ -64,6 +64,14 @@ class Settings(BaseSettings):
         """Where each run leaves its HTML report."""
         return self.state / "reports"
 
+    def run_folder(self, app: str, run: str) -> Path:
+        """One run's own folder, named by its id."""
+        return self.runs / app / run.replace(":", "-").replace("/", "-")
+
+    def report_file(self, app: str, run: str) -> Path:
+        """One run's report."""
+        return self.reports / app / f"{self.run_folder(app, run).name}.html"
+
 
 def load(overrides: list[str] | None = None) -> Settings:
     """Read the settings, with ``field=value`` pairs of the command line last."""

@@ -1,9 +1,7 @@
 """The Spark session of a step, and the environment that configures every Spark of the platform."""
 
 import os
-import shutil
 import sys
-from collections.abc import Mapping
 from importlib.metadata import files
 from pathlib import Path
 
@@ -65,16 +63,16 @@ def java_options(settings: Settings) -> list[str]:
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
     ]
-    if (archive := class_archive(settings)).exists():
+    if (archive := class_archive()).exists():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xlog:disable", "-Xlog:all=error:stderr"]
     if library := mkl():
         options += [f"-Ddev.ludovic.netlib.{part}.nativeLibPath={library}" for part in ("blas", "lapack")]
     return options
 
 
-def class_archive(settings: Settings) -> Path:
-    """Where set-up puts the archive of Spark's loaded classes (JEP 350)."""
-    return settings.state / "spark" / "classes.jsa"
+def class_archive() -> Path:
+    """Where set-up puts the archive of Spark's loaded classes (JEP 350): in the environment, whose Spark it fits."""
+    return Path(sys.prefix) / "spark-classes.jsa"
 
 
 def mkl() -> Path | None:
@@ -106,15 +104,13 @@ def configure(settings: Settings) -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    return environment | java_home(settings, os.environ)
+    return environment | java_home()
 
 
-def java_home(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Point ``JAVA_HOME`` at the JRE that set-up made, where set-up found no Java 17 or 21."""
-    embedded = settings.state / "jre"
-    if "JAVA_HOME" in environment or not (embedded / "bin" / "java").exists() or shutil.which("java") is not None:
-        return {}
-    return {"JAVA_HOME": str(embedded)}
+def java_home() -> dict[str, str]:
+    """Point ``JAVA_HOME`` at the Java that set-up made in the environment, which it does where it found no 17 or 21."""
+    embedded = Path(sys.prefix) / "jre"
+    return {"JAVA_HOME": str(embedded)} if (embedded / "bin" / "java").exists() else {}
 
 
 def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSession:

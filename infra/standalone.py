@@ -19,7 +19,12 @@ class Component(standalone_command.SubCommand):
         super().__init__(parent, name=name, command=[*command, *silent], env=env)
 
 
-if __name__ == "__main__":
+def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it, and never stop
-    standalone_command.SubCommand = Component
-    standalone_command.StandaloneCommand().run()
+    setattr(standalone_command, "SubCommand", Component)  # noqa: B010 (mypy takes a class for a constant)
+    standalone: Any = standalone_command.StandaloneCommand
+    standalone().run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+# Every target first makes sure that set-up is done; where it is, that takes under a second.
+PYTHON ?= python3
+STATE := $(or $(EMBERLINE_STATE),state)
+BIN := $(STATE)/venv/bin
+SOURCES := apps pipelines dlcore features infra dags tests
+export PYTHONPYCACHEPREFIX ?= $(abspath $(STATE))/cache/python
+
+# Parameters of the demo's run: make demo MEMBERS=3 EPOCHS=5
+PARAMS := FIRST_DATE LAST_DATE MEMBERS EPOCHS BATCH WORKERS SEED MODEL SEARCH STOP_ON_DRIFT
+GIVEN = $(foreach name,$(PARAMS),$(if $($(name)),--param $(shell echo $(name) | tr A-Z a-z)=$($(name))))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint contracts bench airflow stop check clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## environment, Java and data, once
+	@$(PYTHON) -m infra.bootstrap
+
+demo: setup ## the whole fraud pipeline on real data, in a real Airflow (MEMBERS=3 EPOCHS=5 ... set parameters)
+	@$(BIN)/python -m infra demo $(GIVEN)
+
+airflow: setup ## start Airflow and leave it running
+	@$(BIN)/python -m infra airflow
+
+stop: ## end Airflow and all that it started
+	@test ! -x $(BIN)/python || $(BIN)/python -m infra stop
+
+test: lint contracts ## lint, types, import contracts and every test
+	@$(BIN)/python -m pytest
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy $(SOURCES)
+
+contracts: setup ## who may import whom
+	@PATH="$(abspath $(BIN)):$$PATH" lint-imports --cache-dir $(STATE)/cache/imports
+
+bench: setup ## the measurements of tests/bench, one after the other (BENCH=name for one)
+	@for program in $(or $(BENCH),$(notdir $(basename $(wildcard tests/bench/[a-z]*.py)))); do \
+		echo "== $$program"; $(BIN)/python -m tests.bench.$$program || exit 1; done
+
+check: setup ## try every address and folder of the settings
+	@$(BIN)/python -m infra check
+
+clean: ## remove state by KIND: runs, tables, models, airflow, data, cache, environment or all
+	@$(PYTHON) -m infra.clean $(KIND)

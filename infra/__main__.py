@@ -1,0 +1,75 @@
+"""The platform's own commands: ``python -m infra check|demo|airflow|stop [--set field=value]``."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from infra import check
+from infra.demo import Demo
+from infra.service import Service
+from infra.settings import Settings, load
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="infra", description="Services of the platform on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="run the fraud DAG and follow it")
+    demo.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the run")
+    commands.add_parser("check", help="try every address and folder of the settings")
+    commands.add_parser("airflow", help="start Airflow and leave it running")
+    commands.add_parser("stop", help="end Airflow and all that it started")
+    for command in commands.choices.values():
+        command.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a setting")
+    return parser
+
+
+def main(argv: list[str]) -> None:
+    """Do one command; what cannot be done is one sentence and exit code 1."""
+    given = arguments().parse_args(argv)
+    try:
+        settings = load(given.set)
+        done = do(given, settings)
+    except (ValueError, RuntimeError) as refused:
+        raise SystemExit(str(refused)) from None
+    raise SystemExit(0 if done else 1)
+
+
+def do(given: argparse.Namespace, settings: Settings) -> bool:
+    """Carry out the command, and say whether all went well."""
+    service = Service(settings=settings)
+    match given.command:
+        case "check":
+            return check.report(settings)
+        case "demo":
+            return Demo(service=service, conf=parameters(given.param)).perform()
+        case "airflow":
+            return up(service)
+        case _:
+            print("Airflow is stopped" if service.stop() else "no Airflow was running")
+            return True
+
+
+def up(service: Service) -> bool:
+    """Start Airflow, or say that it runs already."""
+    running = service.leader is not None
+    airflow = service.client() if running else service.start()
+    print(f"Airflow {'already runs' if running else 'is up'}: {airflow.url}, user admin, password {service.password()}")
+    print("end it with: make stop")
+    return True
+
+
+def parameters(pairs: list[str]) -> dict[str, Any]:
+    """Read ``name=value`` pairs: numbers and switches by JSON, the rest as text; Airflow checks them by the DAG's schema."""
+    return {name: _parsed(value) for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,104 @@
+"""The demonstration: one run of the fraud DAG in a real Airflow, followed to its end and summed up."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Self
+
+from infra import closing, processes
+from infra.airflow import Airflow
+from infra.service import Service
+from infra.watch import Watch
+
+DAG = "fraud"
+ARCHIVE_DATE = "2013-09-02T00:00:00Z"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """A run of ``DAG`` with the parameters ``conf``; Airflow is started where it does not run yet."""
+
+    service: Service
+    conf: Mapping[str, Any]
+
+    def perform(self) -> bool:
+        """Run, print and sum up; say whether the run ended well. Interrupted, it ends its run, and the Airflow it started."""
+        own = self.service.leader is None
+        try:
+            return self.watched(self.started() if own else self.service.client())
+        except KeyboardInterrupt:
+            print("\ninterrupted: ending what was started", flush=True)
+            if own:
+                self.service.stop()
+            raise SystemExit(130) from None
+
+    def started(self) -> Airflow:
+        print("starting Airflow ...", flush=True)
+        began = time.monotonic()
+        airflow = self.service.start()
+        print(f"Airflow is up after {time.monotonic() - began:.0f} s: {airflow.url}, {self.login}", flush=True)
+        return airflow
+
+    @property
+    def login(self) -> str:
+        return f"user admin, password {self.service.password()}"
+
+    def watched(self, airflow: Airflow) -> bool:
+        """Trigger the run, follow it, and close with its summary."""
+        self.service.await_dag(airflow, DAG)
+        began = time.monotonic()
+        run = self.triggered(airflow)
+        print(f"run {run}", flush=True)
+        outcomes = self.service.settings.run_folder(DAG, run) / "outcomes"
+        watch = Watch(airflow=airflow, dag=DAG, run=run, outcomes=outcomes, logs=self.service.home / "logs")
+        try:
+            with Peak(leader=self.service.leader) as peak:
+                state = watch.follow()
+        except KeyboardInterrupt:
+            airflow.end(DAG, run)
+            raise
+        self.close(run, state, time.monotonic() - began, peak.bytes, airflow, outcomes)
+        return state == "success"
+
+    def triggered(self, airflow: Airflow) -> str:
+        """Start the run for the archive's last date where that is still free; then the scheduler does not run it too."""
+        taken = any(str(run["logical_date"]).startswith(ARCHIVE_DATE[:10]) for run in airflow.runs(DAG))
+        run = airflow.trigger(DAG, self.conf, logical_date=None if taken else ARCHIVE_DATE)
+        airflow.pause(DAG, paused=False)
+        return run
+
+    def close(self, run: str, state: str, seconds: float, peak: int, airflow: Airflow, outcomes: Path) -> None:
+        report = self.service.settings.report_file(DAG, run)
+        print(
+            f"\nrun {run}: {state} in {seconds / 60:.1f} minutes; peak memory of everything together {peak / 1e9:.1f} GB"
+        )
+        print(f"\n{closing.times(outcomes)}")
+        if figures := closing.figures(outcomes):
+            print(f"\n{figures}")
+        print(f"\nreport:  {report if report.exists() else 'none was written'}")
+        print(f"Airflow: {airflow.url}/dags/{DAG}/runs/{run}, {self.login}; it stays up until: make stop", flush=True)
+
+
+class Peak:
+    """The largest memory of a session's processes together, looked at every few seconds while the block runs."""
+
+    def __init__(self, *, leader: int | None, interval_s: float = 3.0) -> None:
+        self.bytes = 0
+        self._leader = leader
+        self._interval_s = interval_s
+        self._ended = Event()
+        self._thread = Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while self._leader is not None and not self._ended.wait(self._interval_s):
+            self.bytes = max(self.bytes, processes.memory_bytes(self._leader))

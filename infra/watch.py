@@ -1,0 +1,83 @@
+"""Follow one run of a DAG, and say each step as it starts and ends: how long it took and what it did."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from infra.airflow import Airflow, Json
+from infra.outcomes import sentence
+
+ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+RUN_ENDED = {"success", "failed"}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is known of one task instance at one time; a change of it is worth a line."""
+
+    state: str | None
+    attempt: int
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """One run, followed by asking Airflow every ``interval_s``; ``outcomes`` is where its steps leave what they did."""
+
+    airflow: Airflow
+    dag: str
+    run: str
+    outcomes: Path
+    logs: Path
+    interval_s: float = 1.0
+    say: Callable[[str], None] = print
+    seen: dict[str, Moment] = field(default_factory=dict)
+
+    def follow(self) -> str:
+        """Print lines until the run ends; return its state."""
+        while True:
+            state = str(self.airflow.run(self.dag, self.run)["state"])
+            for line in self.news(self.airflow.tasks(self.dag, self.run)):
+                self.say(f"{datetime.now():%H:%M:%S}  {line}")
+            if state in RUN_ENDED:
+                return state
+            time.sleep(self.interval_s)
+
+    def news(self, tasks: list[Json]) -> Iterator[str]:
+        """A line for each step that changed since the last look."""
+        for task in sorted(tasks, key=lambda one: one["start_date"] or "9"):
+            name, now = instance(task), Moment(task["state"], task["try_number"])
+            before = self.seen.get(name)
+            if now != before:
+                self.seen[name] = now
+                yield from self.line(task, now, before)
+
+    def line(self, task: Json, now: Moment, before: Moment | None) -> Iterator[str]:
+        name = f"{instance(task):<24}"
+        if now.state == "running":
+            yield f"{name} started" + (f", attempt {now.attempt}" if now.attempt > 1 else "")
+        elif now.state == "success":
+            yield f"{name} done in {task['duration']:6.1f} s   {sentence(self.outcomes, instance(task)) or ''}".rstrip()
+        elif now.state == "skipped" and task["map_index"] < 0:
+            yield f"{name} skipped"
+        elif now.state in ("failed", "up_for_retry"):
+            again = ", will be tried again" if now.state == "up_for_retry" else ""
+            yield f"{name} FAILED{again}: {self.reason(task)}"
+
+    def reason(self, task: Json) -> str:
+        """The step's own sentence of its failure, and where its log is."""
+        file = self.outcomes.parent / "failures" / f"{instance(task)}.txt"
+        why = file.read_text().strip() if file.exists() else "it left no sentence of its own"
+        return f"{why}\n{'':34}log: {self.log(task)}"
+
+    def log(self, task: Json) -> Path:
+        place = self.logs / f"dag_id={self.dag}" / f"run_id={self.run}" / f"task_id={task['task_id']}"
+        mapped = place / f"map_index={task['map_index']}" if task["map_index"] >= 0 else place
+        return mapped / f"attempt={task['try_number']}.log"
+
+
+def instance(task: Mapping[str, object]) -> str:
+    """A step's name as its outcome is named: ``train@003``, or ``split`` for one that runs once."""
+    label = task["rendered_map_index"] if task["map_index"] != -1 else None
+    return f"{task['task_id']}@{label}" if label is not None else str(task["task_id"])
