@@ -34,11 +34,12 @@ class Ingest:
     def run(self, spark: SparkSession) -> Outcome:
         landing = Landing(spark=spark, root=self.landing, folder=self.source, header=list(self.header))
         deliveries, lines = landing.read()
-        rows = self._parser()(lines).persist(StorageLevel.MEMORY_AND_DISK)
+        parser = self._parser()
+        rows = parser.typed(lines).persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            bad = self._replace(rows.where("reason IS NOT NULL").withColumnRenamed("value", "raw"), self.quarantine)
-            good = self._replace(rows.where("reason IS NULL"), self.table)
-            return self._outcome(deliveries, good, bad, rows)
+            bad = self._replace(parser.refused(rows), self.quarantine)
+            good = self._replace(rows.where("good"), self.table)
+            return self._outcome(deliveries, good, bad)
         finally:
             rows.unpersist()
 

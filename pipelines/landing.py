@@ -75,7 +75,7 @@ class Landing:
         lines = self.spark.read.option("lineSep", "\n").text(paths)
         split = F.col("_metadata.file_block_start")
         return lines.select(
-            F.regexp_replace("value", "^\ufeff|\r$", "").alias("value"),
+            "value",
             F.col("_metadata.file_path").alias("path"),
             split.alias("split"),
             F.monotonically_increasing_id().alias("place"),
@@ -132,7 +132,7 @@ class Landing:
         return unquote(path).rpartition(f"/{self.folder}/")[1].strip("/") + "/" + unquote(path).rpartition("/")[2]
 
     def _check(self, name: str, line: str) -> None:
-        self._compare(name, [column.strip().strip('"') for column in line.split(",")])
+        self._compare(name, [column.strip().strip('"') for column in line.removeprefix("\ufeff").split(",")])
 
     def _compare(self, name: str, found: Sequence[str]) -> None:
         wanted = list(self.header)

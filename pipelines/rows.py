@@ -1,21 +1,27 @@
-"""Lines of CSV as typed rows, each with the reason why it is refused, if it is."""
+"""Lines of CSV as typed rows, and as refused lines with the reason."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, FractionalType, IntegralType, StringType
 
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-STRANGE = r'[^0-9eE+\-.,"\s]'
+JAVA_ONLY = "dDfFxX"
+"""Letters of numbers that a JVM reads, ``1d`` and ``0x1p3``, and no CSV means."""
+
+SPECIAL = r"^\s*[+-]?(nan|inf|infinity)\s*$"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parser:
     """Reads ``value`` as the columns of ``header`` into ``types``; ``rules`` (reason -> SQL condition) hold for good rows.
 
-    Rows keep the columns of the lines and gain the typed ones and ``reason``, null for a good row. No reason holds a value.
+    A line is good or refused, never both: ``typed`` tells them apart, quickly; ``refused`` then says why, and no reason
+    holds a value. NaN and infinities are refused, and where every column is a number, all but plain decimals.
     """
 
     header: Sequence[str]
@@ -26,58 +32,78 @@ class Parser:
         if len(self.header) != len(self.types):
             raise ValueError(f"Parser needs a type for each of {len(self.header)} columns, got {len(self.types)}")
 
-    def __call__(self, lines: DataFrame) -> DataFrame:
-        text = ", ".join(f"`{name}` string" for name in self.types)
-        options = {"columnNameOfCorruptRecord": "_misfit", "mode": "PERMISSIVE"}
-        split = lines.withColumn("_text", F.from_csv("value", f"{text}, _misfit string", options))
-        split = split.withColumn("_strange", F.col("value").rlike(STRANGE))
-        typed = split.withColumns({name: _typed(F.col(f"_text.{name}"), kind) for name, kind in self.types.items()})
-        return typed.withColumn("reason", self._reason()).drop("_text", "_strange")
+    def typed(self, lines: DataFrame) -> DataFrame:
+        """Each line with its typed columns, ``good``, and where it is not good, ``raw``."""
+        parsed = F.from_csv("value", f"{self._fields(numbers=True)}, _misfit string", self._options())
+        rows = lines.withColumn("_row", parsed)
+        rows = rows.withColumns({name: _typed(F.col(f"_row.{name}"), kind) for name, kind in self.types.items()})
+        rows = rows.withColumn("good", F.coalesce(self._good(), F.lit(False)))
+        return rows.withColumn("raw", F.when(~F.col("good"), F.col("value"))).drop("_row", "value")
+
+    def refused(self, typed: DataFrame) -> DataFrame:
+        """The lines that are not good, with the first ``reason``."""
+        text = F.from_csv("raw", f"{self._fields(numbers=False)}, _misfit string", self._options())
+        return typed.where(~F.col("good")).withColumn("_text", text).withColumn("reason", self._reason())
+
+    def _fields(self, *, numbers: bool) -> str:
+        kinds = ["double" if numbers and not isinstance(kind, StringType) else "string" for kind in self.types.values()]
+        return ", ".join(f"`{name}` {kind}" for name, kind in zip(self.types, kinds, strict=True))
+
+    def _options(self) -> dict[str, str]:
+        return {"columnNameOfCorruptRecord": "_misfit", "mode": "PERMISSIVE"}
+
+    def _good(self) -> Column:
+        of_line = [F.col("repeats").isNull(), F.col("_row._misfit").isNull(), ~_open_quote("value")]
+        plain = [~F.contains("value", F.lit(letter)) for letter in JAVA_ONLY] if self._all_numbers() else []
+        of_values = [_sound(name, kind) for name, kind in self.types.items()]
+        return reduce(and_, [*of_line, *plain, *of_values, *[F.expr(f"({rule})") for rule in self.rules.values()]])
+
+    def _all_numbers(self) -> bool:
+        return not any(isinstance(kind, StringType) for kind in self.types.values())
 
     def _reason(self) -> Column:
         of_line = [
             F.when(F.col("repeats").isNotNull(), F.concat(F.lit("delivered twice, with the same lines as "), "repeats")),
-            F.when(F.trim("value") == "", F.lit("an empty line")),
-            F.when(_quotes() % 2 == 1, F.lit("a quotation mark is not closed: a truncated line")),
+            F.when(F.trim("raw") == "", F.lit("an empty line")),
+            F.when(_open_quote("raw"), F.lit("a quotation mark is not closed: a truncated line")),
             F.when(F.col("_text._misfit").isNotNull(), self._misfit()),
         ]
-        of_values = [
-            _fault(name, title, kind) for title, (name, kind) in zip(self.header, self.types.items(), strict=True)
-        ]
-        of_rules = [F.when(~F.expr(rule), F.lit(reason)) for reason, rule in self.rules.items()]
-        return F.coalesce(*of_line, *of_values, *of_rules)
+        of_values = [_fault(title, *column) for title, column in zip(self.header, self.types.items(), strict=True)]
+        of_rules = [F.when(~F.expr(f"({rule})"), F.lit(reason)) for reason, rule in self.rules.items()]
+        return F.coalesce(*of_line, *of_values, *of_rules, F.lit("not a plain decimal"))
 
     def _misfit(self) -> Column:
-        found = F.size(F.split("value", ",")).cast("string")
+        found = F.size(F.split("raw", ",")).cast("string")
         return F.concat(F.lit(f"expected {len(self.header)} columns, got "), found)
 
 
-def _quotes() -> Column:
-    return F.length("value") - F.length(F.replace(F.col("value"), F.lit('"'), F.lit("")))
+def _open_quote(column: str) -> Column:
+    """Whether the last field opens a quotation and does not close it; in an earlier field, that swallows columns."""
+    last = F.substring_index(column, ",", -1)
+    return (F.length(last) - F.length(F.replace(last, F.lit('"'), F.lit("")))) % 2 == 1
 
 
-def _typed(text: Column, kind: DataType) -> Column:
-    if isinstance(kind, StringType):
-        return text
-    number = text.try_cast("double")
-    if isinstance(kind, FractionalType):
-        return number
-    return F.when(number == F.floor(number), number.try_cast(kind))
+def _typed(value: Column, kind: DataType) -> Column:
+    if isinstance(kind, IntegralType):
+        return F.when(value == F.floor(value), value.try_cast(kind))
+    return value
 
 
-def _fault(name: str, title: str, kind: DataType) -> Column:
-    """The first thing wrong with one column's value."""
+def _sound(name: str, kind: DataType) -> Column:
+    present = F.col(name).isNotNull()
+    if not isinstance(kind, FractionalType):
+        return present
+    return present & ~F.isnan(name) & (F.abs(F.col(name)) != float("inf"))
+
+
+def _fault(title: str, name: str, kind: DataType) -> Column:
+    """The first thing wrong with one column's text."""
     text = F.col(f"_text.{name}")
     empty = F.when(text.isNull(), F.lit(f"{title} is empty"))
     if isinstance(kind, StringType):
         return empty
-    word = F.when(F.col("_strange") & ~text.rlike(NUMBER) & ~_special(text), F.lit(f"{title} is not a number"))
-    unread = F.when(text.try_cast("double").isNull(), F.lit(f"{title} is not a number"))
-    infinite = F.when(_special(text) | (F.abs(text.try_cast("double")) == float("inf")), F.lit(f"{title} is not finite"))
+    special = F.when(F.lower(text).rlike(SPECIAL), F.lit(f"{title} is not finite"))
+    word = F.when(~text.rlike(NUMBER), F.lit(f"{title} is not a number"))
+    infinite = F.when(F.abs(text.try_cast("double")) == float("inf"), F.lit(f"{title} is not finite"))
     whole = F.when(F.col(name).isNull(), F.lit(f"{title} is not a whole number"))
-    return F.coalesce(empty, word, unread, infinite, *([whole] if isinstance(kind, IntegralType) else []))
-
-
-def _special(text: Column) -> Column:
-    """Whether a text is one of the names of NaN and the infinities that Spark reads."""
-    return F.col("_strange") & F.lower(F.trim(text)).rlike(r"^[+-]?(nan|inf|infinity)$")
+    return F.coalesce(empty, special, word, infinite, *([whole] if isinstance(kind, IntegralType) else []))
