@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from apps import params
 from apps.perform import attempt
 from apps.run import Run, Stage
 from infra import settings
+from infra.lifetime import end_with_parent
 
 LOG_FORMAT = "%(asctime)s %(levelname)s [{run}] %(name)s: %(message)s"
 
@@ -63,4 +65,6 @@ def apps() -> list[str]:
 
 
 if __name__ == "__main__":
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # submitted: whoever cancels the task ends the JVM, and we go with it
+        end_with_parent()
     main(sys.argv[1:])

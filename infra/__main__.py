@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from typing import Any
 
@@ -27,6 +28,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     """Do one command; what cannot be done is one sentence and exit code 1."""
     given = arguments().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended from outside is cleaned up like Ctrl-C
     try:
         settings = load(given.set)
         done = do(given, settings)

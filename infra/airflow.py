@@ -1,7 +1,9 @@
 """A client of Airflow's REST interface: runs, tasks, pools and logs of a running Airflow."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +18,7 @@ class Refused(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Airflow:
-    """One Airflow by its address and login; each call is one request."""
+    """One Airflow by its address and login; each call is one request, after a login."""
 
     url: str
     user: str = "admin"
@@ -29,14 +31,19 @@ class Airflow:
         answer.raise_for_status()
         return {name: part["status"] for name, part in answer.json().items()}
 
+    @cached_property
     def token(self) -> str:
-        """Log in."""
+        """The login's proof, asked for once."""
         answer = httpx.post(
             f"{self.url}/auth/token", json={"username": self.user, "password": self.password}, timeout=self.timeout_s
         )
         if answer.is_error:
             raise Refused(f"Airflow at {self.url} refused the login of {self.user}: {answer.text}")
         return str(answer.json()["access_token"])
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()  # reads all certificates: once, not in each request
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
         """Send one request below ``/api/v2``, or raise ``Refused`` with what Airflow said."""
@@ -45,8 +52,9 @@ class Airflow:
             f"{self.url}/api/v2/{path}",
             json=body,
             params=query,
-            headers={"Authorization": f"Bearer {self.token()}"},
+            headers={"Authorization": f"Bearer {self.token}"},
             timeout=self.timeout_s,
+            verify=self._tls,
         )
         if answer.is_error:
             raise Refused(f"{method} {path}: {_detail(answer)} (HTTP {answer.status_code})")

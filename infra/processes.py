@@ -21,7 +21,7 @@ def session_members(leader: int) -> list[psutil.Process]:
     return found
 
 
-def end(leader: int, *, patience_s: float = 30.0) -> None:
+def end(leader: int, *, patience_s: float = 60.0) -> None:
     """Interrupt the leader's group, terminate the groups its tasks made, and kill what is left after ``patience_s``."""
     _signal_groups([leader], signal.SIGINT)
     _signal_groups({os.getpgid(p.pid) for p in session_members(leader)} - {leader}, signal.SIGTERM)

@@ -1,7 +1,7 @@
 """Follow one run of a DAG, and say each step as it starts and ends: how long it took and what it did."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,8 @@ from pathlib import Path
 from infra.airflow import Airflow, Json
 from infra.outcomes import sentence
 
-ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+Key = tuple[str, int]
+
 RUN_ENDED = {"success", "failed"}
 
 
@@ -32,7 +33,8 @@ class Watch:
     logs: Path
     interval_s: float = 1.0
     say: Callable[[str], None] = print
-    seen: dict[str, Moment] = field(default_factory=dict)
+    seen: dict[Key, Moment] = field(default_factory=dict)
+    labels: dict[Key, str] = field(default_factory=dict)
 
     def follow(self) -> str:
         """Print lines until the run ends; return its state."""
@@ -47,27 +49,34 @@ class Watch:
     def news(self, tasks: list[Json]) -> Iterator[str]:
         """A line for each step that changed since the last look."""
         for task in sorted(tasks, key=lambda one: one["start_date"] or "9"):
-            name, now = instance(task), Moment(task["state"], task["try_number"])
-            before = self.seen.get(name)
-            if now != before:
-                self.seen[name] = now
-                yield from self.line(task, now, before)
+            key, now = (task["task_id"], task["map_index"]), Moment(task["state"], task["try_number"])
+            if label := task["rendered_map_index"]:
+                self.labels[key] = label
+            nameless = now.state == "running" and task["map_index"] >= 0 and key not in self.labels
+            if now != self.seen.get(key) and not nameless:
+                self.seen[key] = now
+                yield from self.line(task, now, self.instance(key))
 
-    def line(self, task: Json, now: Moment, before: Moment | None) -> Iterator[str]:
-        name = f"{instance(task):<24}"
+    def instance(self, key: Key) -> str:
+        """A step's name as its outcome is named: ``train@003``, or ``split`` for one that runs once."""
+        name, index = key
+        return name if index < 0 else f"{name}@{self.labels.get(key, index)}"
+
+    def line(self, task: Json, now: Moment, name: str) -> Iterator[str]:
         if now.state == "running":
-            yield f"{name} started" + (f", attempt {now.attempt}" if now.attempt > 1 else "")
+            yield f"{name:<24} started" + (f", attempt {now.attempt}" if now.attempt > 1 else "")
         elif now.state == "success":
-            yield f"{name} done in {task['duration']:6.1f} s   {sentence(self.outcomes, instance(task)) or ''}".rstrip()
+            did = sentence(self.outcomes, name) or ""
+            yield f"{name:<24} done in {task['duration']:6.1f} s   {did}".rstrip()
         elif now.state == "skipped" and task["map_index"] < 0:
-            yield f"{name} skipped"
+            yield f"{name:<24} skipped"
         elif now.state in ("failed", "up_for_retry"):
             again = ", will be tried again" if now.state == "up_for_retry" else ""
-            yield f"{name} FAILED{again}: {self.reason(task)}"
+            yield f"{name:<24} FAILED{again}: {self.reason(task, name)}"
 
-    def reason(self, task: Json) -> str:
+    def reason(self, task: Json, name: str) -> str:
         """The step's own sentence of its failure, and where its log is."""
-        file = self.outcomes.parent / "failures" / f"{instance(task)}.txt"
+        file = self.outcomes.parent / "failures" / f"{name}.txt"
         why = file.read_text().strip() if file.exists() else "it left no sentence of its own"
         return f"{why}\n{'':34}log: {self.log(task)}"
 
@@ -75,9 +84,3 @@ class Watch:
         place = self.logs / f"dag_id={self.dag}" / f"run_id={self.run}" / f"task_id={task['task_id']}"
         mapped = place / f"map_index={task['map_index']}" if task["map_index"] >= 0 else place
         return mapped / f"attempt={task['try_number']}.log"
-
-
-def instance(task: Mapping[str, object]) -> str:
-    """A step's name as its outcome is named: ``train@003``, or ``split`` for one that runs once."""
-    label = task["rendered_map_index"] if task["map_index"] != -1 else None
-    return f"{task['task_id']}@{label}" if label is not None else str(task["task_id"])

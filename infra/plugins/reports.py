@@ -1,7 +1,7 @@
 """An Airflow plugin that shows a run's report: a tab on the run's page, served to whoever may see the DAG."""
 
 from html import escape
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
@@ -28,8 +28,10 @@ class Reports(AirflowPlugin):
     """Emberline's reports in Airflow's own pages."""
 
     name = "emberline-reports"
-    fastapi_apps: ClassVar[list[Any]] = [{"app": app, "url_prefix": "/reports", "name": "reports"}]
-    external_views: ClassVar[list[Any]] = [
+    fastapi_apps: list[Any] = [  # noqa: RUF012 (the base class has it so)
+        {"app": app, "url_prefix": "/reports", "name": "reports"}
+    ]
+    external_views: list[Any] = [  # noqa: RUF012
         {
             "name": "Report",
             "href": "reports/{DAG_ID}/{RUN_ID}",
