@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-from pyspark.sql import SparkSession
-
 from infra.hive import Partition
 
 Session = Literal["hive", "spark", "none"]
@@ -59,11 +57,11 @@ class Outcome:
 
 
 class Step(Protocol):
-    """A frozen dataclass of what to do; ``session`` says what the step needs: Hive, Spark alone, or neither."""
+    """A frozen dataclass of what to do; ``session`` says what ``run`` is given: a session with Hive, one without, or None."""
 
     session: ClassVar[Session]
 
-    def run(self, spark: SparkSession | None) -> Outcome: ...
+    def run(self, spark: Any) -> Outcome: ...
 
 
 def read(folder: Path, step: str) -> list[Outcome]:

@@ -29,7 +29,10 @@ ENGINEERED = (
     *[f"{figure}_{name}" for name in SPANS for figure in ("count", "mean", "against")],
 )
 FEATURES = (*COMPONENTS, "amount", *ENGINEERED)
-"""The columns that the models see."""
+"""What the feature table offers."""
+
+MODEL_FEATURES = tuple(name for name in FEATURES if not name.startswith(("count_", "mean_", "amount")))
+"""What the models see: window counts and means would tell them the hour of their training days, not fraud."""
 
 
 def _doubles(names: tuple[str, ...]) -> list[StructField]:

@@ -1,0 +1,52 @@
+"""How a member of the fraud ensemble is fitted: the setting that time-ordered folds favoured, and what search tries."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import SGD
+
+from apps.fraud.model import NETWORKS
+from dlcore import ClipNorm, Cosine, Training, Warmup, scale_linearly
+from pipelines.search import Setting, grid
+from pipelines.statistics import Statistics
+
+SETTINGS: Mapping[str, Setting] = {
+    "mlp": {"name": "mlp", "width": 64, "depth": 1, "dropout": 0.4, "lr": 0.0125, "weight_decay": 1e-4},
+    "cnn": {"name": "cnn", "width": 16, "depth": 2, "dropout": 0.4, "lr": 0.0125, "weight_decay": 1e-4},
+}
+GRID = (
+    *grid(name=["mlp"], width=[32, 64], depth=[1, 2], dropout=[0.2, 0.4], lr=[0.0125], weight_decay=[1e-4]),
+    *grid(name=["cnn"], width=[16], depth=[1, 2], dropout=[0.4], lr=[0.0125], weight_decay=[1e-4]),
+)
+WARMUP_SHARE = 0.1
+
+
+def training(
+    setting: Setting, statistics: Statistics, rows: int, *, batch: int, epochs: int, seed: int
+) -> Training:
+    """The training of one member on a bag of ``rows``; the setting's rate holds at a batch of 256 and scales with it."""
+    steps = epochs * -(-rows // batch)
+    warm = max(1, round(steps * WARMUP_SHARE))
+    lr = scale_linearly(setting["lr"], batch=batch)
+    build = partial(NETWORKS[setting["name"]], mean=statistics.mean, std=statistics.std, **shape(setting))
+    return Training(
+        model=build,
+        loss=binary_cross_entropy_with_logits,
+        optimizer=partial(SGD, momentum=0.9, weight_decay=setting["weight_decay"]),
+        schedule=Warmup(start=0.0, steps=warm, then=Cosine(lr=lr, steps=steps - warm)),
+        clip=ClipNorm(1.0),
+        batch=batch,
+        epochs=epochs,
+        seed=seed,
+    )
+
+
+def arguments(setting: Setting, features: int) -> dict[str, Any]:
+    """What an artifact rebuilds the members from."""
+    return {"name": setting["name"], "features": features, **shape(setting)}
+
+
+def shape(setting: Setting) -> dict[str, Any]:
+    return {name: setting[name] for name in ("width", "depth", "dropout")}

@@ -1,0 +1,197 @@
+"""The fraud application's steps: each function turns a run's parameters into one step.
+
+A step's modules are imported in its function: torch, Spark ML and Great Expectations take seconds each to import, and no
+step needs them all.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apps.fraud import columns
+from apps.run import Run, Stage
+from infra.hive import Partition
+from pipelines.outcome import Step
+
+if TYPE_CHECKING:
+    from dlcore import Training
+    from pipelines.registry import Registry
+    from pipelines.search import Setting
+    from pipelines.statistics import Statistics
+
+
+def ingest(run: Run) -> Step:
+    from pipelines.ingest import Ingest
+
+    return Ingest(
+        landing=run.settings.landing,
+        source=f"fraud/ds={run.ds}",
+        header=columns.HEADER,
+        rules=columns.rules(run.ds),
+        table=columns.TRANSACTIONS,
+        quarantine=columns.QUARANTINE,
+        ds=run.ds,
+        run_id=run.id,
+    )
+
+
+def features(run: Run) -> Step:
+    from pipelines.engineer import Engineer
+
+    return Engineer(
+        source=columns.TRANSACTIONS,
+        table=columns.FEATURE_TABLE,
+        inputs=tuple(outcome.partitions[0] for outcome in run.outcomes("ingest")),
+        transform=columns.engineered,
+        history_days=1,
+        run_id=run.id,
+    )
+
+
+def split(run: Run) -> Step:
+    from pipelines.split import Split
+
+    return Split(partitions=feature_partitions(run), features=columns.MODEL_FEATURES, into=frame(run))
+
+
+def search(run: Run) -> Step:
+    from apps.fraud import fitting
+    from pipelines.bag import Bag
+    from pipelines.search import Search
+
+    return Search(
+        frame=frame(run),
+        into=run.folder / "search",
+        settings=fitting.GRID,
+        training=partial(training, run),
+        bag=Bag(seed=run.params["seed"], member=0),
+        features=columns.MODEL_FEATURES,
+    )
+
+
+def train(run: Run) -> Step:
+    from pipelines.bag import Bag
+    from pipelines.statistics import Statistics
+    from pipelines.train import Train
+
+    return Train(
+        frame=frame(run),
+        into=member(run, run.member),
+        bag=Bag(seed=run.params["seed"], member=run.member),
+        training=partial(training, run, setting(run), Statistics.read(frame(run) / "statistics.json")),
+        features=columns.MODEL_FEATURES,
+        workers=run.params["workers"],
+    )
+
+
+def measured_against(run: Run) -> Step:
+    from pipelines.baselines import Baselines
+
+    return Baselines(
+        frame=frame(run), into=run.folder / "baselines", features=columns.MODEL_FEATURES, seed=run.params["seed"]
+    )
+
+
+def evaluate(run: Run) -> Step:
+    from apps.fraud import fitting
+    from apps.fraud.model import ensemble
+    from pipelines import baselines
+    from pipelines.evaluate import Evaluate
+
+    return Evaluate(
+        frame=frame(run),
+        members=tuple(member(run, number) for number in range(run.params["members"])),
+        baselines={name: run.folder / "baselines" / name for name in baselines.TITLES},
+        titles=baselines.TITLES,
+        into=run.folder / "candidate",
+        model="fraud-ensemble",
+        arguments=fitting.arguments(setting(run), len(columns.MODEL_FEATURES)),
+        build=ensemble,
+        features=columns.MODEL_FEATURES,
+        partitions=feature_partitions(run),
+        versions={package: version(package) for package in ("emberline", "torch", "pyspark")},
+        seed=run.params["seed"],
+    )
+
+
+def publish(run: Run) -> Step:
+    from apps.fraud.model import MODELS
+    from pipelines.publish import Publish
+
+    return Publish(
+        candidate=run.folder / "candidate",
+        validation=frame(run) / "validation",
+        registry=registry(run),
+        models=MODELS,
+        run_id=run.id,
+    )
+
+
+def score(run: Run) -> Step:
+    from apps.fraud.model import MODELS
+    from pipelines.score import Score
+
+    (partition,) = [pinned for pinned in feature_partitions(run) if pinned.ds == run.ds]
+    return Score(
+        partition=partition,
+        features=columns.FEATURE_TABLE,
+        scores=columns.SCORES,
+        registry=registry(run),
+        models=MODELS,
+        run_id=run.id,
+    )
+
+
+STEPS = {
+    "ingest": Stage(ingest, each="date"),
+    "features": Stage(features),
+    "split": Stage(split),
+    "search": Stage(search),
+    "train": Stage(train, each="member"),
+    "baselines": Stage(measured_against),
+    "evaluate": Stage(evaluate),
+    "publish": Stage(publish),
+    "score": Stage(score, each="date"),
+}
+
+
+def training(run: Run, setting: Setting, statistics: Statistics, rows: int) -> Training:
+    """The training of one member or trial on ``rows`` drawn rows, by the run's parameters."""
+
+    from apps.fraud import fitting
+
+    chosen = {name: run.params[name] for name in ("batch", "epochs", "seed")}
+    return fitting.training(setting, statistics, rows, **chosen)
+
+
+def setting(run: Run) -> Setting:
+    """The setting that search found best in this run, else the one that the parameter ``model`` names."""
+
+    from apps.fraud import fitting
+
+    if not run.params["search"]:
+        return fitting.SETTINGS[run.params["model"]]
+    winner: Setting = json.loads((run.folder / "search" / "winner.json").read_text())
+    return winner
+
+
+def feature_partitions(run: Run) -> tuple[Partition, ...]:
+    return run.outcome("features").partitions
+
+
+def frame(run: Run) -> Path:
+    return run.folder / "frame"
+
+
+def member(run: Run, number: int) -> Path:
+    return run.folder / "members" / f"{number:03d}"
+
+
+def registry(run: Run) -> Registry:
+    from pipelines.registry import Registry
+
+    return Registry(folder=Path(run.settings.registry) / run.app)
