@@ -111,9 +111,12 @@ def main() -> None:
     """Bring about what is not there yet, or say what this machine lacks for it."""
     state = Path(os.environ.get("EMBERLINE_STATE", "state")).expanduser().resolve()
     torch = os.environ.get("EMBERLINE_TORCH", "")
+    if torch not in preflight.DISK_GB:
+        raise SystemExit(f'EMBERLINE_TORCH must be "cpu" or not set, got {torch!r}')
     if not stages.undone(plan(state, torch), state / "setup"):
         return
-    if lacks := preflight.missing(state, torch=torch, fetch=not (state / "venv" / "bin" / "python").exists()):
+    fetch = not (state / "venv" / "bin" / "python").exists()
+    if lacks := preflight.Needs.of_set_up(torch, fetch=fetch).missing(state):
         raise SystemExit("set-up cannot begin; this machine lacks:\n" + "\n".join(f"- {one}" for one in lacks))
     (state / "setup").mkdir(parents=True, exist_ok=True)
     with (state / "setup" / ".lock").open("w") as lock:

@@ -10,50 +10,59 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-PYTHONS = ((3, 11), (3, 13))
-DISK_GB = {"": 12, "cpu": 6}
 TORCH_CPU = "https://download.pytorch.org/whl/cpu/"
-MEMORY_GB = 7.5  # what a machine sold with 8 GB shows
+DISK_GB = {"": 12.0, "cpu": 6.0}
 
 
-def missing(folder: Path, *, torch: str = "", fetch: bool = True) -> list[str]:
-    """One sentence for each thing that this machine lacks; ``fetch`` says whether packages must still be downloaded."""
-    found = [*_interpreter(), *_machine()]
-    if fetch:
-        found += [
-            *_disk(folder, DISK_GB["cpu" if torch == "cpu" else ""]),
-            *_network(index(), "set PIP_INDEX_URL to one that is"),
-        ]
-        found += [*_network(TORCH_CPU, "leave EMBERLINE_TORCH=cpu out")] if torch == "cpu" else []
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """The least that a machine must have, and the addresses it must reach where packages must still be downloaded."""
 
+    disk_gb: float = DISK_GB[""]
+    memory_gb: float = 7.5  # what a machine sold with 8 GB shows
+    pythons: tuple[tuple[int, int], tuple[int, int]] = ((3, 11), (3, 13))
+    addresses: tuple[tuple[str, str], ...] = ()  # each with what to do where it does not answer
 
-def _interpreter() -> Iterator[str]:
-    low, high = PYTHONS
-    if not low <= sys.version_info[:2] <= high:
-        range_ = f"{low[0]}.{low[1]} to {high[0]}.{high[1]}"
-        yield f"Python must be {range_}, got {platform.python_version()}; name another one with: make PYTHON=python3.11"
-    if any(importlib.util.find_spec(module) is None for module in ("venv", "ensurepip")):
-        yield "Python's venv module is not installed; on Debian: apt-get install python3-venv"
+    @classmethod
+    def of_set_up(cls, torch: str, *, fetch: bool) -> "Needs":
+        """What set-up needs with PyTorch's build ``torch``: "cpu", or "" for the one of the package index."""
+        if not fetch:
+            return cls(disk_gb=1.0)
+        packages = (index(), "name another by PIP_INDEX_URL")
+        torch_cpu = (TORCH_CPU, "leave EMBERLINE_TORCH out")
+        return cls(disk_gb=DISK_GB[torch], addresses=(packages, torch_cpu) if torch == "cpu" else (packages,))
 
+    def missing(self, folder: Path) -> list[str]:
+        """One sentence for each thing that this machine lacks, ``folder`` being where everything is to go."""
+        found = [*self._interpreter(), *self._machine(), *self._disk(folder)]
+        return found + [lack for address, otherwise in self.addresses for lack in _network(address, otherwise)]
 
-def _machine() -> Iterator[str]:
-    if (system := platform.system()) != "Linux":
-        yield f"the system must be Linux, got {system}; a Linux container or virtual machine serves"
-    if (machine := platform.machine()) != "x86_64":
-        yield f"the processor must be x86_64 (MKL and OpenVINO are built for it), got {machine}"
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    if memory < MEMORY_GB:
-        yield f"the demo needs 8 GB of memory, got {memory:.1f} GB"
+    def _interpreter(self) -> Iterator[str]:
+        low, high = self.pythons
+        if not low <= sys.version_info[:2] <= high:
+            known = f"{low[0]}.{low[1]} to {high[0]}.{high[1]}"
+            yield f"Python must be {known}, got {platform.python_version()}; name another with: make PYTHON=python3.11"
+        if any(importlib.util.find_spec(module) is None for module in ("venv", "ensurepip")):
+            yield "Python's venv module is not installed; on Debian: apt-get install python3-venv"
 
+    def _machine(self) -> Iterator[str]:
+        if (system := platform.system()) != "Linux":
+            yield f"the system must be Linux, got {system}; a Linux container or virtual machine serves"
+        if (machine := platform.machine()) != "x86_64":
+            yield f"the processor must be x86_64 (MKL and OpenVINO are built for it), got {machine}"
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+        if memory < self.memory_gb:
+            yield f"memory must be at least {self.memory_gb:g} GB, got {memory:.1f} GB"
 
-def _disk(folder: Path, needed_gb: int) -> Iterator[str]:
-    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(place).free / 1e9
-    if free < needed_gb:
-        yield f"set-up needs {needed_gb} GB of free disk at {place}, got {free:.1f} GB; EMBERLINE_TORCH=cpu needs {DISK_GB['cpu']}"
+    def _disk(self, folder: Path) -> Iterator[str]:
+        place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free = shutil.disk_usage(place).free / 1e9
+        if free < self.disk_gb:
+            least = DISK_GB["cpu"]
+            yield f"{place} must have {self.disk_gb:g} GB free ({least:g} with EMBERLINE_TORCH=cpu), got {free:.1f} GB"
 
 
 def _network(address: str, otherwise: str) -> Iterator[str]:

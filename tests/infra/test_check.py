@@ -1,0 +1,45 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from infra import check
+from infra.settings import load
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    file = tmp_path / "landing" / "fraud" / "ds=2013-09-01" / "transactions.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("Time\n")
+    return tmp_path
+
+
+def test_every_address_and_folder_gets_a_sentence(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.report(load([f"state={landing}"]))
+    said = capsys.readouterr().out
+    for named in ("state", "warehouse", "registry", "landing", "metastore", "spark_master", "Java", "MKL", "Airflow"):
+        assert f"ok    {named}" in said
+
+
+def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{held.getsockname()[1]}"
+        (landing / "file").touch()
+        overrides = [f"state={landing}", f"landing={landing}/nothing", f"warehouse={landing}/file/inside"]
+        overrides += [f"metastore=thrift://{nobody}", f"spark_master=spark://{nobody}"]
+        assert not check.report(load(overrides))
+    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert len(failed) == 4
+    for named in ("warehouse", "landing", "metastore", "spark_master"):
+        assert any(named in line for line in failed)
+
+
+def test_an_address_that_answers_is_good(landing: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        good, sentence = check.metastore(
+            load([f"state={landing}", f"metastore=thrift://127.0.0.1:{server.getsockname()[1]}"])
+        )
+    assert good
+    assert sentence.endswith("answers")

@@ -1,0 +1,52 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.airflow import Airflow
+from infra.watch import Watch
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    outcomes = tmp_path / "outcomes"
+    outcomes.mkdir()
+    (outcomes / "train@003.json").write_text(json.dumps({"summary": "20 epochs, loss 0.01"}))
+    (tmp_path / "failures").mkdir()
+    (tmp_path / "failures" / "gate_ingest@2013-09-02.txt").write_text("GateFailed: amount must not be null, 3 rows\n")
+    nowhere = Airflow(url="http://127.0.0.1:1", password="")
+    return Watch(airflow=nowhere, dag="fraud", run="r", outcomes=outcomes, logs=tmp_path / "logs")
+
+
+def task(
+    name: str, state: str | None, *, index: int = -1, label: str | None = None, attempt: int = 1
+) -> dict[str, Any]:
+    return {
+        "task_id": name,
+        "map_index": index,
+        "rendered_map_index": label,
+        "state": state,
+        "try_number": attempt,
+        "start_date": None,
+        "duration": 1.5,
+    }
+
+
+def test_a_step_is_said_once_when_it_starts_and_once_when_it_ends(watch: Watch) -> None:
+    assert list(watch.news([task("train", "queued", index=3)])) == []
+    assert list(watch.news([task("train", "running", index=3)])) == []  # its name is not known yet
+    (started,) = watch.news([task("train", "running", index=3, label="003")])
+    assert started.split() == ["train@003", "started"]
+    assert list(watch.news([task("train", "running", index=3, label="003")])) == []
+    (done,) = watch.news([task("train", "success", index=3, label="003")])
+    assert done.split(maxsplit=5) == ["train@003", "done", "in", "1.5", "s", "20 epochs, loss 0.01"]
+
+
+def test_a_failure_is_said_with_its_sentence_and_its_log_also_while_its_label_is_gone(watch: Watch) -> None:
+    list(watch.news([task("gate_ingest", "running", index=1, label="2013-09-02")]))
+    (failed,) = watch.news([task("gate_ingest", "up_for_retry", index=1)])
+    assert "gate_ingest@2013-09-02   FAILED, will be tried again: GateFailed: amount must not be null, 3 rows" in failed
+    assert failed.endswith("dag_id=fraud/run_id=r/task_id=gate_ingest/map_index=1/attempt=1.log")
+    (again,) = watch.news([task("gate_ingest", "running", index=1, label="2013-09-02", attempt=2)])
+    assert again.endswith("started, attempt 2")
