@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from itertools import pairwise
+from typing import TypedDict
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -52,8 +53,8 @@ def _count(name: str, edge: float) -> Column:
 
 def _parts(below: Sequence[int], rows: int) -> list[float]:
     """Shares of bins from counts up to each edge."""
-    cumulative: list[Any] = [0, *below, rows]
-    return [(high - low) / rows for low, high in zip(cumulative, cumulative[1:], strict=False)]
+    cumulative = [0, *below, rows]
+    return [(high - low) / rows for low, high in pairwise(cumulative)]
 
 
 def _stability(expected: Sequence[float], found: Sequence[float]) -> float:

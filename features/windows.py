@@ -9,7 +9,7 @@ the rows at hand reach, or in which order they came.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
 
@@ -57,7 +57,9 @@ class Windows:
         pivoted = before.groupBy(*self.entity, F.col("asker").alias(self.time)).agg(
             *[F.max(F.when(asked, F.struct("n", "units"))).alias(f"at_{name}") for name, asked in at.items()]
         )
-        return pivoted.select(*self.entity, self.time, *[column for name in self.spans for column in self._window(name)])
+        return pivoted.select(
+            *self.entity, self.time, *[column for name in self.spans for column in self._window(name)]
+        )
 
     def _instants(self, totals: DataFrame) -> DataFrame:
         """Each second's totals, and the instants whose running total it asks for: itself, and each window's begin."""
@@ -86,7 +88,9 @@ class Windows:
         buckets = instants.groupBy(*self.entity, "bucket").agg(
             F.sum("n").alias("bn"), F.sum("units").alias("bunits"), F.min(F.lit(0)).alias("stream")
         )
-        earlier = Window.partitionBy(*self.entity, "stream").orderBy("bucket").rowsBetween(Window.unboundedPreceding, -1)
+        earlier = (
+            Window.partitionBy(*self.entity, "stream").orderBy("bucket").rowsBetween(Window.unboundedPreceding, -1)
+        )
         carried = buckets.select(
             *self.entity, "bucket", *[_sum(f"b{name}", earlier).alias(f"b{name}") for name in ("n", "units")]
         )
@@ -115,5 +119,5 @@ class Windows:
         return count.alias(f"{self.prefix}count_{name}"), mean.alias(f"{self.prefix}mean_{name}")
 
 
-def _sum(column: str, window: Window) -> Column:
+def _sum(column: str, window: WindowSpec) -> Column:
     return F.coalesce(F.sum(column).over(window), F.lit(0))

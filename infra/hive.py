@@ -138,7 +138,9 @@ class Table:
 
     def _point(self, spark: SparkSession, ds: str, fence: Fence) -> None:
         """Move the partition to the latest committed version; again if another was committed meanwhile."""
-        spark.sql(f"ALTER TABLE {self} ADD IF NOT EXISTS PARTITION (ds='{ds}') LOCATION '{self._latest(spark, ds, fence)}'")
+        spark.sql(
+            f"ALTER TABLE {self} ADD IF NOT EXISTS PARTITION (ds='{ds}') LOCATION '{self._latest(spark, ds, fence)}'"
+        )
         moved = ""
         while (latest := self._latest(spark, ds, fence)) != moved:
             spark.sql(f"ALTER TABLE {self} PARTITION (ds='{ds}') SET LOCATION '{latest}'")
@@ -161,9 +163,7 @@ class Table:
         return next(str(row["data_type"]) for row in described if row["col_name"] == "Location")
 
     def _partition(self, ds: str, folder: str, version: Version) -> Partition:
-        return Partition(
-            table=str(self), ds=ds, location=folder, fingerprint=version.fingerprint, rows=version.rows
-        )
+        return Partition(table=str(self), ds=ds, location=folder, fingerprint=version.fingerprint, rows=version.rows)
 
     def _folder(self, spark: SparkSession, ds: str) -> str:
         return f"{self.folder(spark)}/ds={_date(ds)}"
@@ -183,9 +183,9 @@ def read_files(spark: SparkSession, partitions: Sequence[Partition]) -> DataFram
 def _standing(spark: SparkSession, partition: Partition) -> str:
     """The pinned folder, or where that is gone, a later one with the same rows."""
     for folder in [partition.location, *_siblings(spark, partition)]:
-        if files.exists(spark, f"{folder}/{versions.SIDECAR}"):
-            if Version.read(spark, folder).fingerprint == partition.fingerprint:
-                return folder
+        whole = files.exists(spark, f"{folder}/{versions.SIDECAR}")
+        if whole and Version.read(spark, folder).fingerprint == partition.fingerprint:
+            return folder
     raise Superseded(
         f"{partition.table} ds={partition.ds}: the version this run works on is gone, replaced by later runs with other rows; "
         "start this run again to work on the rows there are now"

@@ -1,5 +1,6 @@
 """The Spark session of a step, and the environment that configures every Spark of the platform."""
 
+import logging
 import os
 import sys
 from importlib.metadata import files
@@ -7,8 +8,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from infra import failures
+from infra import blas, failures
 from infra.settings import Settings
+
+log = logging.getLogger(__name__)
 
 LOG4J = """\
 rootLogger.level = warn
@@ -119,7 +122,11 @@ def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSessio
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         os.environ.update(configure(settings))
         builder = builder.master(settings.spark_master)
-    return _with_hive(builder, settings) if hive else builder.getOrCreate()
+    if hive:
+        return _with_hive(builder, settings)
+    spark = builder.getOrCreate()
+    log.info(blas.sentence(spark))
+    return spark
 
 
 def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSession:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
-from infra.hive import Partition, Table
+from infra.hive import Partition, Table, read_files
 from pipelines.landing import Delivery, Landing
 from pipelines.outcome import Outcome, Rows, Session
 from pipelines.rows import Parser
@@ -39,7 +39,7 @@ class Ingest:
         try:
             bad = self._replace(parser.refused(rows), self.quarantine)
             good = self._replace(rows.where("good"), self.table)
-            return self._outcome(deliveries, good, bad)
+            return self._outcome(deliveries, good, bad, rows)
         finally:
             rows.unpersist()
 
@@ -52,17 +52,25 @@ class Ingest:
 
     def _outcome(self, deliveries: list[Delivery], good: Partition, bad: Partition, rows: DataFrame) -> Outcome:
         counted = Rows(taken=sum(file.lines for file in deliveries), given=good.rows, quarantined=bad.rows)
-        equal = self._equal_values(rows, good.rows)
-        reasons = {row["reason"]: row["count"] for row in rows.where("reason IS NOT NULL").groupBy("reason").count().collect()}
+        equal, reasons = self._equal_values(rows, good.rows), _reasons(rows.sparkSession, bad)
+        found = f"{counted} from {len(deliveries)} files; {equal:,} rows equal an earlier one's values"
         return Outcome(
-            summary=f"{self.table} ds={self.ds}: {counted} from {len(deliveries)} files; {equal:,} rows equal another's values",
+            summary=f"{self.table} ds={self.ds}: {found}",
             rows=counted,
             metrics={"equal_values": equal},
             partitions=(good, bad),
-            warnings=tuple(f"{count:,} rows quarantined: {reason}" for reason, count in sorted(reasons.items())),
+            warnings=tuple(f"{count:,} rows quarantined: {reason}" for reason, count in reasons.items()),
             details={"files": {file.name: file.lines for file in deliveries}, "reasons": reasons},
         )
 
     def _equal_values(self, rows: DataFrame, good: int) -> int:
         """How many rows have all values of an earlier one under another key: kept, since equal is not the same."""
-        return good - rows.where("reason IS NULL").select(*self.header.values()).distinct().count()
+        return good - rows.where("good").select(*self.header.values()).distinct().count()
+
+
+def _reasons(spark: SparkSession, quarantined: Partition) -> dict[str, int]:
+    """How many rows were refused for each reason."""
+    if not quarantined.rows:
+        return {}
+    counted = read_files(spark, [quarantined]).groupBy("reason").count().orderBy("reason")
+    return {row["reason"]: row["count"] for row in counted.collect()}

@@ -118,7 +118,13 @@ class Landing:
     def _numbered(self, lines: DataFrame, splits: list[Row], deliveries: list[Delivery]) -> DataFrame:
         repeats = {delivery.name: delivery.repeats for delivery in deliveries}
         known = [
-            (split["path"], split["split"], self._name(split["path"]), before - split["first"] + 1, repeats[self._name(split["path"])])
+            (
+                split["path"],
+                split["split"],
+                self._name(split["path"]),
+                before - split["first"] + 1,
+                repeats[self._name(split["path"])],
+            )
             for split, before in zip(splits, _before(splits), strict=True)
         ]
         schema = "path string, split bigint, source_file string, shift bigint, repeats string"
@@ -137,12 +143,14 @@ class Landing:
     def _compare(self, name: str, found: Sequence[str]) -> None:
         wanted = list(self.header)
         if list(found) != wanted:
-            raise BadDelivery(f"landing file {name}: the header is wrong: {_difference(list(found), wanted)}; correct the file")
+            raise BadDelivery(
+                f"landing file {name}: the header is wrong: {_difference(list(found), wanted)}; correct the file"
+            )
 
 
 def _before(splits: list[Row]) -> list[int]:
     """How many lines of the same file stand in the splits before each split."""
-    before = []
+    before: list[int] = []
     for index, split in enumerate(splits):
         same = index > 0 and splits[index - 1]["path"] == split["path"]
         before.append(before[-1] + splits[index - 1]["lines"] if same else 0)

@@ -63,7 +63,9 @@ class Parser:
 
     def _reason(self) -> Column:
         of_line = [
-            F.when(F.col("repeats").isNotNull(), F.concat(F.lit("delivered twice, with the same lines as "), "repeats")),
+            F.when(
+                F.col("repeats").isNotNull(), F.concat(F.lit("delivered twice, with the same lines as "), "repeats")
+            ),
             F.when(F.trim("raw") == "", F.lit("an empty line")),
             F.when(_open_quote("raw"), F.lit("a quotation mark is not closed: a truncated line")),
             F.when(F.col("_text._misfit").isNotNull(), self._misfit()),

@@ -1,7 +1,17 @@
 """What must be true of the tables of card transactions before the next step may work on them."""
 
 from apps.fraud import columns
-from infra.expectations import Expectation, between, mean_between, not_null, one_of, row_count, schema, some_rows, unique
+from infra.expectations import (
+    Expectation,
+    between,
+    mean_between,
+    not_null,
+    one_of,
+    row_count,
+    schema,
+    some_rows,
+    unique,
+)
 
 BALANCE = (0.0001, 0.05)
 """Share of frauds in a day that is plausible; 0.0017 is usual."""

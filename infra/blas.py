@@ -1,0 +1,32 @@
+"""Which linear algebra library Spark ML and torch compute with."""
+
+import sys
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+
+def spark_ml(spark: SparkSession) -> str:
+    """The class that Spark ML's matrix products go through; JNIBLAS is a native library, all others are Java."""
+    jvm: Any = spark.sparkContext._jvm
+    return str(jvm.org.apache.spark.ml.linalg.BLAS.nativeBLAS().getClass().getSimpleName())
+
+
+def library(spark: SparkSession) -> str:
+    """The native library that Spark's JVM was told to load; empty where it was told none."""
+    jvm: Any = spark.sparkContext._jvm
+    return str(jvm.java.lang.System.getProperty("dev.ludovic.netlib.blas.nativeLibPath", ""))
+
+
+def sentence(spark: SparkSession) -> str:
+    """What a log should say; of torch only where the step has imported it."""
+    found = spark_ml(spark)
+    native = f"{found} on {library(spark)}" if found == "JNIBLAS" else f"{found}, in Java"
+    return f"linear algebra: Spark ML by {native}{_torch()}"
+
+
+def _torch() -> str:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return ""
+    return "; torch by MKL" if torch.backends.mkl.is_available() else "; torch without MKL"
