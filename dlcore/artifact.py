@@ -63,13 +63,17 @@ class Artifact:
         manifest = _manifest(folder)
         found = manifest.get("format")
         if found != FORMAT:
-            raise ArtifactError(f"artifact {folder} has format {found!r}, this version reads {FORMAT}; use a matching version")
+            raise ArtifactError(
+                f"artifact {folder} has format {found!r}, this version reads {FORMAT}; use a matching version"
+            )
         identity = manifest.pop("id", None)
         if identity != _identity(manifest):
             raise ArtifactError(f"artifact {folder} was changed: its manifest does not hash to its id {identity}")
         weights = _read(folder, WEIGHTS)
         if hashlib.sha256(weights).hexdigest() != manifest["sha256"][WEIGHTS]:
-            raise ArtifactError(f"artifact {folder} is damaged: {WEIGHTS} is not the file that was published as {identity}")
+            raise ArtifactError(
+                f"artifact {folder} is damaged: {WEIGHTS} is not the file that was published as {identity}"
+            )
         return cls(
             id=identity,
             folder=folder,

@@ -40,7 +40,9 @@ def advance(
     """Run groups until ``steps`` steps are done or a stop is asked for, sealing a commit after each."""
     while commit.step < steps and not records.stop:
         saved = group(commit.saved)
-        commit = commits.seal(saved, settings=commit.settings, history=tuple(r for r in records.told if r.step <= saved.step))
+        commit = commits.seal(
+            saved, settings=commit.settings, history=tuple(r for r in records.told if r.step <= saved.step)
+        )
     return commit
 
 

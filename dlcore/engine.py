@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dlcore.collective import Collective
+from dlcore.eager import stepper
 from dlcore.gradients import Gradients
 from dlcore.order import Indices, Order, share
 from dlcore.progress import Progress, reported
@@ -41,6 +42,7 @@ class Engine:
         self._order = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed)
         self.model = recipe.build().train()
         self._optimizer = recipe.optimize(self.model.parameters())
+        self._take_step = stepper(self._optimizer)
         self._gradients = Gradients(self.model, collective, slots=2)
         self._since = Since()
 
@@ -104,7 +106,7 @@ class Engine:
             self._recipe.clip(self._gradients.tensors)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        self._optimizer.step()
+        self._take_step()
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:
         number = reported(self.step, self._order.steps)

@@ -3,14 +3,17 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark import BarrierTaskContext, SparkContext, cloudpickle
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
 
 from dlcore.commits import Saved
-from dlcore.worker import Assignment, Ended, work
+from dlcore.worker import ENDED, Assignment, Ended, work
 
 log = logging.getLogger("dlcore")
 
@@ -21,9 +24,9 @@ class LostWorkers(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class BarrierGroups:
-    """Runs groups on the executors of ``context``; ``assignment`` is the same for all but its start."""
+    """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start."""
 
-    context: SparkContext
+    session: SparkSession
     assignment: Assignment
     retries: int
     slots_wait_s: float
@@ -32,7 +35,7 @@ class BarrierGroups:
         """Run one group from ``start`` and return the state it ended with."""
         failures: list[str] = []
         while True:
-            wait_for_slots(self.context, self.assignment.workers, wait_s=self.slots_wait_s)
+            wait_for_slots(self.session.sparkContext, self.assignment.workers, wait_s=self.slots_wait_s)
             saved, cause = self._attempt(start)
             if saved is not None:
                 return saved
@@ -44,9 +47,9 @@ class BarrierGroups:
     def _attempt(self, start: Saved) -> tuple[Saved | None, str]:
         group = f"{self.assignment.run}/{start.step}-{uuid.uuid4().hex[:8]}"
         try:
-            ends = _barrier_job(self.context, replace(self.assignment, start=start), group)
-        except Py4JJavaError as error:
-            return None, _first_line(error)
+            ends = _barrier_job(self.session, replace(self.assignment, start=start), group)
+        except (Py4JJavaError, PySparkException) as error:
+            return None, str(error).splitlines()[0]
         for ended in ends:
             if ended.error:
                 _raise(ended)
@@ -72,14 +75,20 @@ def _slots(context: SparkContext) -> int:
     return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
 
 
-def _barrier_job(context: SparkContext, assignment: Assignment, group: str) -> list[Ended]:
-    """Spark never repeats a barrier stage whose results go to the driver, so ``group`` is met under once."""
+def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> list[Ended]:
+    """Run ``group`` by one barrier stage, which Spark never repeats by itself, since its results go to the driver.
 
-    def task(_: Iterable[int]) -> Iterator[Ended]:
-        yield work(assignment, group=group, threads=BarrierTaskContext.get().cpus())
+    It is an Arrow job like the one that writes the shards: Spark keeps Python processes for those apart from an RDD's, and a second
+    set of processes would import torch a second time.
+    """
 
-    places = context.parallelize(range(assignment.workers), assignment.workers)
-    return list(places.barrier().mapPartitions(task).collect())
+    def task(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in rows:
+            pass
+        yield work(assignment, group=group, threads=BarrierTaskContext.get().cpus()).to_arrow()
+
+    places = session.range(0, assignment.workers, 1, assignment.workers)
+    return [Ended.from_row(row) for row in places.mapInArrow(task, ENDED, barrier=True).collect()]
 
 
 def _raise(ended: Ended) -> None:
@@ -87,10 +96,6 @@ def _raise(ended: Ended) -> None:
     where = f"rank {ended.rank}" if ended.rank >= 0 else "a worker before it had a rank"
     error.add_note(f"raised on {where} of the training group:\n{ended.trace}")
     raise error
-
-
-def _first_line(error: Py4JJavaError) -> str:
-    return str(error.java_exception.getMessage()).splitlines()[0]
 
 
 def driver_address(context: SparkContext) -> str:

@@ -3,9 +3,8 @@
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import pandas as pd
 import pyarrow as pa
 
 from dlcore.commits import Commits, Saved
@@ -13,10 +12,13 @@ from dlcore.driver import Records
 from dlcore.engine import Engine
 from dlcore.layout import Array, Layout, refuse_unusable
 
-Tabular: TypeAlias = pa.Table | pd.DataFrame
+if TYPE_CHECKING:  # a second of import, and needed by nobody who brings no pandas DataFrame
+    import pandas as pd  # type: ignore[import-untyped]
+
+    Tabular: TypeAlias = pa.Table | pd.DataFrame
 
 
-def arrays_of(data: Tabular, *, features: list[str], label: str) -> tuple[Layout, dict[str, Array]]:
+def arrays_of(data: "Tabular", *, features: list[str], label: str) -> tuple[Layout, dict[str, Array]]:
     """The tensors of a table in memory, under the rules that hold for shards."""
     table = data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)
     layout = Layout.of(table.schema, features=features, label=label)
@@ -47,7 +49,5 @@ class GroupsHere:
         if self.engine.step != start.step:
             self.engine.load(self.commits.load(start))
         deadline = time.monotonic() + self.longest_s
-        self.engine.run(
-            self.engine.steps, lambda: self.records.stop or time.monotonic() > deadline, self.records.add
-        )
+        self.engine.run(self.engine.steps, lambda: self.records.stop or time.monotonic() > deadline, self.records.add)
         return self.commits.save(self.engine.state(), group="here")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -106,7 +107,7 @@ def _lists(batch: pa.RecordBatch | pa.Table, column: str, dtype: str) -> Array:
         values = values.combine_chunks()
     flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False)).astype(dtype, copy=False)
     width, rest = divmod(len(flat), max(1, len(values)))
-    lengths = pa.compute.list_value_length(values).to_numpy(zero_copy_only=False)
+    lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
     if rest or not (lengths == width).all():
         raise ValueError(f"arrays of column {column} must all have one length, got {sorted(set(lengths.tolist()))[:5]}")
     return flat.reshape(len(values), width)
@@ -119,5 +120,5 @@ def _unusable(values: pa.Array | pa.ChunkedArray) -> int:
         return int(values.null_count) or _unusable(values.flatten())
     bad = int(values.null_count)
     if pa.types.is_floating(values.type):
-        bad += len(values) - bad - int(pa.compute.sum(pa.compute.is_finite(values)).as_py() or 0)
+        bad += len(values) - bad - int(pc.sum(pc.is_finite(values)).as_py() or 0)
     return bad

@@ -6,8 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
+from torch.random import fork_rng, manual_seed
 
 from dlcore.clipping import Clip
+from dlcore.eager import build
 from dlcore.schedules import Schedule
 
 
@@ -34,8 +36,6 @@ class Recipe:
 
     def build(self) -> nn.Module:
         """A new model, its weights a function of the seed."""
-        from torch.random import fork_rng, manual_seed
-
         with fork_rng(devices=[]):
             manual_seed(self.seed)
             model = self.model()
@@ -45,7 +45,7 @@ class Recipe:
 
     def optimize(self, parameters: Iterable[Any]) -> Optimizer:
         """A new optimizer at the schedule's first rate."""
-        optimizer = self.optimizer(parameters, lr=self.schedule(0))
+        optimizer = build(self.optimizer, parameters, lr=self.schedule(0))
         if isinstance(optimizer, LBFGS):
             raise TypeError("Training.optimizer must take one gradient a step; LBFGS evaluates the loss several times")
         return optimizer

@@ -88,7 +88,9 @@ def _writer(folder: Folder, layout: Layout) -> Callable[[Iterator[pa.RecordBatch
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
         partition = context.partitionId() if context else 0
-        attempt = uuid.uuid4().hex[:8]  # a repeated task writes other files; the index names those of the one that ended
+        attempt = uuid.uuid4().hex[
+            :8
+        ]  # a repeated task writes other files; the index names those of the one that ended
         for number, table in enumerate(_grouped(batches)):
             file = f"part-{partition:05d}-{number:05d}-{attempt}.arrow"
             yield from _written(folder, layout, file, table)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 from pyspark.sql import DataFrame
@@ -21,7 +21,7 @@ from dlcore.driver import Listener, OnProgress, Records, advance
 from dlcore.engine import Engine
 from dlcore.files import Folder
 from dlcore.group import BarrierGroups, driver_address
-from dlcore.here import GroupsHere, Tabular, arrays_of, fingerprint
+from dlcore.here import GroupsHere, arrays_of, fingerprint
 from dlcore.order import Order
 from dlcore.progress import Progress
 from dlcore.recipe import Recipe
@@ -29,6 +29,9 @@ from dlcore.sharding import write_shards
 from dlcore.shards import Resident
 from dlcore.state import capture, restore
 from dlcore.worker import Assignment, Data
+
+if TYPE_CHECKING:
+    from dlcore.here import Tabular
 
 log = logging.getLogger("dlcore")
 
@@ -62,13 +65,13 @@ class Training(Recipe):
 
     def fit(
         self,
-        data: DataFrame | Tabular,
+        data: "DataFrame | Tabular",
         *,
         features: Sequence[str],
         label: str,
         workers: int = 1,
         folder: str | None = None,
-        validation: DataFrame | Tabular | None = None,
+        validation: "DataFrame | Tabular | None" = None,
         on_progress: OnProgress | None = None,
     ) -> Fitted:
         """Train on ``data`` and return the fitted module.
@@ -77,7 +80,9 @@ class Training(Recipe):
         ``folder`` that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
         """
         if workers < 1 or not features:
-            raise ValueError(f"fit needs at least one worker and one feature, got {workers=}, features={list(features)}")
+            raise ValueError(
+                f"fit needs at least one worker and one feature, got {workers=}, features={list(features)}"
+            )
         columns = {"features": list(features), "label": label}
         with _place(folder) as place:
             if isinstance(data, DataFrame):
@@ -86,15 +91,17 @@ class Training(Recipe):
 
     def _fit_here(
         self,
-        data: Tabular,
-        validation: DataFrame | Tabular | None,
+        data: "Tabular",
+        validation: "DataFrame | Tabular | None",
         columns: Mapping[str, Any],
         workers: int,
         folder: Folder,
         on_progress: OnProgress | None,
     ) -> Fitted:
         if workers != 1 or isinstance(validation, DataFrame):
-            raise ValueError(f"a table in memory is trained on by this process alone, with a table to validate; got {workers=}")
+            raise ValueError(
+                f"a table in memory is trained on by this process alone, with a table to validate; got {workers=}"
+            )
         layout, arrays = arrays_of(data, **columns)
         held = None if validation is None else Resident(arrays_of(validation, **columns)[1])
         commits = Commits(folder / "commits")
@@ -108,7 +115,7 @@ class Training(Recipe):
     def _fit_on_spark(
         self,
         data: DataFrame,
-        validation: DataFrame | Tabular | None,
+        validation: "DataFrame | Tabular | None",
         columns: Mapping[str, Any],
         workers: int,
         folder: Folder,
@@ -118,17 +125,15 @@ class Training(Recipe):
         train = Data(folder=folder / "data", shards=write_shards(data, folder / "data", **columns))
         held = None
         if isinstance(validation, DataFrame):
-            held = Data(
-                folder=folder / "validation", shards=write_shards(validation, folder / "validation", **columns)
-            )
+            held = Data(folder=folder / "validation", shards=write_shards(validation, folder / "validation", **columns))
         elif validation is not None:
             raise ValueError(f"a Spark DataFrame is validated on a Spark DataFrame, got {type(validation).__name__}")
         commits = Commits(folder / "commits")
         commit = self._begin(commits, train.shards.fingerprint)
         records = Records(on_progress, list(commit.history))
         steps = Order(rows=train.shards.count, batch=self.batch, seed=self.seed).steps * self.epochs
-        context = data.sparkSession.sparkContext
-        switchboard = Switchboard(driver_address(context))
+        session = data.sparkSession
+        switchboard = Switchboard(driver_address(session.sparkContext))
         assignment = Assignment(
             run=uuid.uuid4().hex[:12],
             recipe=self,
@@ -143,7 +148,7 @@ class Training(Recipe):
             patience_s=self.patience_s,
         )
         groups = BarrierGroups(
-            context=context, assignment=assignment, retries=self.retries, slots_wait_s=self.slots_wait_s
+            session=session, assignment=assignment, retries=self.retries, slots_wait_s=self.slots_wait_s
         )
         listener = Listener(switchboard, assignment.run, records)
 

@@ -4,11 +4,14 @@ What the process keeps between groups (model, optimizer, open data, process grou
 if run and step say that it is that state. Spark may end the process at any time between groups.
 """
 
+import json
 import traceback
 from dataclasses import asdict, dataclass
 
+import pyarrow as pa
 import torch
 from pyspark import cloudpickle
+from pyspark.sql import Row
 
 from dlcore.collective import Alone, BrokenGroup, Collective, Gloo
 from dlcore.commits import Commits, Saved
@@ -59,6 +62,21 @@ class Ended:
     error: bytes = b""
     trace: str = ""
     broken: str = ""
+
+    def to_arrow(self) -> pa.RecordBatch:
+        saved = json.dumps(asdict(self.saved)) if self.saved else ""
+        return pa.RecordBatch.from_pylist([asdict(self) | {"saved": saved}], schema=_ENDED)
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Ended":
+        saved = Saved(**json.loads(row.saved)) if row.saved else None
+        return cls(rank=row.rank, saved=saved, error=bytes(row.error), trace=row.trace, broken=row.broken)
+
+
+ENDED = "rank int, saved string, error binary, trace string, broken string"
+_ENDED = pa.schema(
+    {"rank": pa.int32(), "saved": pa.string(), "error": pa.binary(), "trace": pa.string(), "broken": pa.string()}
+)
 
 
 @dataclass(kw_only=True)

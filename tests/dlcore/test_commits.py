@@ -1,0 +1,75 @@
+"""Commits: whole or not there, the newest kept, damage and other formats refused."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, Optimizer
+
+from dlcore import Progress
+from dlcore.commits import CommitError, Commits
+from dlcore.files import Folder
+from dlcore.state import State, capture, restore
+
+
+def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module, Optimizer]:
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    running = optimizer(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        running.zero_grad()
+        model(torch.randn(8, 3)).sum().backward()
+        running.step()
+    return model, running
+
+
+def state_at(step: int) -> State:
+    model, optimizer = trained(partial(SGD, momentum=0.9), 1)
+    return capture(model, optimizer, step=step, loss=1.5, rows=3, seconds=0.5)
+
+
+@pytest.mark.parametrize("optimizer", [partial(SGD, momentum=0.9), partial(Adam), partial(SGD)])
+def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], tmp_path: Path) -> None:
+    model, running = trained(optimizer, 3)
+    commits = Commits(Folder(str(tmp_path)))
+    saved = commits.save(capture(model, running, step=3, loss=0.0, rows=0, seconds=0.0), group="g")
+    fresh, fresh_running = trained(optimizer, 0)
+    restore(fresh, fresh_running, commits.load(saved))
+    for one, two in ((model, running), (fresh, fresh_running)):
+        torch.manual_seed(9)
+        two.zero_grad()
+        one(torch.randn(8, 3)).sum().backward()
+        two.step()
+    for before, after in zip(model.state_dict().values(), fresh.state_dict().values(), strict=True):
+        assert torch.equal(before, after)
+
+
+def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)), keep=2)
+    assert commits.latest() is None
+    record = Progress(step=10, epoch=1, loss=0.5, lr=0.1, rows_per_s=1.0, seconds=1.0)
+    for step in (10, 20, 30):
+        commits.seal(commits.save(state_at(step), group="g"), settings={"batch": "3"}, history=[record])
+    commits.save(state_at(40), group="lost")
+    latest = commits.latest()
+    assert latest is not None
+    assert (latest.step, latest.settings, latest.history) == (30, {"batch": "3"}, (record,))
+    assert commits.load(latest.saved).loss == 1.5
+    assert "000000010" not in Folder(str(tmp_path)).names()
+
+
+def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)))
+    saved = commits.save(state_at(10), group="g")
+    commits.seal(saved, settings={}, history=[])
+    file = tmp_path / "000000010" / saved.file
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(CommitError, match="000000010 is corrupt"):
+        commits.load(saved)
+    manifest = tmp_path / "000000010" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
+    with pytest.raises(CommitError, match="has format 9, this version reads 1"):
+        commits.latest()

@@ -1,0 +1,43 @@
+"""Order: each row once an epoch, whatever rows, batch and workers; the batches do not depend on the workers."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from dlcore.order import Order, share
+
+GRID = list(itertools.product([1, 2, 7, 100, 1023], [1, 3, 64, 2000], [1, 2, 3, 8]))
+
+
+@pytest.mark.parametrize(("rows", "batch", "workers"), GRID)
+def test_each_row_once_an_epoch(rows: int, batch: int, workers: int) -> None:
+    order = Order(rows=rows, batch=batch, seed=5)
+    for epoch in range(2):
+        steps = range(epoch * order.steps, (epoch + 1) * order.steps)
+        batches = [order.at(step) for step in steps]
+        seen = [batch[share(len(batch), rank, workers)] for batch in batches for rank in range(workers)]
+        assert sorted(np.concatenate(seen).tolist()) == list(range(rows))
+        assert all(len(each) == batch for each in batches[:-1])
+
+
+def test_order_is_a_function_of_seed_and_epoch() -> None:
+    first, again, other = (Order(rows=500, batch=64, seed=seed) for seed in (1, 1, 2))
+    assert (first.at(3) == again.at(3)).all()
+    assert (first.at(3) != other.at(3)).any()
+    assert (first.at(0) != first.at(first.steps)).any()
+
+
+@pytest.mark.parametrize(("length", "workers"), [(0, 3), (1, 3), (10, 3), (1024, 2)])
+def test_shares_differ_by_one_at_most_and_rank_zero_is_never_short(length: int, workers: int) -> None:
+    sizes = [len(range(length)[share(length, rank, workers)]) for rank in range(workers)]
+    assert sum(sizes) == length
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes[0] == max(sizes)
+
+
+def test_a_wrong_rank_or_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"rank must be in 0\.\.1, got 2"):
+        share(10, 2, 2)
+    with pytest.raises(ValueError, match="rows=0"):
+        Order(rows=0, batch=1, seed=1)

@@ -1,0 +1,59 @@
+"""One worker is plain PyTorch: the same rows in the same order give the same weights as a loop written by hand."""
+
+from functools import partial
+
+import pyarrow as pa
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import SGD, Adam, Optimizer
+
+from dlcore import ClipNorm, ClipValue, Cosine, Training, Warmup
+from dlcore.clipping import Clip
+from dlcore.order import Order
+
+SCHEDULE = Warmup(start=0.01, steps=5, then=Cosine(lr=0.1, steps=60))
+
+
+def model() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+
+
+def data(rows: int = 331) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(rows, 6, generator=generator)
+    return x, x[:, :3].argmax(dim=1)
+
+
+def by_hand(optimizer: partial[Optimizer], clip: Clip | None, epochs: int) -> nn.Module:
+    x, y = data()
+    torch.manual_seed(11)
+    net = model()
+    running = optimizer(net.parameters(), lr=0.1)
+    order = Order(rows=len(x), batch=64, seed=11)
+    for step in range(order.steps * epochs):
+        rows = torch.from_numpy(order.at(step))
+        running.zero_grad()
+        cross_entropy(net(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
+        if isinstance(clip, ClipNorm):
+            clip_grad_norm_(net.parameters(), clip.limit)
+        if isinstance(clip, ClipValue):
+            clip_grad_value_(net.parameters(), clip.limit)
+        running.param_groups[0]["lr"] = SCHEDULE(step)
+        running.step()
+    return net
+
+
+@pytest.mark.parametrize("optimizer", [partial(SGD, momentum=0.9, weight_decay=1e-3), partial(Adam)])
+@pytest.mark.parametrize("clip", [None, ClipNorm(0.05), ClipValue(0.005)])
+def test_equal_to_a_loop_written_by_hand(optimizer: partial[Optimizer], clip: Clip | None) -> None:
+    x, y = data()
+    columns = {f"x{i}": x[:, i].numpy() for i in range(6)}
+    training = Training(
+        model=model, loss=cross_entropy, optimizer=optimizer, schedule=SCHEDULE, clip=clip, batch=64, epochs=3, seed=11
+    )
+    fitted = training.fit(pa.table(columns | {"y": y.numpy()}), features=list(columns), label="y")
+    for ours, theirs in zip(fitted.module.parameters(), by_hand(optimizer, clip, 3).parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
