@@ -1,5 +1,6 @@
 """Evaluate the ensemble against the baselines, and write the candidate that may be published."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,10 +47,9 @@ class Evaluate:
     versions: Mapping[str, str]
     seed: int
     cost: Cost = field(default_factory=Cost)
-    profile: Mapping[str, Any] = field(default_factory=dict)
     label: str = "fraud"
     amount: str = "amount"
-    importance_rows: int = 30_000
+    importance_rows: int = 10_000
 
     def run(self, spark: SparkSession | None) -> Outcome:
         ensemble = assembled(self.build, self.arguments, self.members)
@@ -141,8 +141,8 @@ class Evaluate:
                 "validation": validation,
                 "test": measures.headline(parts["test"]),
                 "statistics": asdict(statistics),
-                "profile": dict(self.profile),
-                "data": [asdict(partition) for partition in self.partitions],
+                "profile": profile(self.frame),
+                "data": [pin(partition) for partition in self.partitions],
                 "versions": dict(self.versions),
             },
         )
@@ -160,3 +160,14 @@ class Evaluate:
 def read(folder: Path) -> Parts:
     """A baseline's predictions for both parts."""
     return {part: predictions.read(folder / part) for part in ("validation", "test")}
+
+
+def pin(partition: Partition) -> dict[str, Any]:
+    """A partition's rows by content; its folder may differ from run to run."""
+    return {"table": partition.table, "ds": partition.ds, "fingerprint": partition.fingerprint, "rows": partition.rows}
+
+
+def profile(frame: Path) -> Any:
+    """What later data is compared with, where the split made it."""
+    file = frame / "profile.json"
+    return json.loads(file.read_text()) if file.exists() else {}

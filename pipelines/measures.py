@@ -38,7 +38,7 @@ class Scored:
 class Cost:
     """What decisions cost: a missed fraud its amount, and each transaction sent to review a fixed ``review``."""
 
-    review: float = 5.0
+    review: float = 10.0
 
     def __post_init__(self) -> None:
         if not self.review > 0:

@@ -32,7 +32,7 @@ class Publish:
     amount: str = "amount"
 
     def run(self, spark: SparkSession | None) -> Outcome:
-        artifact = Artifact.load(self.candidate)
+        artifact = Artifact.load(str(self.candidate))
         with self.registry.changing():
             version = self.registry.add(artifact)
             moves, sentence, figures = self.judged(artifact)

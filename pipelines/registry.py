@@ -68,7 +68,7 @@ class Registry:
 
     def load(self, version: str) -> Artifact:
         """Read a version; a corrupt, changed or too new one is refused by name."""
-        return Artifact.load(self.folder / "versions" / version)
+        return Artifact.load(str(self.folder / "versions" / version))
 
     def champion(self) -> Artifact:
         """Read the champion."""

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from torch import nn
 
-from dlcore import Artifact
-from dlcore.inference import predict
-from infra.hive import Partition, Table
+from dlcore import Artifact, predict
+from infra.hive import Partition, Table, read_files
 from pipelines.outcome import Outcome, Rows, Session
 from pipelines.registry import Registry
 
@@ -34,12 +35,14 @@ class Score:
         champion = self.registry.champion()
         rows = scored(self.features.pinned(spark, self.partition), champion, self.models, self.key)
         written = self.scores.replace(spark, rows, ds=self.partition.ds, run=self.run_id)
-        flagged = self.scores.pinned(spark, written).agg(F.sum("decision")).first()
-        decided = int(flagged[0] or 0) if flagged else 0
+        counted = read_files(spark, [written]).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
+        assert counted is not None
+        decided, unscored = int(counted[0] or 0), int(counted[1])
         return Outcome(
             summary=f"{written.rows:,} rows of {self.partition.ds} scored by {champion.id[:12]}, {decided:,} to review",
             rows=Rows(taken=self.partition.rows, given=written.rows),
-            metrics={"flagged": decided},
+            metrics={"flagged": decided, "unscored": unscored},
+            warnings=(f"{unscored:,} rows have a feature that is no finite number and got no score",) if unscored else (),
             partitions=(written,),
             details={"model_version": champion.id, "ds": self.partition.ds},
         )
@@ -48,8 +51,17 @@ class Score:
 def scored(
     rows: DataFrame, champion: Artifact, models: Mapping[str, Callable[..., nn.Module]], key: tuple[str, ...]
 ) -> DataFrame:
-    """Return key, probability, decision at the champion's threshold, and the champion's version, for each row."""
+    """Return key, probability, decision at the champion's threshold, and the champion's version, for each row.
+
+    Executors load the champion from the registry themselves, once a process. A row with a feature that is no finite number has
+    neither probability nor decision.
+    """
     names = champion.details["features"]
-    rated = predict(rows.select(*key, *names), champion, models, features=names, outputs={"probability": "double"})
+    build = partial(load, champion.folder, models)
+    rated = predict(rows.select(*key, *names), build, key=champion.id, features=names, outputs={"probability": torch.clone})
     decision = (F.col("probability") >= champion.details["threshold"]).cast("int")
     return rated.select(*key, "probability", decision.alias("decision"), F.lit(champion.id).alias("model_version"))
+
+
+def load(folder: str, models: Mapping[str, Callable[..., nn.Module]]) -> nn.Module:
+    return Artifact.load(folder).module(models)

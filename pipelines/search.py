@@ -59,7 +59,7 @@ class Folds:
 class Search:
     """Try every setting on the bag's draw of ``frame``/train and write the best one to ``into``/winner.json.
 
-    ``training`` turns a setting and the statistics of a fold's training rows into a training.
+    ``training`` makes a training of a setting, the statistics of a fold's training rows, and the number of rows drawn of them.
     """
 
     session: ClassVar[Session] = "spark"
@@ -67,7 +67,7 @@ class Search:
     frame: Path
     into: Path
     settings: tuple[Setting, ...]
-    training: Callable[[Setting, Statistics], Training]
+    training: Callable[[Setting, Statistics, int], Training]
     bag: Bag
     features: tuple[str, ...]
     folds: Folds = Folds()
@@ -113,7 +113,7 @@ class Fold:
     """Fits and measures one setting on the drawn rows, which lie in time order."""
 
     drawn: Path
-    training: Callable[[Setting, Statistics], Training]
+    training: Callable[[Setting, Statistics, int], Training]
     features: tuple[str, ...]
     label: str
     order: tuple[str, ...]
@@ -128,7 +128,7 @@ class Fold:
         names = list(self.features)
         fit = statistics.fitted_array(names, before[names].to_numpy(np.float64))
         bag = before.loc[before.index.repeat(before["copies"])]
-        fitted = self.training(setting, fit).fit(bag[[*names, self.label]], features=names, label=self.label)
+        fitted = self.training(setting, fit, len(bag)).fit(bag[[*names, self.label]], features=names, label=self.label)
         fraud_N: NDArray[np.int64] = after[self.label].to_numpy(np.int64)
         if not fraud_N.any():
             raise ValueError(

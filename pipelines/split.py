@@ -1,7 +1,8 @@
 """Cut a range of feature rows by time into training, validation and test frames, and fit statistics on the first."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,8 +23,8 @@ Profile = Callable[[DataFrame, Sequence[str]], Mapping[str, Any]]
 class Split:
     """Write ``into``/train, validation and test: the first, next and last rows by time, ties by ``key``.
 
-    ``shares`` are those of training and validation; the rest is for testing. Statistics and, where ``profile`` is given,
-    the profile that later data is compared with are functions of the training rows alone.
+    ``shares`` are those of training and validation; the rest is for testing. Statistics and the profile that later data is
+    compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows alone.
     """
 
     session: ClassVar[Session] = "spark"
@@ -35,7 +36,8 @@ class Split:
     time: str = "time_s"
     key: tuple[str, ...] = ("source_file", "source_line")
     shares: tuple[float, float] = (0.6, 0.1)
-    profile: Profile | None = field(default=None)
+    profile: Profile | None = None
+    profile_rows: int = 20_000
 
     def __post_init__(self) -> None:
         train, validation = self.shares
@@ -51,7 +53,7 @@ class Split:
         frames = dict(zip(PARTS, self.cut(rows, total), strict=True))
         counts = {part: self.write(frame, part) for part, frame in frames.items()}
         self.refuse_without_frauds(counts)
-        fit = self.fit(spark.read.parquet(str(self.into / "train")))
+        fit = self.fit(spark.read.parquet(str(self.into / "train")), counts["train"][0])
         given = sum(count for count, _ in counts.values())
         return Outcome(
             summary=", ".join(
@@ -96,11 +98,20 @@ class Split:
                     f"the {part} range must hold at least one fraud, got none in {rows:,} rows; widen the range of dates"
                 )
 
-    def fit(self, train: DataFrame) -> dict[str, str]:
+    def fit(self, train: DataFrame, rows: int) -> dict[str, str]:
         """Fit what the model carries, on training rows; return the files it was written to."""
-        file = self.into / "statistics.json"
-        statistics.fitted(train, self.features).save(file)
-        return {"statistics": str(file)}
+        files = {"statistics": self.into / "statistics.json"}
+        statistics.fitted(train, self.features).save(files["statistics"])
+        if self.profile:
+            files["profile"] = self.into / "profile.json"
+            profile = self.profile(sampled(train, self.key, self.profile_rows / rows), self.features)
+            files["profile"].write_text(json.dumps(profile, indent=1))
+        return {name: str(file) for name, file in files.items()}
+
+
+def sampled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:
+    """About ``share`` of the rows, by a hash of their key: the same ones however the rows are ordered."""
+    return rows.where(F.pmod(F.xxhash64(*key), F.lit(1_000_000)) < share * 1_000_000)
 
 
 def boundary(rows: DataFrame, order: Sequence[str], position: int) -> tuple[Any, ...]:
@@ -129,4 +140,6 @@ def find(rows: DataFrame, value: Column, position: int) -> tuple[Any, int]:
 
 def before(order: Sequence[str], values: Sequence[Any]) -> Column:
     """Whether a row stands before ``values`` in the order of ``order``, column by column."""
-    return F.struct(*order) < F.struct(*[F.lit(value) for value in values])
+    (name, *names), (value, *others) = order, values
+    lower = F.col(name) < F.lit(value)
+    return lower | ((F.col(name) == F.lit(value)) & before(names, others)) if names else lower

@@ -1,6 +1,7 @@
 """Train one member of an ensemble on its own bag of the training rows."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from pipelines.outcome import Outcome, Session
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Draw ``bag`` from ``frame``/train, fit ``training`` on it with ``workers`` Spark tasks, and write ``into``.
+    """Draw ``bag`` from ``frame``/train, fit it with ``workers`` Spark tasks, and write the member to ``into``.
 
-    ``into`` gets ``weights.safetensors``, ``history.json`` and ``balance.json``, by which the ensemble corrects for the draw.
-    Rows are put in the order of their key first, so the weights are a function of rows, bag and training alone.
+    ``training`` makes the training for the number of rows drawn. ``into`` gets ``weights.safetensors``, ``history.json``
+    and ``balance.json``, by which the ensemble corrects for the draw. Rows are put in order first, so the weights are a
+    function of rows, bag and training alone. A fit that broke off goes on from its last commit.
     """
 
     session: ClassVar[Session] = "spark"
@@ -26,26 +28,26 @@ class Train:
     frame: Path
     into: Path
     bag: Bag
-    training: Training
+    training: Callable[[int], Training]
     features: tuple[str, ...]
     workers: int
     order: tuple[str, ...] = ("time_s", "source_file", "source_line")
-    say: Callable[[str], None] = print
 
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
         counted = self.bag.counted(spark.read.parquet(str(self.frame / "train")))
         drawn = balance(counted, self.bag.label)
         rows = self.bag.repeated(counted).orderBy(*self.order).select(*self.features, self.bag.label)
-        fitted = self.training.fit(
+        fitted = self.training(drawn.drawn_rows).fit(
             rows,
             features=self.features,
             label=self.bag.label,
             workers=self.workers,
-            on_progress=lambda progress: self.say(f"member {self.bag.member}: {progress}"),
+            folder=str(self.into / "training"),
         )
         fitted.save(str(self.into))
         (self.into / "balance.json").write_text(json.dumps(asdict(drawn), indent=1))
+        shutil.rmtree(self.into / "training")
         last = fitted.history[-1]
         return Outcome(
             summary=f"member {self.bag.member} fitted in {last.step} steps over {drawn.drawn_rows:,} drawn rows "
