@@ -56,6 +56,7 @@ def main(argv: list[str]) -> None:
     except ValueError as refused:
         raise SystemExit(str(refused)) from None
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT.format(run=run.id), force=True)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     attempt(name, run, recipe.STEPS[name])
 
 

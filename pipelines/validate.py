@@ -1,14 +1,12 @@
 """Gates: what must be true of a table's rows before the next step may work on them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from pyspark.sql import DataFrame, SparkSession
 
-from features.drift import drift
+from features.drift import Profile, drift
 from infra import expectations
 from infra.expectations import Expectation, Finding
 from infra.hive import Partition, Table
@@ -23,7 +21,7 @@ class GateFailed(RuntimeError):
 class Gate:
     """Judge the pinned rows of ``table`` by ``expectations``; ``key`` names the rows that break one.
 
-    ``profile`` is the file of the training profile that columns are compared with (none: not compared); a column has
+    ``profile`` is the training profile that columns are compared with (none: not compared); a column has
     drifted where its stability index passes ``drift_limit``, which warns, or fails the gate if ``stop_on_drift``.
     """
 
@@ -31,7 +29,7 @@ class Gate:
     inputs: tuple[Partition, ...]
     expectations: Sequence[Expectation]
     key: Sequence[str]
-    profile: str | None = None
+    profile: Profile | None = None
     drift_limit: float = 0.25
     stop_on_drift: bool = False
     session: ClassVar[Session] = "hive"
@@ -73,7 +71,7 @@ class Gate:
     def _drifts(self, rows: DataFrame) -> dict[str, float]:
         if self.profile is None:
             return {}
-        return drift(rows, json.loads(Path(self.profile).read_text()))
+        return drift(rows, self.profile)
 
     def _drifted(self, name: str, index: float) -> str:
         return f"{name} has drifted from the training profile: stability index {index:.2f}, limit {self.drift_limit}"

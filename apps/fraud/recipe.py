@@ -39,6 +39,20 @@ def ingest(run: Run) -> Step:
     )
 
 
+def gate_ingest(run: Run) -> Step:
+    from apps.fraud import gates
+    from pipelines.validate import Gate
+
+    (ingested,) = [outcome for outcome in run.outcomes("ingest") if outcome.partitions[0].ds == run.ds]
+    table, _ = ingested.partitions
+    return Gate(
+        table=columns.TRANSACTIONS,
+        inputs=(table,),
+        expectations=gates.transactions(table.rows),
+        key=columns.KEY,
+    )
+
+
 def features(run: Run) -> Step:
     from pipelines.engineer import Engineer
 
@@ -52,10 +66,28 @@ def features(run: Run) -> Step:
     )
 
 
+def gate_features(run: Run) -> Step:
+    from apps.fraud import gates
+    from pipelines.validate import Gate
+
+    published = registry(run)
+    return Gate(
+        table=columns.FEATURE_TABLE,
+        inputs=feature_partitions(run),
+        expectations=gates.features(sum(outcome.partitions[0].rows for outcome in run.outcomes("ingest"))),
+        key=columns.KEY,
+        profile=published.champion().details["profile"] if published.pointers().champion else None,
+        stop_on_drift=run.params["stop_on_drift"],
+    )
+
+
 def split(run: Run) -> Step:
+    from features.drift import profile
     from pipelines.split import Split
 
-    return Split(partitions=feature_partitions(run), features=columns.MODEL_FEATURES, into=frame(run))
+    return Split(
+        partitions=feature_partitions(run), features=columns.MODEL_FEATURES, into=frame(run), profile=profile
+    )
 
 
 def search(run: Run) -> Step:
@@ -146,9 +178,37 @@ def score(run: Run) -> Step:
     )
 
 
+def gate_scores(run: Run) -> Step:
+    from apps.fraud import gates
+    from pipelines.validate import Gate
+
+    (features,) = [pinned for pinned in feature_partitions(run) if pinned.ds == run.ds]
+    (scored,) = [outcome for outcome in run.outcomes("score") if outcome.partitions[0].ds == run.ds]
+    return Gate(
+        table=columns.SCORES,
+        inputs=scored.partitions,
+        expectations=gates.scores(features.rows),
+        key=columns.KEY,
+    )
+
+
+def report(run: Run) -> Step:
+    from pipelines.report import Report
+
+    return Report(
+        folder=run.folder,
+        into=run.settings.report_file(run.app, run.id),
+        title="Card-transaction fraud",
+        run_id=run.id,
+        settings={"parameters": run.params, "platform": run.settings.model_dump(mode="json")},
+    )
+
+
 STEPS = {
     "ingest": Stage(ingest, each="date"),
+    "gate_ingest": Stage(gate_ingest, each="date"),
     "features": Stage(features),
+    "gate_features": Stage(gate_features),
     "split": Stage(split),
     "search": Stage(search),
     "train": Stage(train, each="member"),
@@ -156,6 +216,8 @@ STEPS = {
     "evaluate": Stage(evaluate),
     "publish": Stage(publish),
     "score": Stage(score, each="date"),
+    "gate_scores": Stage(gate_scores, each="date"),
+    "report": Stage(report),
 }
 
 
