@@ -40,6 +40,7 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": settings.warehouse,
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
     }
     if settings.spark_master.startswith("local"):
         options |= {
