@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,26 +22,38 @@ def session_members(leader: int) -> list[psutil.Process]:
     return found
 
 
-def end(leader: int, *, patience_s: float = 60.0) -> None:
-    """Interrupt the leader's group, terminate the groups its tasks made, and kill what is left after ``patience_s``."""
+def end(leader: int, *, patience_s: float = 20.0) -> None:
+    """Interrupt the leader's group and terminate the groups its tasks made; who stays is told twice more, each time harder."""
     _signal_groups([leader], signal.SIGINT)
-    _signal_groups({os.getpgid(p.pid) for p in session_members(leader)} - {leader}, signal.SIGTERM)
+    _signal_groups(_groups(leader) - {leader}, signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if _left(leader, patience_s):
+            _signal_groups(_groups(leader), number)
+    if stubborn := _left(leader, patience_s):
+        raise RuntimeError(f"processes {[p.pid for p in stubborn]} outlived SIGKILL; they hang in the kernel")
+
+
+def _left(leader: int, patience_s: float) -> list[psutil.Process]:
+    """Who of the session still lives when all others have ended, or after ``patience_s``."""
     deadline = time.monotonic() + patience_s
     while (left := session_members(leader)) and time.monotonic() < deadline:
         psutil.wait_procs(left, timeout=0.5)
-    for process in left:
-        process.kill()
-    psutil.wait_procs(left, timeout=10)
-    if stubborn := session_members(leader):
-        raise RuntimeError(f"processes {[p.pid for p in stubborn]} outlived SIGKILL; they hang in the kernel")
+    return left
+
+
+def _groups(leader: int) -> set[int]:
+    """The process groups of a session."""
+    found = set()
+    for process in session_members(leader):
+        with suppress(ProcessLookupError):
+            found.add(os.getpgid(process.pid))
+    return found
 
 
 def _signal_groups(groups: Iterable[int], number: signal.Signals) -> None:
     for group in groups:
-        try:
+        with suppress(ProcessLookupError):  # it ended by itself
             os.killpg(group, number)
-        except ProcessLookupError:
-            continue
 
 
 def memory_bytes(leader: int) -> int:

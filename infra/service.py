@@ -5,7 +5,6 @@ import os
 import secrets
 import shlex
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -47,11 +46,9 @@ class Service:
         if not self._note.exists():
             return None
         note = json.loads(self._note.read_text())
-        try:
-            same = psutil.Process(note["pid"]).create_time() == note["born"]
-        except psutil.NoSuchProcess:
-            same = False
-        return int(note["pid"]) if same or processes.session_members(note["pid"]) else None
+        members = processes.session_members(note["pid"])
+        another = any(member.pid == note["pid"] and member.create_time() != note["born"] for member in members)
+        return int(note["pid"]) if members and not another else None
 
     def client(self) -> Airflow:
         """A client of the running Airflow."""
@@ -145,18 +142,14 @@ class Service:
 
     def _launch(self, url: str, port: int) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "infra.standalone"],
-                cwd=REPOSITORY,
-                env=self.environment(url, port),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        born = psutil.Process(process.pid).create_time()
-        self._note.write_text(json.dumps({"pid": process.pid, "born": born, "url": url}))
+        command = [sys.executable, "-m", "infra.standalone"]
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(self.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        pid = os.posix_spawn(command[0], command, self.environment(url, port), file_actions=files, setsid=True)
+        self._note.write_text(json.dumps({"pid": pid, "born": psutil.Process(pid).create_time(), "url": url}))
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self.patience_s
