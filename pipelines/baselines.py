@@ -3,9 +3,9 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pyspark.ml import Estimator, Pipeline
+from pyspark.ml import Estimator, Pipeline, Transformer
 from pyspark.ml.classification import LogisticRegression, RandomForestClassifier
 from pyspark.ml.feature import StandardScaler, VectorAssembler
 from pyspark.ml.functions import vector_to_array
@@ -17,6 +17,7 @@ from xgboost.spark import SparkXGBClassifier
 from pipelines import measures, predictions
 from pipelines.outcome import Outcome, Session
 
+Stage = Estimator[Any] | Transformer
 TITLES = {"logistic": "Logistic regression", "forest": "Random forest", "xgboost": "XGBoost"}
 
 
@@ -54,7 +55,7 @@ class Baselines:
             details={"models": figures, "titles": TITLES, "best": best},
         )
 
-    def estimators(self) -> dict[str, list[Estimator]]:
+    def estimators(self) -> dict[str, list[Stage]]:
         """The stages of each baseline, all over the column ``assembled``."""
         scaler = StandardScaler(inputCol="assembled", outputCol="features", withMean=True)
         logistic = LogisticRegression(labelCol=self.label, regParam=1e-4, maxIter=100)
@@ -83,7 +84,7 @@ class Baselines:
         vector = VectorAssembler(inputCols=list(self.features), outputCol="assembled")
         return vector.transform(spark.read.parquet(str(self.frame / part)))
 
-    def score(self, name: str, stages: list[Estimator], frames: dict[str, DataFrame]) -> float:
+    def score(self, name: str, stages: list[Stage], frames: dict[str, DataFrame]) -> float:
         """Fit one baseline, write its probabilities, and return the seconds that fitting took."""
         began = time.monotonic()
         model = Pipeline(stages=stages).fit(frames["train"])

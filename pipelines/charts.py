@@ -1,5 +1,6 @@
 """The report's charts as Plotly figures: plain JSON, with colours named by role (``@ensemble``) for the page to fill in."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,11 @@ Figure = dict[str, Any]
 Plots = Mapping[str, Mapping[str, Any]]
 
 ODDS = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
-PHASES = (("launched", "began", "start of the process", "@faint"), ("began", "ready", "Spark session", "@muted"), ("ready", "ended", "work", "@ensemble"))
+PHASES = (
+    ("launched", "began", "start of the process", "@faint"),
+    ("began", "ready", "Spark session", "@muted"),
+    ("ready", "ended", "work", "@ensemble"),
+)
 
 
 def timeline(outcomes: Mapping[str, Outcome]) -> Figure:
@@ -32,7 +37,13 @@ def timeline(outcomes: Mapping[str, Outcome]) -> Figure:
         for begin, end, title, colour in PHASES
     ]
     axis = {"title": {"text": "seconds since the run began"}, "zeroline": False}
-    layout = {"barmode": "overlay", "xaxis": axis, "yaxis": {"automargin": True}, "height": 90 + 24 * len(names), "bargap": 0.35}
+    layout = {
+        "barmode": "overlay",
+        "xaxis": axis,
+        "yaxis": {"automargin": True},
+        "height": 90 + 24 * len(names),
+        "bargap": 0.35,
+    }
     return {"data": bars, "layout": layout}
 
 
@@ -43,7 +54,10 @@ def precision_recall(plots: Plots, titles: Mapping[str, str]) -> Figure:
 def roc(plots: Plots, titles: Mapping[str, str]) -> Figure:
     """ROC with a logarithmic false-positive axis: where frauds are rare, only its left end matters."""
     figure = _compared(
-        plots, titles, ("roc", "false_positive_rate", "true_positive_rate"), ("false-positive rate", "true-positive rate")
+        plots,
+        titles,
+        ("roc", "false_positive_rate", "true_positive_rate"),
+        ("false-positive rate", "true-positive rate"),
     )
     figure["layout"]["xaxis"] |= {"type": "log", "range": [-5, 0], "dtick": 1, "exponentformat": "power"}
     return figure
@@ -100,7 +114,7 @@ def reliability(bins: Sequence[Mapping[str, float]]) -> Figure:
 def histogram(bins: Mapping[str, Sequence[float]], threshold: float) -> Figure:
     """Normal rows and frauds by probability, counts on a logarithmic axis."""
     edges = bins["edges"]
-    centres = [(left + right) / 2 for left, right in zip(edges, edges[1:], strict=False)]
+    centres = [(left + right) / 2 for left, right in itertools.pairwise(edges)]
     bars = [
         {"type": "bar", "name": title, "x": centres, "y": list(bins[name]), "marker": {"color": colour}, "opacity": 0.75,
          "hovertemplate": "%{y} rows<extra>" + title + "</extra>"}
@@ -113,7 +127,9 @@ def histogram(bins: Mapping[str, Sequence[float]], threshold: float) -> Figure:
         "xaxis": {"title": {"text": "probability"}, **_odds_axis(), "range": [-14.2, 14.2]},
         "yaxis": {"title": {"text": "rows"}, "type": "log", "dtick": 1},
         "shapes": [_line(x0=at, x1=at, y0=0, y1=1, yref="paper")],
-        "annotations": [{"x": at, "y": 1, "yref": "paper", "text": "threshold", "showarrow": False, "yanchor": "bottom"}],
+        "annotations": [
+            {"x": at, "y": 1, "yref": "paper", "text": "threshold", "showarrow": False, "yanchor": "bottom"}
+        ],
     }
     return {"data": bars, "layout": layout}
 
@@ -133,7 +149,11 @@ def learning(members: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
         }
         for name, history in members.items()
     ]
-    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "loss"}, "type": "log"}, "showlegend": False}
+    layout = {
+        "xaxis": {"title": {"text": "step"}},
+        "yaxis": {"title": {"text": "loss"}, "type": "log"},
+        "showlegend": False,
+    }
     return {"data": lines, "layout": layout}
 
 
@@ -145,7 +165,13 @@ def importance(found: Sequence[Mapping[str, Any]], top: int = 20) -> Figure:
         "orientation": "h",
         "y": [each["feature"] for each in shown],
         "x": [each["mean"] for each in shown],
-        "error_x": {"type": "data", "array": [each["std"] for each in shown], "color": "@muted", "thickness": 1, "width": 2},
+        "error_x": {
+            "type": "data",
+            "array": [each["std"] for each in shown],
+            "color": "@muted",
+            "thickness": 1,
+            "width": 2,
+        },
         "marker": {"color": "@ensemble"},
         "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
     }
@@ -158,9 +184,7 @@ def importance(found: Sequence[Mapping[str, Any]], top: int = 20) -> Figure:
     return {"data": [bars], "layout": layout}
 
 
-def _compared(
-    plots: Plots, titles: Mapping[str, str], source: tuple[str, str, str], axes: tuple[str, str]
-) -> Figure:
+def _compared(plots: Plots, titles: Mapping[str, str], source: tuple[str, str, str], axes: tuple[str, str]) -> Figure:
     """One line a model, the ensemble last so that it lies on top."""
     curve, x, y = source
     lines = [

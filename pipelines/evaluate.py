@@ -136,7 +136,7 @@ class Evaluate:
             tensors=ensemble.state_dict(),
             details={
                 "features": list(self.features),
-                "schema": {"in": {name: "double" for name in self.features}, "out": {"probability": "double"}},
+                "schema": {"in": dict.fromkeys(self.features, "double"), "out": {"probability": "double"}},
                 "threshold": threshold,
                 "validation": validation,
                 "test": measures.headline(parts["test"]),

@@ -48,7 +48,10 @@ class Report:
     def render(self, outcomes: Mapping[str, Outcome]) -> str:
         """The page, every value escaped."""
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
         )
         context = self.context(outcomes)
         return environment.get_template("report.html.j2").render(
@@ -61,7 +64,9 @@ class Report:
         sections = {
             "title": self.title,
             "run_id": self.run_id,
-            "lede": evaluated.summary[:1].upper() + evaluated.summary[1:] + "." if evaluated else "No model was evaluated.",
+            "lede": evaluated.summary[:1].upper() + evaluated.summary[1:] + "."
+            if evaluated
+            else "No model was evaluated.",
             "data": tables.data(outcomes),
             "version": published.details["version"] if published else None,
             "publish": published.summary if published else None,

@@ -42,7 +42,9 @@ class Score:
             summary=f"{written.rows:,} rows of {self.partition.ds} scored by {champion.id[:12]}, {decided:,} to review",
             rows=Rows(taken=self.partition.rows, given=written.rows),
             metrics={"flagged": decided, "unscored": unscored},
-            warnings=(f"{unscored:,} rows have a feature that is no finite number and got no score",) if unscored else (),
+            warnings=(f"{unscored:,} rows have a feature that is no finite number and got no score",)
+            if unscored
+            else (),
             partitions=(written,),
             details={"model_version": champion.id, "ds": self.partition.ds},
         )
@@ -58,7 +60,9 @@ def scored(
     """
     names = champion.details["features"]
     build = partial(load, champion.folder, models)
-    rated = predict(rows.select(*key, *names), build, key=champion.id, features=names, outputs={"probability": torch.clone})
+    rated = predict(
+        rows.select(*key, *names), build, key=champion.id, features=names, outputs={"probability": torch.clone}
+    )
     decision = (F.col("probability") >= champion.details["threshold"]).cast("int")
     return rated.select(*key, "probability", decision.alias("decision"), F.lit(champion.id).alias("model_version"))
 

@@ -144,7 +144,7 @@ def attempt(setting: Setting, fold: Fold, bounds: Callable[[int], list[tuple[int
     torch.set_num_threads(1)
     try:
         measured = fold.measured(setting, bounds)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  a trial may fail in any part of a model; the search goes on and reports it
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
         return Trial(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 EXACT = "decimal(38, 12)"
@@ -61,7 +61,7 @@ def fitted_array(features: Sequence[str], values_NF: NDArray[np.float64]) -> Sta
     )
 
 
-def _totals(name: str) -> list[F.Column]:
+def _totals(name: str) -> list[Column]:
     exact = F.col(name).cast(EXACT)
     square = (F.col(name) * F.col(name)).cast(EXACT)
     return [F.sum(exact).alias(f"{name}_sum"), F.sum(square).alias(f"{name}_square")]

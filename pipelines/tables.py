@@ -56,7 +56,8 @@ def cards(evaluated: Outcome) -> list[dict[str, str]]:
     saved = 1 - own["cost"] / own["cost_without_review"] if own["cost_without_review"] else 0.0
     shown = ("average_precision", "recall_at_precision_90", "recall_at_precision_80")
     figures = [
-        {"name": COLUMNS[measure][0], "value": f"{evaluated.metrics[measure]:.3f}", "note": rival(measure)} for measure in shown
+        {"name": COLUMNS[measure][0], "value": f"{evaluated.metrics[measure]:.3f}", "note": rival(measure)}
+        for measure in shown
     ]
     note = f"cost {own['cost']:,.0f} with review, {own['cost_without_review']:,.0f} without"
     return [*figures, {"name": "Fraud cost saved", "value": f"{saved:.0%}", "note": note}]
@@ -65,7 +66,8 @@ def cards(evaluated: Outcome) -> list[dict[str, str]]:
 def models(figures: Mapping[str, Mapping[str, float]], titles: Mapping[str, str]) -> list[dict[str, Any]]:
     """One row a model, the ensemble first, the best value of each column marked."""
     best = {
-        measure: (min if measure in LOWER_IS_BETTER else max)(each[measure] for each in figures.values()) for measure in COLUMNS
+        measure: (min if measure in LOWER_IS_BETTER else max)(each[measure] for each in figures.values())
+        for measure in COLUMNS
     }
     ranked = sorted(figures, key=lambda name: (name != "ensemble", -figures[name]["average_precision"]))
     return [
@@ -146,7 +148,9 @@ def search(searched: Outcome | None) -> dict[str, Any] | None:
     return {
         "summary": searched.summary,
         "names": names,
-        "numeric": [name for name in names if any(isinstance(trial["setting"].get(name), int | float) for trial in trials)],
+        "numeric": [
+            name for name in names if any(isinstance(trial["setting"].get(name), int | float) for trial in trials)
+        ],
         "trials": [
             {
                 "setting": {name: trial["setting"].get(name, "") for name in names},
@@ -173,8 +177,9 @@ def gates(outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
 
 def table(name: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns = list(dict.fromkeys(column for entry in entries for column in entry))
-    numeric = [column for column in columns if any(isinstance(e.get(column), int | float) and not isinstance(e.get(column), bool) for e in entries)]
-    return {"name": name, "columns": columns, "numeric": numeric, "rows": [[cell(entry.get(column)) for column in columns] for entry in entries]}
+    numeric = [column for column in columns if any(type(entry.get(column)) in (int, float) for entry in entries)]
+    rows = [[cell(entry.get(column)) for column in columns] for entry in entries]
+    return {"name": name, "columns": columns, "numeric": numeric, "rows": rows}
 
 
 def cell(value: Any) -> str:

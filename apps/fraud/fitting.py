@@ -23,9 +23,7 @@ GRID = (
 WARMUP_SHARE = 0.1
 
 
-def training(
-    setting: Setting, statistics: Statistics, rows: int, *, batch: int, epochs: int, seed: int
-) -> Training:
+def training(setting: Setting, statistics: Statistics, rows: int, *, batch: int, epochs: int, seed: int) -> Training:
     """The training of one member on a bag of ``rows``; the setting's rate holds at a batch of 256 and scales with it."""
     steps = epochs * -(-rows // batch)
     warm = max(1, round(steps * WARMUP_SHARE))
