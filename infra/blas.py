@@ -3,13 +3,19 @@
 import sys
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 
 def spark_ml(spark: SparkSession) -> str:
-    """The class that Spark ML's matrix products go through; JNIBLAS is a native library, all others are Java."""
-    jvm: Any = spark.sparkContext._jvm
-    return str(jvm.org.apache.spark.ml.linalg.BLAS.nativeBLAS().getClass().getSimpleName())
+    """The class that Spark ML's large matrix products go through: JNIBLAS, or what does them in Java."""
+    blas: Any = spark.sparkContext._jvm
+    blas = blas.dev.ludovic.netlib.blas
+    try:
+        found = blas.NativeBLAS.getInstance()
+    except Py4JJavaError:  # no native library: Spark then falls back to Java, as we do here
+        found = blas.JavaBLAS.getInstance()
+    return str(found.getClass().getSimpleName())
 
 
 def library(spark: SparkSession) -> str:
