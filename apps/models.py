@@ -71,7 +71,7 @@ def roll_back(registry: Registry, name: str) -> str:
     if not name:
         return f"champion is {registry.roll_back(by=BY)} again"
     version = registry.version(name)
-    registry.promote(version, by=BY, reason=f"rolled back from {registry.pointers().champion}")
+    registry.promote(version, by=BY, reason=f"rolled back from {registry.pointers().champion}", back=True)
     return f"champion is {version}"
 
 

@@ -19,12 +19,13 @@ from dlcore import Artifact
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One move of the champion: from which version (none at first) to which, by which run or command, and why."""
+    """One move of the champion: from which version (none at first) to which, by whom and why, and whether back."""
 
     before: str | None
     after: str
     by: str
     reason: str
+    back: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,22 +96,23 @@ class Registry:
             aside.rename(into)
         return self.load(artifact.id).id
 
-    def promote(self, version: str, *, by: str, reason: str) -> None:
+    def promote(self, version: str, *, by: str, reason: str, back: bool = False) -> None:
         """Move the champion to ``version``."""
         now = self.pointers()
         if now.champion in now.pinned:
             raise ValueError(f"the champion {now.champion} is pinned and keeps its place; unpin it first")
         self.load(version)
-        move = Move(before=now.champion, after=version, by=by, reason=reason)
+        move = Move(before=now.champion, after=version, by=by, reason=reason, back=back)
         self._write(replace(now, champion=version, moves=(*now.moves, move)))
 
     def roll_back(self, *, by: str) -> str:
         """Move the champion back to the version that it replaced last and that is still there; return that."""
         now = self.pointers()
-        earlier = [move.before for move in now.moves if move.after == now.champion and move.before in self.versions()]
+        upward = [move for move in now.moves if move.after == now.champion and not move.back]
+        earlier = [move.before for move in upward if move.before in self.versions()]
         if not earlier or earlier[-1] is None:
             raise ValueError(f"the champion {now.champion} has no earlier version to roll back to")
-        self.promote(earlier[-1], by=by, reason=f"rolled back from {now.champion}")
+        self.promote(earlier[-1], by=by, reason=f"rolled back from {now.champion}", back=True)
         return earlier[-1]
 
     def pin(self, version: str) -> None:

@@ -14,7 +14,9 @@ from pipelines.balance import Balance
 def transactions(spark: SparkSession, rows: int = 4000, frauds: int = 400) -> DataFrame:
     numbers = spark.range(rows, numPartitions=3)
     return numbers.select(
-        F.lit("a.csv").alias("source_file"), F.col("id").alias("source_line"), (F.col("id") < frauds).cast("int").alias("fraud")
+        F.lit("a.csv").alias("source_file"),
+        F.col("id").alias("source_line"),
+        (F.col("id") < frauds).cast("int").alias("fraud"),
     )
 
 
@@ -59,7 +61,9 @@ def test_poisson_steps_are_the_distribution() -> None:
     assert found == sorted(found) and found[-1] < 1
 
 
-@pytest.mark.parametrize("wrong", [{"oversample": 0.0}, {"oversample": 101.0}, {"undersample": 0.0}, {"undersample": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"oversample": 0.0}, {"oversample": 101.0}, {"undersample": 0.0}, {"undersample": 1.5}]
+)
 def test_rates_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"Bag.{next(iter(wrong))} must be above 0"):
         Bag(seed=1, member=0, **wrong)

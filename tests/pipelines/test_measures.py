@@ -17,7 +17,9 @@ def random_scored(rows: int = 5000, seed: int = 1) -> Scored:
     chance = np.random.default_rng(seed)
     probability = chance.beta(0.2, 5, rows)
     return Scored(
-        fraud=(chance.random(rows) < probability).astype(np.int64), probability=probability, amount=chance.exponential(90, rows)
+        fraud=(chance.random(rows) < probability).astype(np.int64),
+        probability=probability,
+        amount=chance.exponential(90, rows),
     )
 
 

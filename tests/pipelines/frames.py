@@ -1,0 +1,36 @@
+"""Small labelled frames for tests of the modelling steps: frauds differ from normal rows in two of four features."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+FEATURES = ("a", "b", "c", "d")
+
+
+def rows(count: int = 3000, *, frauds: int = 90, seed: int = 0) -> pd.DataFrame:
+    """Rows in time order, several a second, frauds spread evenly among them."""
+    chance = np.random.default_rng(seed)
+    fraud = np.zeros(count, dtype=np.int32)
+    fraud[np.linspace(3, count - 4, frauds).astype(int)] = 1
+    values = chance.normal(size=(count, 4))
+    values[:, 0] += 2.5 * fraud
+    values[:, 1] = 40 + 15 * (values[:, 1] + fraud * chance.choice([0, 2.0], count))
+    frame = pd.DataFrame(values, columns=list(FEATURES))
+    return frame.assign(
+        source_file="a.csv",
+        source_line=np.arange(2, count + 2),
+        time_s=np.sort(chance.integers(0, count, count)),
+        amount=chance.exponential(80, count).round(2),
+        fraud=fraud,
+    )
+
+
+def write(folder: Path, frame: pd.DataFrame, shares: tuple[float, float] = (0.6, 0.8)) -> Path:
+    """Lay ``frame`` out as a split leaves it."""
+    first, second = (int(len(frame) * share) for share in shares)
+    parts = {"train": frame[:first], "validation": frame[first:second], "test": frame[second:]}
+    for part, kept in parts.items():
+        (folder / part).mkdir(parents=True)
+        kept.to_parquet(folder / part / "part-0.parquet", index=False)
+    return folder
