@@ -74,7 +74,7 @@ class Table:
 
     def read(self, spark: SparkSession, dates: Iterable[str]) -> DataFrame:
         """The current rows of some dates, with ``ds``."""
-        return read_files(spark, [self.current(spark, ds) for ds in dates])
+        return _scan(spark, [self.current(spark, ds) for ds in dates], self.schema)
 
     def pinned(self, spark: SparkSession, partition: Partition) -> DataFrame:
         """The rows of a pin, with ``ds``; ``Superseded`` where the partition has other rows by now."""
@@ -85,7 +85,7 @@ class Table:
                 f"{self} ds={partition.ds}: the version this run works on was superseded by run {run}, whose rows differ; "
                 "start this run again to work on the rows there are now"
             )
-        return read_files(spark, [current])
+        return _scan(spark, [current], self.schema)
 
     def create(self, spark: SparkSession) -> None:
         """Create the table where there is none; migrate one that only lacks appended columns; refuse any other change."""
@@ -174,10 +174,14 @@ class Table:
 
 def read_files(spark: SparkSession, partitions: Sequence[Partition]) -> DataFrame:
     """The rows of pinned versions, with ``ds``, read as Parquet files; needs no Hive."""
+    return _scan(spark, partitions)
+
+
+def _scan(spark: SparkSession, partitions: Sequence[Partition], schema: StructType | None = None) -> DataFrame:
     if not partitions:
-        raise ValueError("read_files needs at least one partition, got none")
+        raise ValueError("reading takes at least one partition, got none")
     folders = [_standing(spark, partition) for partition in partitions]
-    return versions.scan(spark, folders, root=_parent(_parent(folders[0])))
+    return versions.scan(spark, folders, _parent(_parent(folders[0])), schema)
 
 
 def _standing(spark: SparkSession, partition: Partition) -> str:

@@ -58,11 +58,13 @@ def write(df: DataFrame, folder: str, *, run: str, schema_version: int) -> Versi
     return version
 
 
-def scan(spark: SparkSession, folders: Sequence[str], root: str) -> DataFrame:
-    """The rows of version folders below ``root``, with the ``ds`` of each folder's path."""
-    newest = max((Version.read(spark, folder) for folder in folders), key=lambda version: version.schema_version)
-    schema = StructType([*newest.schema.fields, StructField("ds", StringType())])
-    return spark.read.schema(schema).option("basePath", root).parquet(*folders)
+def scan(spark: SparkSession, folders: Sequence[str], root: str, schema: StructType | None = None) -> DataFrame:
+    """The rows of version folders below ``root``, with the ``ds`` of each folder's path; by default in the newest schema."""
+    if schema is None:
+        found = [Version.read(spark, folder) for folder in folders]
+        schema = max(found, key=lambda version: version.schema_version).schema
+    columns = StructType([*schema.fields, StructField("ds", StringType())])
+    return spark.read.schema(columns).option("basePath", root).parquet(*folders)
 
 
 def _digest(schema: StructType) -> list[Column]:
