@@ -85,4 +85,6 @@ class Gloo:
         return BrokenGroup(f"rank {self.rank} lost its group: {str(error).splitlines()[0]}")
 
     def close(self) -> None:
+        """Close the connections; the others notice at once. They end with the last reference to the group, not with shutdown."""
         self._group.shutdown()
+        del self._group

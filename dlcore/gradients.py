@@ -32,8 +32,9 @@ class Gradients:
                 parameter.register_post_accumulate_grad_hook(partial(self._arrived, number))  # type: ignore[no-untyped-call]
 
     def join(self, collective: Collective) -> None:
-        """Sum with another group from now on."""
+        """Sum with another group from now on; what is under way with the one before is given up."""
         self._collective = collective
+        self._waits = []
 
     def clear(self) -> None:
         """Set all gradients and slots to zero and expect a new backward."""

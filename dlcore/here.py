@@ -13,7 +13,7 @@ from dlcore.engine import Engine
 from dlcore.layout import Array, Layout, refuse_unusable
 
 if TYPE_CHECKING:  # a second of import, and needed by nobody who brings no pandas DataFrame
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     Tabular: TypeAlias = pa.Table | pd.DataFrame
 

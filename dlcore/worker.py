@@ -91,6 +91,7 @@ class Kept:
     def leave(self) -> None:
         """Leave the group at once, so that the others' collectives end with an error instead of waiting."""
         self.claim = Claim(rank=self.claim.rank)
+        self.engine.join(Alone())
         self.collective.close()
         self.collective = Alone()
 

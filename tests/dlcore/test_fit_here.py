@@ -1,0 +1,108 @@
+"""Training in one process: resume, refusals, progress and stop, under the same rules as on Spark."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import LBFGS, SGD
+
+from dlcore import Constant, Progress, Training
+
+TRAINING: dict[str, Any] = {
+    "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.Dropout(0.2), nn.ReLU(), nn.Linear(8, 1)),
+    "loss": binary_cross_entropy_with_logits,
+    "optimizer": partial(SGD, momentum=0.9),
+    "schedule": Constant(lr=0.05),
+    "batch": 64,
+    "epochs": 4,
+    "seed": 3,
+}
+
+
+def training(**changes: Any) -> Training:
+    return Training(**(TRAINING | changes))
+
+
+def columns(tumours: pd.DataFrame) -> dict[str, Any]:
+    return {"features": [name for name in tumours.columns if name != "benign"], "label": "benign"}
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_it_learns_and_tells(tumours: pd.DataFrame) -> None:
+    told: list[Progress] = []
+    fitted = training(epochs=10).fit(
+        tumours, **columns(tumours), validation=pa.Table.from_pandas(tumours), on_progress=told.append
+    )
+    assert told == list(fitted.history)
+    assert [record.epoch for record in told] == list(range(1, 11))
+    assert told[-1].validation is not None
+    assert told[-1].validation < 0.1 < told[0].loss
+    assert not fitted.module.training
+
+
+def test_an_interrupted_run_ends_as_an_unbroken_one(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    whole = training().fit(tumours, **columns(tumours))
+    part = training().fit(
+        tumours, **columns(tumours), folder=str(tmp_path), on_progress=lambda record: record.epoch == 2
+    )
+    assert 18 <= part.history[-1].step < 36
+    rest = training().fit(tumours, **columns(tumours), folder=str(tmp_path))
+    assert same(rest.module, whole.module)
+    assert [r.loss for r in rest.history] == [r.loss for r in whole.history]
+
+
+def test_a_folder_of_another_training_or_other_data_is_refused(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    training(epochs=1).fit(tumours, **columns(tumours), folder=str(tmp_path))
+    with pytest.raises(ValueError, match="batch was 64, is 32"):
+        training(epochs=1, batch=32).fit(tumours, **columns(tumours), folder=str(tmp_path))
+    with pytest.raises(ValueError, match=r"data was [0-9a-f]+, is"):
+        training(epochs=1).fit(tumours.iloc[1:], **columns(tumours), folder=str(tmp_path))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 63, 64, 65])
+def test_any_number_of_rows(tumours: pd.DataFrame, rows: int) -> None:
+    fitted = training().fit(tumours.iloc[:rows], **columns(tumours))
+    assert fitted.history[-1].step == -(-rows // 64) * 4
+
+
+def test_an_error_of_on_progress_reaches_the_caller(tumours: pd.DataFrame) -> None:
+    def fail(_: Progress) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        training().fit(tumours, **columns(tumours), on_progress=fail)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"batch": 0}, "batch=0"),
+        ({"seed": -1}, "seed must be zero or more, got -1"),
+        ({"optimizer": LBFGS}, "LBFGS evaluates the loss several times"),
+        ({"model": lambda: nn.ReLU()}, "with trainable parameters"),
+    ],
+)
+def test_wrong_settings_are_refused(tumours: pd.DataFrame, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        training(**changes).fit(tumours, **columns(tumours))
+
+
+def test_no_rows_and_two_workers_here_are_refused(tumours: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="has no rows"):
+        training().fit(tumours.iloc[:0], **columns(tumours))
+    with pytest.raises(ValueError, match="by this process alone"):
+        training().fit(tumours, **columns(tumours), workers=2)
+
+
+def test_saved_weights_and_history(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    training(epochs=1).fit(tumours, **columns(tumours)).save(str(tmp_path / "out"))
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"weights.safetensors", "history.json"}

@@ -1,0 +1,123 @@
+"""Training on Spark: N workers end where one does, whatever the rows and partitions; errors and refusals reach the driver."""
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from pyspark.sql import SparkSession
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import SGD
+
+from dlcore import ClipNorm, Constant, Training, Warmup
+
+SETTINGS: dict[str, Any] = {
+    "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
+    "loss": binary_cross_entropy_with_logits,
+    "optimizer": partial(SGD, momentum=0.9),
+    "schedule": Warmup(start=0.01, steps=10, then=Constant(lr=0.05)),
+    "clip": ClipNorm(1.0),
+    "batch": 50,
+    "epochs": 3,
+    "seed": 3,
+}
+
+
+def training(**changes: Any) -> Training:
+    return Training(**(SETTINGS | changes))
+
+
+def features(tumours: pd.DataFrame) -> list[str]:
+    return [name for name in tumours.columns if name != "benign"]
+
+
+@pytest.mark.parametrize(("rows", "partitions"), [(569, 3), (51, 8), (1, 2)])
+def test_two_workers_end_where_one_does(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, rows: int, partitions: int
+) -> None:
+    frame = spark.createDataFrame(tumours.iloc[:rows]).repartition(partitions)
+    fits = [
+        training().fit(
+            frame, features=features(tumours), label="benign", workers=workers, folder=f"{tmp_path}/{workers}"
+        )
+        for workers in (1, 2)
+    ]
+    for one, two in zip(*(fit.module.parameters() for fit in fits), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+    losses = [[record.loss for record in fit.history] for fit in fits]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_groups_and_a_stop_change_nothing(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = spark.createDataFrame(tumours).repartition(2)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign"}
+    with caplog.at_level(logging.INFO, logger="dlcore"):
+        whole = training(epochs=6).fit(frame, **columns, workers=2, folder=f"{tmp_path}/a", validation=frame.limit(99))
+    assert any("epoch 6, step 72: loss" in line for line in caplog.messages)
+    cut = training(epochs=6, group_s=0.001)
+    cut.fit(frame, **columns, workers=2, folder=f"{tmp_path}/b", on_progress=lambda record: record.epoch == 1)
+    rest = training(epochs=6).fit(frame, **columns, workers=2, folder=f"{tmp_path}/b")
+    assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
+    assert [r.validation is not None for r in whole.history] == [True] * 6
+
+
+def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    def picky(prediction: Tensor, target: Tensor) -> Tensor:
+        raise ZeroDivisionError(f"I do not like {len(target)} rows")
+
+    with pytest.raises(ZeroDivisionError, match="I do not like 25 rows") as caught:
+        training(loss=picky).fit(
+            spark.createDataFrame(tumours), features=features(tumours), label="benign", workers=2, folder=str(tmp_path)
+        )
+    assert "raised on rank" in caught.value.__notes__[0]
+    assert "in picky" in caught.value.__notes__[0]
+
+
+def test_a_worker_that_fails_alone_does_not_leave_the_other_waiting(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    def unlucky(prediction: Tensor, target: Tensor) -> Tensor:
+        if len(target) < 10:  # the second worker's part of the last batch
+            raise ValueError("too few")
+        return binary_cross_entropy_with_logits(prediction, target)
+
+    with pytest.raises(ValueError, match="too few"):
+        training(loss=unlucky).fit(
+            spark.createDataFrame(tumours), features=features(tumours), label="benign", workers=2, folder=str(tmp_path)
+        )
+
+
+def test_values_that_cannot_be_trained_on_are_counted(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    holes = tumours.copy()
+    holes.iloc[[3, 400], 0] = float("nan")
+    with pytest.raises(ValueError, match="mean_radius in 2 rows"):
+        training().fit(
+            spark.createDataFrame(holes).repartition(3),
+            features=features(tumours),
+            label="benign",
+            folder=str(tmp_path),
+        )
+
+
+def test_a_model_that_does_not_pickle_is_named(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:
+    with (tmp_path / "open").open("w") as handle, pytest.raises(TypeError, match=r"Training.model cannot be sent"):
+        training(model=lambda: (handle.name, nn.Linear(30, 1))[1]).fit(
+            spark.createDataFrame(tumours), features=features(tumours), label="benign", folder=str(tmp_path)
+        )
+
+
+def test_too_few_slots_is_a_sentence(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError, match="needs 64 task slots at once, the Spark application has 2"):
+        training(slots_wait_s=0.1).fit(
+            spark.createDataFrame(tumours), features=features(tumours), label="benign", workers=64, folder=str(tmp_path)
+        )
