@@ -10,7 +10,8 @@ from pipelines.outcome import Outcome
 Figure = dict[str, Any]
 Plots = Mapping[str, Mapping[str, Any]]
 
-ODDS = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+ODDS = (1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999)
+LOSSES = [digit * 10.0**power for power in range(-4, 2) for digit in (1, 2, 5)]
 PHASES = (
     ("launched", "began", "start of the process", "@faint"),
     ("began", "ready", "Spark session", "@muted"),
@@ -76,13 +77,11 @@ def cost(plots: Plots, titles: Mapping[str, str]) -> Figure:
         _line(x0=at, x1=at, y0=0, y1=1, yref="paper"),
         _line(x0=0, x1=1, xref="paper", y0=chosen["cost_without_review"], y1=chosen["cost_without_review"]),
     ]
+    free = max(chosen["cost_without_review"], 1.0)
     figure["layout"]["annotations"] = [
-        {"x": at, "y": 1, "yref": "paper", "text": "chosen on validation rows", "showarrow": False, "yanchor": "bottom"},
-        {
-            "x": 1, "xref": "paper", "xanchor": "right", "y": math.log10(max(chosen["cost_without_review"], 1.0)),
-            "yanchor": "bottom", "text": "no review at all", "showarrow": False,
-        },
-    ]  # fmt: skip
+        _note("chosen on validation rows", x=at, y=0.97, yref="paper", xshift=4),
+        _note("no review at all", x=6.9, y=math.log10(free), yanchor="bottom", xanchor="right"),
+    ]
     return figure
 
 
@@ -124,12 +123,10 @@ def histogram(bins: Mapping[str, Sequence[float]], threshold: float) -> Figure:
     layout = {
         "barmode": "overlay",
         "bargap": 0.05,
-        "xaxis": {"title": {"text": "probability"}, **_odds_axis(), "range": [-14.2, 14.2]},
+        "xaxis": {"title": {"text": "probability"}, **_odds_axis(), "range": [-14.2, 10]},
         "yaxis": {"title": {"text": "rows"}, "type": "log", "dtick": 1},
         "shapes": [_line(x0=at, x1=at, y0=0, y1=1, yref="paper")],
-        "annotations": [
-            {"x": at, "y": 1, "yref": "paper", "text": "threshold", "showarrow": False, "yanchor": "bottom"}
-        ],
+        "annotations": [_note("threshold", x=at, y=0.97, yref="paper", xshift=4)],
     }
     return {"data": bars, "layout": layout}
 
@@ -151,7 +148,7 @@ def learning(members: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     ]
     layout = {
         "xaxis": {"title": {"text": "step"}},
-        "yaxis": {"title": {"text": "loss"}, "type": "log"},
+        "yaxis": {"title": {"text": "loss"}, "type": "log", "tickvals": LOSSES},
         "showlegend": False,
     }
     return {"data": lines, "layout": layout}
@@ -214,6 +211,10 @@ def _odds_axis() -> dict[str, Any]:
 def _log_odds(probabilities: Sequence[float]) -> list[float]:
     clipped = [min(max(each, 1e-9), 1 - 1e-9) for each in probabilities]
     return [round(math.log(each / (1 - each)), 4) for each in clipped]
+
+
+def _note(text: str, **place: Any) -> dict[str, Any]:
+    return {"text": text, "showarrow": False, "xanchor": "left", **place}
 
 
 def _line(**ends: Any) -> dict[str, Any]:

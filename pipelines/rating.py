@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import torch
 from numpy.typing import NDArray
-from pandas.util import hash_pandas_object  # type: ignore[import-untyped]
+from pandas.util import hash_pandas_object
 from torch import Tensor
 
 BATCH = 16_384

@@ -77,7 +77,7 @@ class Report:
             "search": tables.search(outcomes.get("search")),
             "steps": tables.steps(outcomes),
             "gates": tables.gates(outcomes),
-            "earlier": tables.earlier(neighbours(self.folder), self.folder.name)[: self.earlier],
+            "earlier": tables.earlier(neighbours(self.folder, self.earlier), self.folder.name),
             "settings": self.settings,
         }
         sections |= tables.evaluation(evaluated)
@@ -126,9 +126,10 @@ def read(folder: Path) -> dict[str, Outcome]:
     return dict(sorted(found.items(), key=lambda entry: entry[1].times.get("ended", 0.0)))
 
 
-def neighbours(folder: Path) -> Iterable[tuple[str, Outcome, Outcome | None]]:
-    """The runs beside this one that were evaluated, each with its name, evaluation and publishing."""
-    for file in sorted(folder.parent.glob("*/outcomes/evaluate.json")):
+def neighbours(folder: Path, most: int) -> Iterable[tuple[str, Outcome, Outcome | None]]:
+    """The latest runs beside this one that were evaluated, each with its name, evaluation and publishing."""
+    files = sorted(folder.parent.glob("*/outcomes/evaluate.json"), key=lambda file: file.stat().st_mtime)
+    for file in files[-most:]:
         publish = file.with_name("publish.json")
         published = Outcome.from_json(publish.read_text()) if publish.exists() else None
         yield file.parent.parent.name, Outcome.from_json(file.read_text()), published

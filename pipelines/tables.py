@@ -1,6 +1,6 @@
 """The report's tables: what the outcomes of a run's steps hold, as text ready to print."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -164,34 +164,23 @@ def search(searched: Outcome | None) -> dict[str, Any] | None:
 
 
 def gates(outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
-    """The lists of findings in gates' details, each as a table of whatever fields its entries have."""
-    found = [
-        (f"{name}: {title.replace('_', ' ')}", entries)
+    """What each gate expected and found, and how far columns have drifted, the farthest first."""
+    return [
+        {
+            "name": name,
+            "summary": outcome.summary,
+            "expectations": [
+                {"sentence": each["sentence"], "rows": f"{each['rows']:,}", "holds": each["success"]}
+                for each in outcome.details["expectations"]
+            ],
+            "drift": [
+                {"column": column, "index": f"{index:.3f}"}
+                for column, index in sorted(outcome.details["drift"].items(), key=lambda found: -found[1])
+            ],
+        }
         for name, outcome in outcomes.items()
-        if name.startswith("gate")
-        for title, entries in outcome.details.items()
-        if isinstance(entries, list) and entries and all(isinstance(entry, dict) for entry in entries)
+        if "expectations" in outcome.details
     ]
-    return [table(name, entries) for name, entries in found]
-
-
-def table(name: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    columns = list(dict.fromkeys(column for entry in entries for column in entry))
-    numeric = [column for column in columns if any(type(entry.get(column)) in (int, float) for entry in entries)]
-    rows = [[cell(entry.get(column)) for column in columns] for entry in entries]
-    return {"name": name, "columns": columns, "numeric": numeric, "rows": rows}
-
-
-def cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, list):
-        return ", ".join(str(each) for each in value)
-    return "" if value is None else str(value)
 
 
 def earlier(runs: Iterable[tuple[str, Outcome, Outcome | None]], own: str) -> list[dict[str, Any]]:
