@@ -10,6 +10,8 @@ from typing import Any
 
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
+from dlcore.collective import BrokenGroup
+
 
 class Switchboard:
     """The store's server, in the driver's process; it listens on ``address`` alone, on a free port."""
@@ -45,8 +47,11 @@ class Line:
         return json.loads(self._store.get(key)) if self._store.check([key]) else None
 
     def wait(self, key: str) -> Any:
-        """The message under ``key``; a worker that waits longer than its patience raises DistStoreError."""
-        return json.loads(self._store.get(key))
+        """The message under ``key``; a BrokenGroup when it does not come within this line's patience."""
+        try:
+            return json.loads(self._store.get(key))
+        except RuntimeError as error:
+            raise BrokenGroup(f"waited in vain for the others ({key}): {str(error).splitlines()[0]}") from error
 
     def count(self, key: str) -> int:
         """Add one to a counter and return how many came before."""

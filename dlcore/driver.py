@@ -53,6 +53,7 @@ class Listener:
         self._switchboard, self._run, self._records = switchboard, run, records
         self._left = threading.Event()
         self._error: Exception | None = None
+        self._tuning_told = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -74,6 +75,9 @@ class Listener:
             self._take()
 
     def _take(self) -> None:
+        if not self._tuning_told and (tuned := self._switchboard.look(f"{self._run}/tuned")) is not None:
+            log.info("workers are set up like %s", tuned)
+            self._tuning_told = True
         while self._error is None:
             number = len(self._records.told)
             message = self._switchboard.look(f"{self._run}/progress/{number}")

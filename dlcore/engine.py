@@ -20,6 +20,7 @@ from dlcore.progress import Progress, reported
 from dlcore.recipe import Recipe, align
 from dlcore.shards import Rows
 from dlcore.state import State, capture, restore
+from dlcore.tuning import computing_in, tune_model
 
 LOSS, STOP = 0, 1
 
@@ -40,7 +41,7 @@ class Engine:
         self.step = 0
         self._recipe, self._rows, self._validation, self._collective = recipe, rows, validation, collective
         self._order = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed)
-        self.model = recipe.build().train()
+        self.model = tune_model(recipe.build().train())
         self._optimizer = recipe.optimize(self.model.parameters())
         self._take_step = stepper(self._optimizer)
         self._gradients = Gradients(self.model, collective, slots=2)
@@ -99,7 +100,11 @@ class Engine:
         loss.backward()  # type: ignore[no-untyped-call]
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self._recipe.loss(*align(self.model(inputs), targets))
+        with computing_in(self._recipe.precision):
+            prediction = self.model(inputs)
+        return self._recipe.loss(
+            *align(prediction if self._recipe.precision == "float32" else prediction.float(), targets)
+        )
 
     def _update(self, rate: float) -> None:
         if self._recipe.clip is not None:

@@ -13,6 +13,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dlcore.commits import Saved
+from dlcore.control import Switchboard
+from dlcore.guard import guarded
 from dlcore.worker import ENDED, Assignment, Ended, work
 
 log = logging.getLogger("dlcore")
@@ -27,6 +29,7 @@ class BarrierGroups:
     """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start."""
 
     session: SparkSession
+    switchboard: Switchboard
     assignment: Assignment
     retries: int
     slots_wait_s: float
@@ -47,7 +50,8 @@ class BarrierGroups:
     def _attempt(self, start: Saved) -> tuple[Saved | None, str]:
         group = f"{self.assignment.run}/{start.step}-{uuid.uuid4().hex[:8]}"
         try:
-            ends = _barrier_job(self.session, replace(self.assignment, start=start), group)
+            with guarded(self.session.sparkContext, self.switchboard, group):
+                ends = _barrier_job(self.session, replace(self.assignment, start=start), group)
         except (Py4JJavaError, PySparkException) as error:
             return None, str(error).splitlines()[0]
         for ended in ends:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
@@ -11,11 +11,15 @@ from torch.random import fork_rng, manual_seed
 from dlcore.clipping import Clip
 from dlcore.eager import build
 from dlcore.schedules import Schedule
+from dlcore.tuning import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch."""
+    """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch.
+
+    ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
+    """
 
     model: Callable[[], nn.Module]
     loss: Callable[[Tensor, Tensor], Tensor]
@@ -25,6 +29,7 @@ class Recipe:
     epochs: int
     seed: int = 0
     clip: Clip | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -33,6 +38,8 @@ class Recipe:
             )
         if self.seed < 0:
             raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"Training.precision must be one of {get_args(Precision)}, got {self.precision!r}")
 
     def build(self) -> nn.Module:
         """A new model, its weights a function of the seed."""

@@ -148,7 +148,11 @@ class Training(Recipe):
             patience_s=self.patience_s,
         )
         groups = BarrierGroups(
-            session=session, assignment=assignment, retries=self.retries, slots_wait_s=self.slots_wait_s
+            session=session,
+            switchboard=switchboard,
+            assignment=assignment,
+            retries=self.retries,
+            slots_wait_s=self.slots_wait_s,
         )
         listener = Listener(switchboard, assignment.run, records)
 

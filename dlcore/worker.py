@@ -9,7 +9,6 @@ import traceback
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
-import torch
 from pyspark import cloudpickle
 from pyspark.sql import Row
 
@@ -22,6 +21,7 @@ from dlcore.meeting import Claim, all_ready, meet, unready
 from dlcore.progress import Progress
 from dlcore.recipe import Recipe
 from dlcore.shards import Rows, Shards
+from dlcore.tuning import tune_process
 from dlcore.watch import Watch
 
 
@@ -111,14 +111,17 @@ class Process:
 
 
 PROCESS = Process()
+MEETING_S = 300.0
+"""How long a worker waits for the others to come: a process may have to start and to import torch on a busy machine."""
 
 
 def work(assignment: Assignment, *, group: str, threads: int) -> Ended:
     """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it."""
-    torch.set_num_threads(threads)
-    line = Line(assignment.host, assignment.port, patience_s=assignment.patience_s)
+    tuned = tune_process(threads)
+    line = Line(assignment.host, assignment.port, patience_s=MEETING_S)
     try:
         kept = _prepare(assignment, line, group)
+        line.post(f"{assignment.run}/tuned", f"rank {kept.claim.rank}: {tuned}")
         _run(assignment, line, kept)
         return Ended(rank=kept.claim.rank, saved=_save(assignment, kept, group))
     except BrokenGroup as error:
@@ -184,6 +187,7 @@ def _ended(line: Line, group: str, *, broken: str = "", error: bytes = b"", trac
     """Leave the group and say why; after an error of this worker's own nothing is kept."""
     kept = PROCESS.kept
     rank = kept.claim.rank if kept else -1
+    line.post(f"{group}/left", broken or f"an error on rank {rank}")
     if not broken:
         unready(line, group)
         PROCESS.kept = None
