@@ -112,20 +112,20 @@ def schema(expected: StructType) -> list[Expectation]:
 def evaluate(df: DataFrame, expectations: Sequence[Expectation], *, key: Sequence[str]) -> list[Finding]:
     """Judge every rule on ``df`` (cache it); rules that fail are judged once more, for the keys of rows that break them."""
     verdicts = _validated(df, expectations, {"result_format": "BASIC", "partial_unexpected_count": 0})
-    failed = [rule for rule, verdict in zip(expectations, verdicts, strict=True) if not verdict["success"]]
+    failed = [index for index, verdict in enumerate(verdicts) if not verdict["success"]]
     detailed = {
         "result_format": "SUMMARY",
         "unexpected_index_column_names": list(key),
         "partial_unexpected_count": KEYS_SHOWN,
     }
-    known = dict(zip((rule.sentence for rule in failed), _validated(df, failed, detailed), strict=True))
-    return [
-        _finding(rule, known.get(rule.sentence, verdict), key)
-        for rule, verdict in zip(expectations, verdicts, strict=True)
-    ]
+    again = _validated(df, [expectations[index] for index in failed], detailed)
+    for index, verdict in zip(failed, again, strict=True):
+        verdicts[index] = verdict | {"success": False}
+    return [_finding(rule, verdict, key) for rule, verdict in zip(expectations, verdicts, strict=True)]
 
 
 def _validated(df: DataFrame, rules: Sequence[Expectation], detail: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One verdict a rule, in the rules' order: the library gives them in an order of its own."""
     if not rules:
         return []
     gx = _library()
@@ -133,9 +133,10 @@ def _validated(df: DataFrame, rules: Sequence[Expectation], detail: Mapping[str,
     context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
     source = context.data_sources.add_spark("spark", persist=False)
     batch = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": df})
-    suite = gx.ExpectationSuite(name="gate", expectations=[_native(gx, rule) for rule in rules])
-    results = batch.validate(suite, result_format=dict(detail)).results
-    return [_judged(result.to_json_dict()) for result in results]
+    native = [_native(gx, rule, index) for index, rule in enumerate(rules)]
+    results = batch.validate(gx.ExpectationSuite(name="gate", expectations=native), result_format=dict(detail)).results
+    verdicts = {result.expectation_config.meta["rule"]: _judged(result.to_json_dict()) for result in results}
+    return [verdicts[index] for index in range(len(rules))]
 
 
 def _library() -> Any:
@@ -148,8 +149,8 @@ def _library() -> Any:
     return library
 
 
-def _native(gx: Any, rule: Expectation) -> Any:
-    return getattr(gx.expectations, rule.name)(**rule.arguments)
+def _native(gx: Any, rule: Expectation, index: int) -> Any:
+    return getattr(gx.expectations, rule.name)(**rule.arguments, meta={"rule": index})
 
 
 def _judged(verdict: dict[str, Any]) -> dict[str, Any]:
