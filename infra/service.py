@@ -29,7 +29,7 @@ class Service:
 
     settings: Settings
     dags: Path = REPOSITORY / "dags"
-    patience_s: float = 240.0
+    patience_s: float = 420.0
 
     @property
     def home(self) -> Path:

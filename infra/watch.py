@@ -50,7 +50,8 @@ class Watch:
         """A line for each step that changed since the last look."""
         for task in sorted(tasks, key=lambda one: one["start_date"] or "9"):
             key, now = (task["task_id"], task["map_index"]), Moment(task["state"], task["try_number"])
-            if label := task["rendered_map_index"]:
+            label = task["rendered_map_index"]
+            if label and label != str(task["map_index"]):  # Airflow shows the bare index until the label is known
                 self.labels[key] = label
             nameless = now.state == "running" and task["map_index"] >= 0 and key not in self.labels
             if now != self.seen.get(key) and not nameless:

@@ -3,11 +3,13 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import psutil
 import pytest
 
 from infra.airflow import Airflow
@@ -15,6 +17,7 @@ from infra.service import REPOSITORY, Service
 from infra.settings import Settings, load
 from infra.watch import Watch
 
+T = TypeVar("T")
 DAG = "fraud"
 DAY = "2013-09-02"
 QUICK = {"first_date": DAY, "members": 1, "epochs": 1, "workers": 1}
@@ -32,11 +35,15 @@ class Stand:
     def settings(self) -> Settings:
         return self.service.settings
 
-    def follow(self, run: str, *, until: str | None = None) -> str:
+    def follow(self, run: str) -> str:
         """Follow a run to its end."""
         outcomes = self.settings.run_folder(DAG, run) / "outcomes"
         watch = Watch(airflow=self.airflow, dag=DAG, run=run, outcomes=outcomes, logs=self.service.home / "logs")
         return watch.follow()
+
+    def attempts(self, run: str) -> dict[str, int]:
+        """How often each task of a run was tried."""
+        return {task["task_id"]: task["try_number"] for task in self.airflow.tasks(DAG, run)}
 
     def outcome(self, run: str, instance: str) -> dict[str, Any]:
         file = self.settings.run_folder(DAG, run) / "outcomes" / f"{instance}.json"
@@ -56,6 +63,15 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         yield Stand(service, airflow)
     finally:
         service.stop()
+
+
+@pytest.fixture(scope="session")
+def scheduled(stand: Stand) -> str:
+    """The run that the scheduler makes once the DAG is no longer paused, at its end."""
+    stand.airflow.pause(DAG, paused=False)
+    (run,) = wait_for(lambda: stand.airflow.runs(DAG))
+    assert stand.follow(run["dag_run_id"]) == "success"
+    return str(run["dag_run_id"])
 
 
 def sample(source: Path, target: Path) -> None:
@@ -78,3 +94,39 @@ def quick_dags(home: Path) -> Path:
     (home / "apps" / "__main__.py").symlink_to(REPOSITORY / "apps" / "__main__.py")
     shutil.copy(REPOSITORY / "dags" / f"{DAG}.py", home / "dags")
     return home / "dags"
+
+
+def wait_for(look: Callable[[], T], *, patience_s: float = 400.0) -> T:
+    """What ``look`` finds, as soon as it finds something."""
+    deadline = time.monotonic() + patience_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"nothing was found within {patience_s:.0f} s"
+        time.sleep(0.2)
+    return found
+
+
+def processes_of(run: str) -> list[psutil.Process]:
+    """Every process that was started for a run: its submitting JVMs, drivers and Python workers."""
+    return [process for process in psutil.process_iter() if _environment(process).get("EMBERLINE_RUN") == run]
+
+
+def drivers(run: str, step: str) -> list[psutil.Process]:
+    """The Python driver of a step that runs now and already has Python workers."""
+    found = processes_of(run)
+    if not any("pyspark.daemon" in _command(process) for process in found):
+        return []
+    return [one for one in found if f"apps/__main__.py {DAG} {step}" in _command(one) and "python" in one.name()]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return {}
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
