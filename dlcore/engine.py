@@ -14,8 +14,9 @@ from torch import Tensor
 
 from dlcore.collective import Collective
 from dlcore.eager import stepper
+from dlcore.feed import Meal, feed
 from dlcore.gradients import Gradients
-from dlcore.order import Indices, Order, share
+from dlcore.order import Order, share
 from dlcore.progress import Progress, reported
 from dlcore.recipe import Recipe, align
 from dlcore.shards import Rows
@@ -39,13 +40,14 @@ class Engine:
 
     def __init__(self, recipe: Recipe, rows: Rows, validation: Rows | None, collective: Collective) -> None:
         self.step = 0
-        self._recipe, self._rows, self._validation, self._collective = recipe, rows, validation, collective
-        self._order = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed)
+        self._recipe, self._rows, self._validation = recipe, rows, validation
+        self._order = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed, window=rows.window)
         self.model = tune_model(recipe.build().train())
         self._optimizer = recipe.optimize(self.model.parameters())
         self._take_step = stepper(self._optimizer)
         self._gradients = Gradients(self.model, collective, slots=2)
         self._since = Since()
+        self.join(collective)
 
     @property
     def steps(self) -> int:
@@ -56,6 +58,7 @@ class Engine:
         """Work with another group from now on."""
         self._collective = collective
         self._gradients.join(collective)
+        self._feed = feed(self._rows, self._order, rank=collective.rank, workers=collective.workers)
 
     def load(self, state: State) -> None:
         """Go on from ``state``, whatever this engine did before."""
@@ -79,23 +82,22 @@ class Engine:
             self._report(report)
 
     def _iterate(self, stop: bool) -> bool:
-        indices = self._order.at(self.step)
-        mine = indices[share(len(indices), self._collective.rank, self._collective.workers)]
+        meal = self._feed(self.step)
         rate = self._recipe.schedule(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
         torch.default_generator.manual_seed(_seed(self._recipe.seed, self.step, self._collective.rank))
-        if len(mine):
-            self._backward(mine, len(mine) / len(indices))
+        if meal.mine:
+            self._backward(meal)
         self._gradients.finish()
         self._update(rate)
-        self._since.loss += float(self._gradients.slots[LOSS]) * len(indices)
-        self._since.rows += len(indices)
+        self._since.loss += float(self._gradients.slots[LOSS]) * meal.whole
+        self._since.rows += meal.whole
         self.step += 1
         return float(self._gradients.slots[STOP]) > 0
 
-    def _backward(self, mine: Indices, weight: float) -> None:
-        loss = self._loss(*self._rows.gather(mine)) * weight
+    def _backward(self, meal: Meal) -> None:
+        loss = self._loss(meal.inputs, meal.targets) * (meal.mine / meal.whole)
         self._gradients.slots[LOSS] = loss.detach()
         loss.backward()  # type: ignore[no-untyped-call]
 

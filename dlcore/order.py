@@ -11,21 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
+BLOCKS_A_WINDOW = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """The shuffled order of ``rows`` rows in batches of ``batch``, each row exactly once an epoch."""
+    """The shuffled order of ``rows`` rows in batches of ``batch``, each row exactly once an epoch.
+
+    Data that memory holds is one ``window`` and shuffled as a whole. Of larger data, blocks of neighbouring rows are shuffled, and
+    then the rows of each window of blocks among themselves, so that a stretch of steps reads a few stretches of the files.
+    """
 
     rows: int
     batch: int
     seed: int
+    window: int = 2**62
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.batch < 1 or self.seed < 0:
+        if min(self.rows, self.batch, self.window) < 1 or self.seed < 0:
             raise ValueError(
-                "an order needs at least one row, a batch of at least one and a seed of zero or more, got "
-                f"rows={self.rows}, batch={self.batch}, seed={self.seed}"
+                "an order needs at least one row, a batch and a window of at least one and a seed of zero or more, got "
+                f"rows={self.rows}, batch={self.batch}, window={self.window}, seed={self.seed}"
             )
 
     @property
@@ -40,13 +46,46 @@ class Order:
     def at(self, step: int) -> Indices:
         """Row numbers of the global batch at a step of the whole run."""
         epoch, within = self.position(step)
-        return shuffled(self.rows, self.seed, epoch)[within * self.batch : (within + 1) * self.batch]
+        start, end = within * self.batch, min((within + 1) * self.batch, self.rows)
+        windows = layout(self.rows, self.window, self.seed, epoch)
+        first, last = (int(np.searchsorted(windows.ends, row, side="right")) for row in (start, end - 1))
+        picked = [shuffled(windows, number) for number in range(first, last + 1)]
+        skipped = start - windows.start(first)
+        return np.concatenate(picked)[skipped : skipped + end - start]
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """An epoch's windows: the blocks of each as first row and end, and where each window ends in the epoch's order."""
+
+    blocks: tuple[NDArray[np.int64], ...]
+    ends: NDArray[np.int64]
+    seed: int
+    epoch: int
+
+    def start(self, number: int) -> int:
+        return int(self.ends[number - 1]) if number else 0
 
 
 @lru_cache(maxsize=2)
-def shuffled(rows: int, seed: int, epoch: int) -> Indices:
-    """A permutation of ``range(rows)`` that is a function of its arguments."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(rows)
+def layout(rows: int, window: int, seed: int, epoch: int) -> Windows:
+    """Shuffle blocks of rows and deal them to windows, as a function of the arguments."""
+    size = max(1, min(window, rows) // BLOCKS_A_WINDOW)
+    starts = np.arange(0, rows, size)
+    if window < rows:
+        starts = np.random.default_rng([seed, epoch]).permutation(starts)
+    blocks = np.stack([starts, np.minimum(starts + size, rows)], axis=1)
+    count = len(blocks) if window >= rows else BLOCKS_A_WINDOW
+    dealt = tuple(blocks[at : at + count] for at in range(0, len(blocks), count))
+    ends = np.cumsum([int((each[:, 1] - each[:, 0]).sum()) for each in dealt])
+    return Windows(dealt, ends, seed, epoch)
+
+
+@lru_cache(maxsize=3)
+def shuffled(windows: Windows, number: int) -> Indices:
+    """The rows of one window in their order."""
+    rows = np.concatenate([np.arange(first, end) for first, end in windows.blocks[number]])
+    return np.random.default_rng([windows.seed, windows.epoch, number]).permutation(rows)
 
 
 def share(length: int, rank: int, workers: int) -> slice:

@@ -16,6 +16,8 @@ from dlcore.order import Indices
 
 RESIDENT_BYTES = 256 * 2**20
 """Below this size a worker holds its own copy of the data: one gather instead of one a piece."""
+WINDOW_BYTES = 128 * 2**20
+"""Of larger data, rows within this much are shuffled among each other."""
 
 
 class Rows(Protocol):
@@ -23,6 +25,11 @@ class Rows(Protocol):
 
     @property
     def count(self) -> int: ...
+
+    @property
+    def window(self) -> int:
+        """How many rows may be shuffled among each other."""
+        ...
 
     def gather(self, indices: Indices) -> tuple[Tensor, Tensor]: ...
 
@@ -60,7 +67,14 @@ class Shards:
         if self.bytes <= RESIDENT_BYTES:
             joined = {part.name: np.concatenate([piece[part.name] for piece in pieces]) for part in self.layout.parts}
             return Resident(joined)
-        return Mapped(pieces)
+        return Mapped(pieces, window=self.window)
+
+    @property
+    def window(self) -> int:
+        """Rows of a shuffling window: all of them where they are held in memory; a function of the data alone."""
+        if self.bytes <= RESIDENT_BYTES:
+            return self.count
+        return max(1, WINDOW_BYTES * self.count // self.bytes)
 
 
 class Resident:
@@ -69,7 +83,7 @@ class Resident:
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         own = [np.require(arrays[name], requirements=["C", "W"]) for name in ("input", "target")]
         self._input, self._target = map(torch.from_numpy, own)
-        self.count = len(self._target)
+        self.count = self.window = len(self._target)
 
     def gather(self, indices: Indices) -> tuple[Tensor, Tensor]:
         picked = torch.from_numpy(indices)
@@ -79,8 +93,9 @@ class Resident:
 class Mapped:
     """Rows in mapped files: the kernel keeps what fits, and nothing counts as this process's own memory."""
 
-    def __init__(self, pieces: Sequence[Mapping[str, Array]]) -> None:
+    def __init__(self, pieces: Sequence[Mapping[str, Array]], *, window: int) -> None:
         self._pieces = pieces
+        self.window = window
         self._ends = np.cumsum([len(piece["target"]) for piece in pieces])
         self.count = int(self._ends[-1])
 
