@@ -47,10 +47,10 @@ def rate(folder: Path, features: Sequence[str], keep: Sequence[str], module: Rat
 def fingerprint(folder: Path) -> str:
     """A hash of the set of rows in ``folder``: their order and their files do not matter, each value of each does."""
     names = sorted(ds.dataset(folder, format="parquet").schema.names)
-    count, total, mixed = 0, np.uint64(0), np.uint64(0)
+    count, total, mixed = 0, 0, 0
     for batch in batches(folder, names):
         hashes: NDArray[np.uint64] = hash_pandas_object(batch.to_pandas(), index=False).to_numpy()
         count += len(hashes)
-        total += hashes.sum(dtype=np.uint64)
-        mixed ^= np.bitwise_xor.reduce(hashes)
+        total = (total + int(hashes.sum(dtype=np.uint64))) % 2**64
+        mixed ^= int(np.bitwise_xor.reduce(hashes))
     return hashlib.sha256(f"{names} {count} {total} {mixed}".encode()).hexdigest()[:32]
