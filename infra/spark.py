@@ -37,6 +37,8 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": (scratch / "events").as_uri(),
         "spark.pyspark.python": sys.executable,
+        # A cache's statistics leave NaN out, so that filters on them would lose rows that hold it.
+        "spark.sql.inMemoryColumnarStorage.partitionPruning": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": settings.warehouse,
         "spark.ui.enabled": "false",

@@ -48,7 +48,7 @@ class Landing:
         splits = self._splits(unnumbered)
         for first in splits:
             if first["header"] is not None:
-                self._check(self._name(first["path"]), first["header"])
+                self._check(self._name(unquote(first["path"])), first["header"])
         deliveries = self._deliveries([file.path for file in found], splits)
         return deliveries, self._numbered(unnumbered, splits, deliveries)
 
@@ -107,7 +107,7 @@ class Landing:
         first: dict[tuple[int, int, int], str] = {}
         deliveries = []
         for path in paths:
-            mine = [split for split in splits if self._name(split["path"]) == self._name(path)]
+            mine = [split for split in splits if self._name(unquote(split["path"])) == self._name(path)]
             digest = tuple(sum(split[name] for split in mine) for name in ("lines", "low", "high"))
             lines = digest[0] - (0 if path.endswith(".parquet") else 1)
             delivery = Delivery(name=self._name(path), lines=lines)
@@ -121,9 +121,9 @@ class Landing:
             (
                 split["path"],
                 split["split"],
-                self._name(split["path"]),
+                self._name(unquote(split["path"])),
                 before - split["first"] + 1,
-                repeats[self._name(split["path"])],
+                repeats[self._name(unquote(split["path"]))],
             )
             for split, before in zip(splits, _before(splits), strict=True)
         ]
@@ -135,7 +135,7 @@ class Landing:
 
     def _name(self, path: str) -> str:
         """A file's name below the landing folder."""
-        return unquote(path).rpartition(f"/{self.folder}/")[1].strip("/") + "/" + unquote(path).rpartition("/")[2]
+        return f"{self.folder}/{path.rpartition('/')[2]}"
 
     def _check(self, name: str, line: str) -> None:
         self._compare(name, [column.strip().strip('"') for column in line.removeprefix("\ufeff").split(",")])
