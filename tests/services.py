@@ -111,11 +111,17 @@ def processes_of(run: str) -> list[psutil.Process]:
 
 
 def drivers(run: str, step: str) -> list[psutil.Process]:
-    """The Python driver of a step that runs now and already has Python workers."""
-    found = processes_of(run)
-    if not any("pyspark.daemon" in _command(process) for process in found):
-        return []
-    return [one for one in found if f"apps/__main__.py {DAG} {step}" in _command(one) and "python" in one.name()]
+    """The Python driver of a step that runs now, once its JVM has Python workers too."""
+    found = [one for one in processes_of(run) if f"apps/__main__.py {DAG} {step}" in _command(one)]
+    return [
+        one for one in found if "python" in one.name() and any("pyspark.daemon" in _command(p) for p in _beside(one))
+    ]
+
+
+def _beside(process: psutil.Process) -> list[psutil.Process]:
+    """Everything that the parent of a process started."""
+    parent = process.parent()
+    return parent.children(recursive=True) if parent else []
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
