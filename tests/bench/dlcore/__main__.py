@@ -1,0 +1,92 @@
+"""Speed beside the peers, in one run: ``python -m tests.bench.dlcore lenet MNIST_FOLDER`` or ``... inception``.
+
+Two single-core workers in ``local[2]`` against DistributedDataParallel in two processes of TorchDistributor and one torch process with two
+threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from call to result.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyspark.ml.torch.distributor import TorchDistributor
+from pyspark.sql import SparkSession
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD
+
+from dlcore import Constant, Training
+from tests.bench.dlcore.models import LeNet, inception, mnist, pictures
+from tests.bench.dlcore.peers import ddp, saved, tuned
+
+
+def ours(
+    spark: SparkSession, model: Callable[[], object], data: pd.DataFrame, batch: int, epochs: int, precision: str
+) -> list[float]:
+    training = Training(
+        model=model,  # type: ignore[arg-type]
+        loss=cross_entropy,
+        optimizer=partial(SGD, momentum=0.9),
+        schedule=Constant(lr=0.05),
+        batch=batch,
+        epochs=epochs,
+        precision=precision,  # type: ignore[arg-type]
+        group_s=60,
+    )
+    folder = tempfile.mkdtemp(prefix="dlcore-bench-")
+    frame = spark.createDataFrame(data)
+    fitted = training.fit(frame, features=["pixels"], label="digit", workers=2, folder=folder)
+    shutil.rmtree(folder)
+    return [record.rows_per_s for record in fitted.history]
+
+
+def timed(name: str, run: Callable[[], list[float]]) -> float:
+    started = time.perf_counter()
+    speeds = run()
+    steady = statistics.median(speeds[1:])
+    print(f"{name:40s} {steady:10.1f} rows/s steady, {time.perf_counter() - started:6.1f} s wall clock", flush=True)
+    return steady
+
+
+def compare(spark: SparkSession, kind: str, data: pd.DataFrame, batch: int, epochs: int, precisions: list[str]) -> None:
+    build = LeNet if kind == "lenet" else inception
+    file = saved(np.stack(data["pixels"].tolist()), data["digit"].to_numpy())
+    distributor = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
+    one = timed("one tuned torch process, 2 threads", partial(tuned, build(), file, batch, epochs, threads=2))
+    peer = timed("DDP under TorchDistributor", lambda: list(distributor.run(ddp, kind, file, batch, epochs) or ()))
+    for precision in precisions:
+        mine = timed(f"dlcore, 2 workers, {precision}", partial(ours, spark, build, data, batch, epochs, precision))
+        print(f"  against one tuned process {mine / one:.2f}, against DDP {mine / peer:.2f}", flush=True)
+    shutil.rmtree(Path(file).parent)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("work", choices=["lenet", "inception"])
+    arguments.add_argument("folder", nargs="?", type=Path, help="the four MNIST idx files, for lenet")
+    arguments.add_argument("--epochs", type=int, default=5)
+    chosen = arguments.parse_args()
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    for name in ("spark.driver.bindAddress", "spark.driver.host"):
+        builder = builder.config(name, "127.0.0.1")
+    spark = builder.config("spark.driver.memory", "3g").config("spark.rpc.message.maxSize", "1024").getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
+    if chosen.work == "lenet":
+        compare(spark, "lenet", mnist(chosen.folder, "train"), 2048, chosen.epochs, ["float32"])
+    else:
+        compare(spark, "inception", pictures(128), 32, chosen.epochs, ["float32", "bfloat16"])
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()
