@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -64,7 +65,7 @@ def test_poisson_steps_are_the_distribution() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"oversample": 0.0}, {"oversample": 101.0}, {"undersample": 0.0}, {"undersample": 1.5}]
 )
-def test_rates_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+def test_rates_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"Bag.{next(iter(wrong))} must be above 0"):
         Bag(seed=1, member=0, **wrong)
 

@@ -166,7 +166,7 @@ def test_the_artifact_is_of_its_content_alone(
 def test_scores_in_spark_equal_plain_python(spark: SparkSession, frame: Path, evaluated: Outcome) -> None:
     artifact = Artifact.load(evaluated.files["candidate"])
     rows = spark.read.parquet(str(frame / "test"))
-    found = scored(rows, artifact, MODELS, predictions.KEY).toPandas().sort_values("source_line")
+    found = pd.DataFrame(scored(rows, artifact, MODELS, predictions.KEY).toPandas()).sort_values("source_line")
     plain = pd.read_parquet(frame / "test").sort_values("source_line")
     assert found["source_line"].tolist() == plain["source_line"].tolist()
     assert found["probability"].tolist() == pytest.approx(rate(artifact, plain).tolist(), rel=1e-5)
