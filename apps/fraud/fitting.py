@@ -13,11 +13,11 @@ from pipelines.search import Setting, grid
 from pipelines.statistics import Statistics
 
 SETTINGS: Mapping[str, Setting] = {
-    "mlp": {"name": "mlp", "width": 64, "depth": 2, "dropout": 0.0, "lr": 0.025, "weight_decay": 3e-3},
+    "mlp": {"name": "mlp", "width": 64, "depth": 1, "dropout": 0.4, "lr": 0.0125, "weight_decay": 1e-4},
     "cnn": {"name": "cnn", "width": 16, "depth": 2, "dropout": 0.0, "lr": 0.025, "weight_decay": 3e-3},
 }
 GRID = (
-    *grid(name=["mlp"], width=[64], depth=[1, 2], dropout=[0.0, 0.3], lr=[0.025], weight_decay=[1e-3, 3e-3]),
+    *grid(name=["mlp"], width=[64], depth=[1, 2], dropout=[0.0, 0.4], lr=[0.0125, 0.025], weight_decay=[1e-4]),
     *grid(name=["cnn"], width=[16], depth=[1, 2], dropout=[0.0], lr=[0.025], weight_decay=[3e-3]),
 )
 WARMUP_SHARE = 0.1
