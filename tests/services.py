@@ -96,7 +96,7 @@ def quick_dags(home: Path) -> Path:
     return home / "dags"
 
 
-def wait_for(look: Callable[[], T], *, patience_s: float = 400.0) -> T:
+def wait_for(look: Callable[[], T], *, patience_s: float = 1200.0) -> T:
     """What ``look`` finds, as soon as it finds something."""
     deadline = time.monotonic() + patience_s
     while not (found := look()):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.services import DAG, DAY, Stand, drivers, processes_of, wait_for
 
+pytestmark = pytest.mark.timeout(1800)  # on two cores that nobody else uses, a run takes two minutes
 PARTITIONED = ("ingest", "score")
 
 
