@@ -1,0 +1,70 @@
+"""A data scientist's script, killed by the tests: ``program.py MASTER FOLDER``. It prints a line a record and its weights' hash."""
+
+import hashlib
+import logging
+import os
+import sys
+import time
+from functools import partial
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torch.optim import SGD
+
+from dlcore import Constant, Progress, Training
+
+
+class Slow(nn.Module):
+    """A model class of ``__main__``, slow enough to be killed in mid-group."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.1), nn.ReLU(), nn.Linear(16, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(0.01)
+        return self.layers(x)  # type: ignore[no-any-return]
+
+
+def session(master: str) -> SparkSession:
+    builder = SparkSession.builder.master(master).config("spark.ui.enabled", "false")
+    for name in ("spark.driver.bindAddress", "spark.driver.host"):
+        builder = builder.config(name, "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    return builder.getOrCreate()
+
+
+def tell(record: Progress) -> None:
+    print("step", record.step, flush=True)
+
+
+def digest(model: nn.Module) -> str:
+    return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
+
+
+def main(master: str, folder: str) -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
+    spark = session(master)
+    spark.sparkContext.setLogLevel("OFF")
+    rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
+    training = Training(
+        model=Slow,
+        loss=mse_loss,
+        optimizer=partial(SGD, momentum=0.9),
+        schedule=Constant(lr=0.01),
+        batch=50,
+        epochs=20,
+        seed=5,
+        group_s=2.0,
+        patience_s=30,
+    )
+    frame = rows.withColumn("y", F.col("x1") * F.col("x2"))
+    fitted = training.fit(frame, features=["x1", "x2", "x3"], label="y", workers=2, folder=folder, on_progress=tell)
+    print("weights", digest(fitted.module), flush=True)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,105 @@
+"""kill -9 of a Python worker, an executor and the driver: training goes on, and ends with the weights of a run without failure."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROGRAM = Path(__file__).with_name("program.py")
+
+
+class Run:
+    """The program as a process of its own, followed by its lines."""
+
+    def __init__(self, master: str, folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), master, str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+
+    def until(self, word: str, *, step: int = 0) -> str:
+        """Read on to a line that starts with ``word``, and, where it tells a step, has come to ``step``."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if line.startswith(word) and (word != "step" or int(line.split()[1]) >= step):
+                return line.rstrip()
+        raise AssertionError(f"the program ended without {word!r}: {self.lines[-5:]}")
+
+    def tree(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def workers(self) -> list[psutil.Process]:
+        """Python worker processes: children of a pyspark daemon."""
+        return [p for p in self.tree() if "pyspark.daemon" in _words(p) and "pyspark.daemon" in _words(p.parent())]
+
+    def executors(self) -> list[psutil.Process]:
+        return [p for p in self.tree() if any("CoarseGrainedExecutorBackend" in word for word in _words(p))]
+
+
+def _words(process: psutil.Process | None) -> list[str]:
+    """The command line of a process; none of one that has just ended."""
+    try:
+        return process.cmdline() if process else []
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
+
+
+@contextmanager
+def running(master: str, folder: Path) -> Iterator[Run]:
+    run = Run(master, folder)
+    tree: list[psutil.Process] = []
+    try:
+        yield run
+        tree = run.tree() if run.process.poll() is None else []
+    finally:
+        if run.process.poll() is None:
+            tree = run.tree()
+            run.process.kill()
+        run.process.wait()
+        assert run.process.stdout is not None
+        run.process.stdout.close()
+        _, alive = psutil.wait_procs(tree, timeout=60)
+        for process in alive:
+            process.kill()
+    assert not alive, f"left behind: {alive}"
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> str:
+    with running("local[2]", tmp_path_factory.mktemp("unbroken")) as run:
+        return run.until("weights")
+
+
+def test_a_python_worker_and_then_the_driver_are_killed(unbroken: str, tmp_path: Path) -> None:
+    with running("local[2]", tmp_path) as run:
+        run.until("step", step=60)
+        run.workers()[0].send_signal(signal.SIGKILL)
+        run.until("step", step=120)
+        os.kill(run.process.pid, signal.SIGKILL)
+    with running("local[2]", tmp_path) as run:
+        assert run.until("weights") == unbroken
+    first = next(line for line in run.lines if line.startswith("step"))
+    assert int(first.split()[1]) > 10, "the second start began anew"
+
+
+def test_an_executor_is_killed(unbroken: str, tmp_path: Path) -> None:
+    with running("local-cluster[2,1,1024]", tmp_path) as run:
+        run.until("step", step=50)
+        killed = time.monotonic()
+        run.executors()[0].send_signal(signal.SIGKILL)
+        told = int(run.until("step", step=60).split()[1])
+        run.until("step", step=told + 10)
+        print(f"two records after {time.monotonic() - killed:.1f} s")
+        assert run.until("weights") == unbroken
