@@ -36,6 +36,7 @@ def defaults(settings: Settings) -> dict[str, str]:
     options = {
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": (scratch / "events").as_uri(),
+        "spark.executor.extraJavaOptions": " ".join(["-Duser.timezone=UTC", *native_blas()]),
         "spark.pyspark.python": sys.executable,
         # A cache's statistics leave NaN out, so that filters on them would lose rows that hold it.
         "spark.sql.inMemoryColumnarStorage.partitionPruning": "false",
@@ -52,8 +53,12 @@ def defaults(settings: Settings) -> dict[str, str]:
         }
     if settings.metastore:
         return options | {"spark.hadoop.hive.metastore.uris": settings.metastore}
-    derby = settings.state / "metastore"
-    return options | {"spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={derby};create=true"}
+    return options | {"spark.hadoop.javax.jdo.option.ConnectionURL": derby(settings)}
+
+
+def derby(settings: Settings) -> str:
+    """Where the embedded Hive metastore is, created where there is none."""
+    return f"jdbc:derby:;databaseName={settings.state / 'metastore'};create=true"
 
 
 def java_options(settings: Settings) -> list[str]:
@@ -71,9 +76,13 @@ def java_options(settings: Settings) -> list[str]:
     ]
     if (archive := class_archive()).exists():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xlog:disable", "-Xlog:all=error:stderr"]
-    if library := mkl():
-        options += [f"-Ddev.ludovic.netlib.{part}.nativeLibPath={library}" for part in ("blas", "lapack")]
-    return options
+    return options + native_blas()
+
+
+def native_blas() -> list[str]:
+    """The JVM options that put Spark ML on MKL, where it is installed."""
+    library = mkl()
+    return [f"-Ddev.ludovic.netlib.{part}.nativeLibPath={library}" for part in ("blas", "lapack")] if library else []
 
 
 def class_archive() -> Path:

@@ -81,7 +81,7 @@ def test_no_file_is_an_error(spark: SparkSession, tmp_path: Path) -> None:
 
 def test_empty_file_is_an_error(spark: SparkSession, landing: Path) -> None:
     (landing / NAME).write_text("")
-    with pytest.raises(BadDelivery, match="transactions.csv is empty, without even a header; deliver it again"):
+    with pytest.raises(BadDelivery, match=r"transactions.csv is empty, without even a header; deliver it again"):
         landed(spark, landing).read()
 
 

@@ -1,0 +1,114 @@
+"""Sessions: UTC, one at a time on the embedded metastore, many on a metastore service; linear algebra on MKL."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from pyspark.sql import SparkSession
+
+from infra import blas
+from infra import spark as engine
+from infra.settings import Settings
+
+SECOND = """
+import sys
+from pathlib import Path
+from infra import spark
+from infra.settings import Settings
+settings = Settings(state=Path(sys.argv[1]), spark_master="local[1]", metastore=sys.argv[2], warehouse=sys.argv[3])
+try:
+    session = spark.session("second", settings, hive=True)
+except RuntimeError as refused:
+    raise SystemExit(f"{refused} (root cause kept: {refused.__cause__ is not None})")
+if session.catalog.databaseExists("shared"):
+    print("rows:", session.table("shared.rows").count())
+else:
+    session.sql("CREATE DATABASE shared")
+    session.range(5).write.saveAsTable("shared.rows")
+session.stop()
+"""
+
+
+def second(state: Path, *, metastore: str = "", warehouse: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Start a session in a process of its own."""
+    arguments = [str(state), metastore, str(warehouse or state / "warehouse")]
+    return subprocess.run(
+        [sys.executable, "-c", SECOND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=Path.cwd(),
+    )
+
+
+def test_session_runs_in_utc(spark: SparkSession) -> None:
+    (row,) = spark.sql("SELECT timestamp_seconds(0) = TIMESTAMP '1970-01-01 00:00:00' AS same").collect()
+    assert row["same"]
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_second_session_on_derby_is_told_what_to_do(spark: SparkSession, settings: Settings) -> None:
+    refused = second(settings.state)
+    assert refused.returncode == 1
+    assert refused.stderr.rstrip().endswith(
+        f"another session holds the embedded Hive metastore {settings.state / 'metastore'}, which serves one at a time; "
+        "wait for that step or stop it, or set `metastore` to a metastore service, which serves many "
+        "(root cause kept: True)"
+    )
+
+
+def test_blas_of_spark_is_mkl_where_it_is_installed(spark: SparkSession) -> None:
+    if engine.mkl() is None:
+        pytest.skip("the mkl package is not installed; with it, Spark ML must use it")
+    assert blas.spark_ml(spark) == "JNIBLAS"
+    assert "libmkl_rt" in blas.library(spark)
+    assert blas.sentence(spark).startswith(f"linear algebra: Spark ML by JNIBLAS on {engine.mkl()}")
+
+
+@pytest.fixture
+def metastore(tmp_path: Path) -> Iterator[str]:
+    """A real metastore service on a free port, with a Derby of its own."""
+    command = [sys.executable, "-m", "infra.metastore", "--port", "0", "--set", f"state={tmp_path / 'service'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        yield service.stdout.readline().strip()
+        processes = [psutil.Process(service.pid), *psutil.Process(service.pid).children(recursive=True)]
+        service.terminate()
+        assert not psutil.wait_procs(processes[1:], timeout=60)[1]
+
+
+def _listening(address: str) -> set[str]:
+    """The addresses on which the service's port listens."""
+    port = int(address.rpartition(":")[2])
+    processes = psutil.Process().children(recursive=True)
+    found = [connection for process in processes for connection in process.net_connections()]
+    on_port = [c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
+    return {ip.removeprefix("::ffff:") for ip in on_port}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_two_sessions_share_a_metastore_service(metastore: str, tmp_path: Path) -> None:
+    assert _listening(metastore) == {"127.0.0.1"}
+    first = second(tmp_path / "a", metastore=metastore, warehouse=tmp_path / "warehouse")
+    assert first.returncode == 0, first.stderr
+    other = second(tmp_path / "b", metastore=metastore, warehouse=tmp_path / "warehouse")
+    assert other.stdout == "rows: 5\n", other.stderr
+    assert not (tmp_path / "a" / "metastore").exists()
+
+
+def test_unreachable_metastore_is_named(tmp_path: Path) -> None:
+    address = f"thrift://127.0.0.1:{_free_port()}"
+    refused = second(tmp_path, metastore=address)
+    assert (
+        f"the Hive metastore {address} did not answer; start it, or correct the setting `metastore`" in refused.stderr
+    )
