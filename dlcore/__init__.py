@@ -3,11 +3,13 @@
 from dlcore.artifact import Artifact, ArtifactError
 from dlcore.clipping import ClipNorm, ClipValue
 from dlcore.inference import predict
+from dlcore.lars import LARS
 from dlcore.progress import Progress
 from dlcore.schedules import Constant, Cosine, Exponential, Poly, Schedule, Step, Warmup, scale_linearly
 from dlcore.training import Fitted, Training
 
 __all__ = [
+    "LARS",
     "Artifact",
     "ArtifactError",
     "ClipNorm",

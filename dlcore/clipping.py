@@ -1,4 +1,7 @@
-"""Clipping of the global gradient: applied after the sum over all workers, so it does not depend on their number."""
+"""Clipping of the global gradient: applied after the sum over all workers, so it does not depend on their number.
+
+A clip gets all elements of the gradient as a few flat tensors and changes them in place.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -72,7 +72,8 @@ class Commits:
             "history": [asdict(record) for record in history],
         }
         (self.folder / _name(saved.step)).write(MANIFEST, json.dumps(content, indent=1).encode())
-        for name in self.folder.names()[: -self.keep]:
+        upto = [name for name in self.folder.names() if name <= _name(saved.step)]
+        for name in upto[: -self.keep]:
             (self.folder / name).remove()
         return Commit(saved=saved, settings=settings, history=history)
 

@@ -40,6 +40,8 @@ def advance(
     """Run groups until ``steps`` steps are done or a stop is asked for, sealing a commit after each."""
     while commit.step < steps and not records.stop:
         saved = group(commit.saved)
+        if saved.step == commit.step:
+            continue
         commit = commits.seal(
             saved, settings=commit.settings, history=tuple(r for r in records.told if r.step <= saved.step)
         )

@@ -110,7 +110,7 @@ class Engine:
 
     def _update(self, rate: float) -> None:
         if self._recipe.clip is not None:
-            self._recipe.clip(self._gradients.tensors)
+            self._recipe.clip(self._gradients.flats)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._take_step()

@@ -25,7 +25,7 @@ class Gradients:
         self._collective = collective
         self._buckets = [_Bucket(group, slots if first else 0) for first, group in _grouped(_trainable(model))]
         self.slots = self._buckets[0].slots
-        self.tensors = [view for bucket in self._buckets for view in bucket.views]
+        self.flats = [bucket.flat[: len(bucket.flat) - len(bucket.slots)] for bucket in self._buckets]
         self._waits: list[Wait] = []
         for number, bucket in enumerate(self._buckets):
             for parameter in bucket.parameters:

@@ -1,6 +1,7 @@
 """One group of iterations as one Spark barrier job, run again from the same state when it loses a worker."""
 
 import logging
+import math
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,54 +25,81 @@ class LostWorkers(RuntimeError):
     """A group lost workers more often than is allowed; the last cause is chained."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class BarrierGroups:
-    """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start."""
+    """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start and its workers.
+
+    ``reduced`` says that the last group ran with fewer workers than wanted, so that the next does not wait for them again;
+    ``ahead`` is the step the workers have come to, saved or not yet.
+    """
 
     session: SparkSession
     switchboard: Switchboard
     assignment: Assignment
     retries: int
+    least_workers: int
     slots_wait_s: float
+    reduced: bool = False
+    ahead: int = 0
 
     def __call__(self, start: Saved) -> Saved:
-        """Run one group from ``start`` and return the state it ended with."""
+        """Run one group from where the workers are, and return the newest state that is saved, ``start`` or a later one.
+
+        A state is saved while the next group runs. When workers are lost, the group begins with the newest one saved.
+        """
         failures: list[str] = []
         while True:
-            wait_for_slots(self.session.sparkContext, self.assignment.workers, wait_s=self.slots_wait_s)
-            saved, cause = self._attempt(start)
-            if saved is not None:
-                return saved
+            start = self._newest(start)
+            ahead = max(self.ahead, start.step)
+            step, cause = self._attempt(replace(self.assignment, start=start, ahead=ahead, workers=self._workers()))
+            if step is not None:
+                self.ahead = step
+                return self._newest(start)
+            self.ahead = 0
             failures.append(cause)
             if len(failures) > self.retries:
-                raise LostWorkers(f"the group from step {start.step} failed {len(failures)} times, last: {cause}")
-            log.warning("group from step %d lost a worker and runs again from there: %s", start.step, cause)
+                raise LostWorkers(f"the group from step {ahead} failed {len(failures)} times, last: {cause}")
+            log.warning("group from step %d lost a worker and runs again from the last commit: %s", ahead, cause)
 
-    def _attempt(self, start: Saved) -> tuple[Saved | None, str]:
-        group = f"{self.assignment.run}/{start.step}-{uuid.uuid4().hex[:8]}"
+    def _newest(self, start: Saved) -> Saved:
+        message = self.switchboard.look(f"{self.assignment.run}/saved")
+        return max(start, Saved(**message), key=lambda saved: saved.step) if message else start
+
+    def _workers(self) -> int:
+        wanted, wait_s = self.assignment.workers, 0.0 if self.reduced else self.slots_wait_s
+        workers = wait_for_slots(self.session.sparkContext, wanted, least=self.least_workers, wait_s=wait_s)
+        self.reduced = workers < wanted
+        return workers
+
+    def _attempt(self, assignment: Assignment) -> tuple[int | None, str]:
+        group = f"{assignment.run}/{assignment.ahead}-{uuid.uuid4().hex[:8]}"
         try:
             with guarded(self.session.sparkContext, self.switchboard, group):
-                ends = _barrier_job(self.session, replace(self.assignment, start=start), group)
+                ends = _barrier_job(self.session, assignment, group)
         except (Py4JJavaError, PySparkException) as error:
             return None, str(error).splitlines()[0]
         for ended in ends:
             if ended.error:
                 _raise(ended)
         broken = [ended.broken for ended in ends if ended.broken]
-        return next((ended.saved for ended in ends if ended.saved), None) if not broken else None, "; ".join(broken)
+        return None if broken else ends[0].step, "; ".join(broken)
 
 
-def wait_for_slots(context: SparkContext, workers: int, *, wait_s: float) -> None:
-    """Return when ``workers`` tasks can run at once; Spark itself would wait without a word."""
-    deadline, said = time.monotonic() + wait_s, 0.0
+def wait_for_slots(context: SparkContext, workers: int, *, least: int, wait_s: float) -> int:
+    """How many workers can run at once: ``workers``, or after ``wait_s`` as few as ``least``; Spark would wait without a word."""
+    deadline, said = time.monotonic() + wait_s, -math.inf
     while (slots := _slots(context)) < workers:
         sentence = f"training needs {workers} task slots at once, the Spark application has {slots}"
+        if time.monotonic() > deadline and slots >= least:
+            log.warning("%s: going on with %d workers and the same global batch", sentence, slots)
+            return slots
         if time.monotonic() > deadline:
             raise TimeoutError(f"{sentence}, after {wait_s:g} s of waiting; ask for fewer workers or more cores")
         if time.monotonic() - said > 5:
             log.warning("%s: waiting up to %.0f s more", sentence, deadline - time.monotonic())
             said = time.monotonic()
         time.sleep(0.2)
+    return workers
 
 
 def _slots(context: SparkContext) -> int:

@@ -63,9 +63,18 @@ def restore(model: nn.Module, optimizer: Optimizer, state: State) -> None:
     """Copy ``state`` into a live model and optimizer, in place."""
     weights = {name.removeprefix("model."): t for name, t in state.tensors.items() if name.startswith("model.")}
     model.load_state_dict(weights)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     entries: dict[int, dict[str, Any]] = {}
-    for name, value in (*state.tensors.items(), *state.numbers.items()):
+    everything: dict[str, Tensor | float] = {**state.tensors, **state.numbers}
+    for name, value in everything.items():
         if name.startswith("optimizer."):
             _, index, key = name.split(".", 2)
-            entries.setdefault(int(index), {})[key] = value.clone() if isinstance(value, torch.Tensor) else value
+            entries.setdefault(int(index), {})[key] = _like(parameters[int(index)], value)
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _like(parameter: Tensor, value: Tensor | float) -> Tensor | float:
+    """A copy of an optimizer's entry in its parameter's memory format: fused optimizers walk both side by side."""
+    if not isinstance(value, Tensor):
+        return value
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.clone()

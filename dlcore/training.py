@@ -55,13 +55,15 @@ class Training(Recipe):
     """A recipe, and how patiently it is run.
 
     A group of steps, after which the state is committed and a stop is obeyed, lasts at most ``group_s`` seconds. A worker that is
-    silent for ``patience_s`` seconds counts as hung. A group that loses workers runs again, ``retries`` times in a row.
+    silent for ``patience_s`` seconds counts as hung. A group that loses workers runs again, ``retries`` times in a row. With
+    ``least_workers``, groups begin with fewer workers when ``slots_wait_s`` seconds bring no more slots, and with more when they come.
     """
 
     group_s: float = 30.0
     patience_s: float = 120.0
     retries: int = 3
     slots_wait_s: float = 60.0
+    least_workers: int | None = None
 
     def fit(
         self,
@@ -141,6 +143,7 @@ class Training(Recipe):
             validation=held,
             commits=commits,
             start=commit.saved,
+            ahead=commit.step,
             host=switchboard.host,
             port=switchboard.port,
             workers=workers,
@@ -152,13 +155,18 @@ class Training(Recipe):
             switchboard=switchboard,
             assignment=assignment,
             retries=self.retries,
+            least_workers=self.least_workers or workers,
             slots_wait_s=self.slots_wait_s,
         )
         listener = Listener(switchboard, assignment.run, records)
 
         def group(start: Saved) -> Saved:
             with listener.listening():
-                return groups(start)
+                saved = groups(start)
+            if records.stop and saved.step < groups.ahead:  # the stop came as the group ended: one more, which sees it
+                with listener.listening():
+                    saved = groups(saved)
+            return saved
 
         return self._end(commits, advance(commits, commit, steps=steps, group=group, records=records))
 

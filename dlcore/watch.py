@@ -16,14 +16,14 @@ class Watch:
     def __init__(self, line: Line, run: str, *, longest_s: float) -> None:
         self._line, self._run = line, run
         self._deadline = time.monotonic() + longest_s
-        self._asked, self._lost = False, ""
+        self.asked, self._lost = False, ""
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="dlcore-watch", daemon=True)
 
     def __call__(self) -> bool:
         if self._lost:
             raise ConnectionError(f"the driver does not answer any more: {self._lost}")
-        return self._asked or time.monotonic() > self._deadline
+        return self.asked or time.monotonic() > self._deadline
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -38,7 +38,7 @@ class Watch:
     def _poll(self) -> None:
         while not self._left.wait(POLL_S):
             try:
-                self._asked = self._asked or self._line.look(f"{self._run}/stop") is not None
+                self.asked = self.asked or self._line.look(f"{self._run}/stop") is not None
             except RuntimeError as error:  # torch's DistError: the store's server is gone
                 self._lost = str(error)
                 return

@@ -4,7 +4,6 @@ What the process keeps between groups (model, optimizer, open data, process grou
 if run and step say that it is that state. Spark may end the process at any time between groups.
 """
 
-import json
 import traceback
 from dataclasses import asdict, dataclass
 
@@ -23,6 +22,7 @@ from dlcore.recipe import Recipe
 from dlcore.shards import Rows, Shards
 from dlcore.tuning import tune_process
 from dlcore.watch import Watch
+from dlcore.writer import Writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,10 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One group's work, the same for each of its workers."""
+    """One group's work, the same for each of its workers.
+
+    The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``.
+    """
 
     run: str
     recipe: Recipe
@@ -46,6 +49,7 @@ class Assignment:
     validation: Data | None
     commits: Commits
     start: Saved
+    ahead: int
     host: str
     port: int
     workers: int
@@ -55,27 +59,25 @@ class Assignment:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a worker's part ended: rank 0 names the state it saved; a failure carries its cause."""
+    """How a worker's part ended: at which step, or with which cause."""
 
     rank: int
-    saved: Saved | None = None
+    step: int = -1
     error: bytes = b""
     trace: str = ""
     broken: str = ""
 
     def to_arrow(self) -> pa.RecordBatch:
-        saved = json.dumps(asdict(self.saved)) if self.saved else ""
-        return pa.RecordBatch.from_pylist([asdict(self) | {"saved": saved}], schema=_ENDED)
+        return pa.RecordBatch.from_pylist([asdict(self)], schema=_ENDED)
 
     @classmethod
     def from_row(cls, row: Row) -> "Ended":
-        saved = Saved(**json.loads(row.saved)) if row.saved else None
-        return cls(rank=row.rank, saved=saved, error=bytes(row.error), trace=row.trace, broken=row.broken)
+        return cls(rank=row.rank, step=row.step, error=bytes(row.error), trace=row.trace, broken=row.broken)
 
 
-ENDED = "rank int, saved string, error binary, trace string, broken string"
+ENDED = "rank int, step long, error binary, trace string, broken string"
 _ENDED = pa.schema(
-    {"rank": pa.int32(), "saved": pa.string(), "error": pa.binary(), "trace": pa.string(), "broken": pa.string()}
+    {"rank": pa.int32(), "step": pa.int64(), "error": pa.binary(), "trace": pa.string(), "broken": pa.string()}
 )
 
 
@@ -87,6 +89,7 @@ class Kept:
     claim: Claim
     engine: Engine
     collective: Collective
+    writer: Writer
 
     def leave(self) -> None:
         """Leave the group at once, so that the others' collectives end with an error instead of waiting."""
@@ -122,8 +125,10 @@ def work(assignment: Assignment, *, group: str, threads: int) -> Ended:
     try:
         kept = _prepare(assignment, line, group)
         line.post(f"{assignment.run}/tuned", f"rank {kept.claim.rank}: {tuned}")
-        _run(assignment, line, kept)
-        return Ended(rank=kept.claim.rank, saved=_save(assignment, kept, group))
+        last = _run(assignment, line, kept)
+        if kept.claim.rank == 0:
+            kept.writer.write(kept.engine.state(), group=group.replace("/", "-"), wait=last)
+        return Ended(rank=kept.claim.rank, step=kept.engine.step)
     except BrokenGroup as error:
         return _ended(line, group, broken=str(error))
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver
@@ -134,12 +139,15 @@ def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
     """Meet the others; go on with what is kept if all can, else load the committed state and build a new process group."""
     kept = PROCESS.of(assignment.run)
     claim = kept.claim if kept else Claim()
-    rank, warm = meet(line, group, claim, workers=assignment.workers, step=assignment.start.step)
+    rank, warm = meet(line, group, claim, workers=assignment.workers, step=assignment.ahead)
     if kept is not None and warm:
         return kept
     engine = kept.engine if kept else _engine(assignment)
     engine.load(assignment.commits.load(assignment.start))
-    PROCESS.kept = kept = Kept(run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone())
+    writer = kept.writer if kept else Writer(assignment.commits, line, assignment.run)
+    PROCESS.kept = kept = Kept(
+        run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer
+    )
     all_ready(line, group, workers=assignment.workers)
     if assignment.workers > 1:
         kept.collective = Gloo(
@@ -164,7 +172,8 @@ def _engine(assignment: Assignment) -> Engine:
     )
 
 
-def _run(assignment: Assignment, line: Line, kept: Kept) -> None:
+def _run(assignment: Assignment, line: Line, kept: Kept) -> bool:
+    """Take the group's steps; whether the run ends with them."""
     rank, generation = kept.claim.rank, kept.claim.generation
     kept.claim = Claim(rank=rank)  # between the two lines the state is of no whole group
 
@@ -175,12 +184,7 @@ def _run(assignment: Assignment, line: Line, kept: Kept) -> None:
     with Watch(line, assignment.run, longest_s=assignment.longest_s) as stop:
         kept.engine.run(kept.engine.steps, stop, report)
     kept.claim = Claim(rank=rank, generation=generation, step=kept.engine.step)
-
-
-def _save(assignment: Assignment, kept: Kept, group: str) -> Saved | None:
-    if kept.claim.rank != 0:
-        return None
-    return assignment.commits.save(kept.engine.state(), group=group.replace("/", "-"))
+    return stop.asked or kept.engine.step == kept.engine.steps
 
 
 def _ended(line: Line, group: str, *, broken: str = "", error: bytes = b"", trace: str = "") -> Ended:

@@ -61,6 +61,16 @@ def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:
     assert "000000010" not in Folder(str(tmp_path)).names()
 
 
+def test_leftovers_of_lost_groups_do_not_push_the_newest_commit_out(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)), keep=1)
+    for step in (50, 60, 70):
+        commits.save(state_at(step), group="lost")
+    commits.seal(commits.save(state_at(40), group="g"), settings={}, history=[])
+    latest = commits.latest()
+    assert latest is not None
+    assert latest.step == 40
+
+
 def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     commits = Commits(Folder(str(tmp_path)))
     saved = commits.save(state_at(10), group="g")

@@ -116,6 +116,22 @@ def test_a_model_that_does_not_pickle_is_named(spark: SparkSession, tumours: pd.
         )
 
 
+def test_with_leave_to_it_goes_on_with_the_workers_there_are(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign"}
+    frame = spark.createDataFrame(tumours).repartition(2)
+    fits = [
+        training(slots_wait_s=0.1, least_workers=1).fit(
+            frame, **columns, workers=workers, folder=f"{tmp_path}/{workers}"
+        )
+        for workers in (2, 5)
+    ]
+    assert "training needs 5 task slots at once, the Spark application has 2: going on" in caplog.text
+    for one, two in zip(*(fit.module.parameters() for fit in fits), strict=True):
+        assert torch.equal(one, two)
+
+
 def test_too_few_slots_is_a_sentence(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match="needs 64 task slots at once, the Spark application has 2"):
         training(slots_wait_s=0.1).fit(

@@ -36,4 +36,4 @@ def test_a_hanging_worker_costs_one_group(
     frame = spark.range(109).select(F.sin("id").alias("x"), F.cos("id").alias("y"))
     fitted = training.fit(frame, features=["x"], label="y", workers=2, folder=str(tmp_path / "run"))
     assert fitted.history[-1].step == 12
-    assert any("runs again from there" in line for line in caplog.messages)
+    assert any("runs again from the last commit" in line for line in caplog.messages)
