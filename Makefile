@@ -2,6 +2,8 @@
 PYTHON ?= python3
 STATE := $(or $(EMBERLINE_STATE),state)
 BIN := $(STATE)/venv/bin
+BENCHES = $(filter-out test_%,$(notdir $(basename $(wildcard tests/bench/[a-z]*.py)))) \
+	$(patsubst tests/bench/%/__main__.py,%,$(wildcard tests/bench/*/__main__.py))
 SOURCES := apps pipelines dlcore features infra dags tests
 export PYTHONPYCACHEPREFIX ?= $(abspath $(STATE))/cache/python
 
@@ -10,7 +12,7 @@ PARAMS := FIRST_DATE LAST_DATE MEMBERS EPOCHS BATCH WORKERS SEED MODEL SEARCH ST
 GIVEN = $(foreach name,$(PARAMS),$(if $($(name)),--param $(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contracts bench airflow stop check clean
+.PHONY: help setup demo test lint bench airflow stop check clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,19 +29,17 @@ airflow: setup ## start Airflow and leave it running
 stop: ## end Airflow and all that it started
 	@test ! -x $(BIN)/python || $(BIN)/python -m infra stop
 
-test: lint contracts ## lint, types, import contracts and every test
+test: lint ## lint, types, import contracts and every test
 	@$(BIN)/python -m pytest
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy $(SOURCES)
-
-contracts: setup ## who may import whom
 	@PATH="$(abspath $(BIN)):$$PATH" lint-imports --cache-dir $(STATE)/cache/imports
 
 bench: setup ## the measurements of tests/bench, one after the other (BENCH=name for one)
-	@for program in $(or $(BENCH),$(notdir $(basename $(wildcard tests/bench/[a-z]*.py)))); do \
+	@for program in $(or $(BENCH),$(BENCHES)); do \
 		echo "== $$program"; $(BIN)/python -m tests.bench.$$program || exit 1; done
 
 check: setup ## try every address and folder of the settings

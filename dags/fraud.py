@@ -52,7 +52,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(seconds=5)},
     doc_md=__doc__,
     tags=["emberline"],
-):
+) as dag:
 
     @task
     def dates(**context: Any) -> list[str]:

@@ -1,0 +1,44 @@
+"""The demo's figures against their goals: ``python -m tests.bench.demo``, about ten minutes.
+
+Ingest and scoring are the sums over their dates, each from its submission to its end.
+"""
+
+import json
+from pathlib import Path
+
+from infra import closing, outcomes
+from infra.demo import DAG, Demo
+from infra.service import Service
+from infra.settings import load
+
+GOALS = {"run, minutes": 12.0, "peak memory, GB": 8.0, "ingest, s": 30.0, "score, s": 60.0}
+
+
+def main() -> None:
+    service = Service(settings=load())
+    own = service.leader is None
+    try:
+        if not Demo(service=service, conf={"members": 10}).perform():
+            raise SystemExit("the run did not end well; its lines above say why")
+        newest = service.client().runs(DAG)[0]["dag_run_id"]
+        print(f"\n{comparison(service.settings.run_folder(DAG, newest))}")
+    finally:
+        if own:
+            service.stop()
+
+
+def comparison(folder: Path) -> str:
+    """A line for each figure: what it came to, and the goal that it must not pass."""
+    demo = json.loads((folder / "demo.json").read_text())
+    shares = outcomes.shares(folder / "outcomes")
+    got = {"run, minutes": demo["seconds"] / 60, "peak memory, GB": demo["peak_bytes"] / 1e9}
+    got |= {
+        f"{step}, s": sum(one.total_s for one in shares if one.step.startswith(step)) for step in ("ingest", "score")
+    }
+    verdict = {name: "reached" if value <= GOALS[name] else "MISSED" for name, value in got.items()}
+    rows = [[name, f"{value:.1f}", f"{GOALS[name]:g}", verdict[name]] for name, value in got.items()]
+    return closing.table(["figure", "got", "goal", ""], rows)
+
+
+if __name__ == "__main__":
+    main()

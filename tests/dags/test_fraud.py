@@ -1,0 +1,92 @@
+"""The DAG file read as Airflow reads it, in a process of its own with an empty Airflow home."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.fraud.recipe import STEPS
+from infra.service import REPOSITORY
+
+READ = """
+import json, runpy, sys
+dag = runpy.run_path(sys.argv[1])["dag"]
+tasks = {
+    task.task_id: {
+        "upstream": sorted(task.upstream_task_ids),
+        "type": task.task_type,
+        "pool": task.pool,
+        "retries": task.retries,
+        "arguments": [str(one) for one in getattr(task, "application_args", [])],
+    }
+    for task in dag.tasks
+}
+ours = sorted({name.partition(".")[0] for name in sys.modules} & {"apps", "pipelines", "dlcore", "features", "infra"})
+print(json.dumps({"tasks": tasks, "ours": ours, "params": {name: dag.params[name] for name in dag.params}}))
+"""
+
+
+@cache
+def _read(home: Path) -> dict[str, Any]:
+    environment = os.environ | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    command = [sys.executable, "-c", READ, str(REPOSITORY / "dags" / "fraud.py")]
+    said = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(said.splitlines()[-1]))
+
+
+@pytest.fixture
+def dag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return _read(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def steps(dag: dict[str, Any]) -> dict[str, Any]:
+    return {name: task for name, task in dag["tasks"].items() if task["type"] == "SparkSubmitOperator"}
+
+
+def test_reading_it_imports_nothing_of_ours(dag: dict[str, Any]) -> None:
+    assert dag["ours"] == []
+
+
+def test_its_steps_are_the_recipes_steps_and_each_is_tried_again(steps: dict[str, Any]) -> None:
+    assert steps.keys() == STEPS.keys()
+    assert all(task["retries"] == 2 for task in steps.values())
+
+
+def test_steps_that_hold_the_metastore_take_turns(steps: dict[str, Any]) -> None:
+    turns = {name for name, task in steps.items() if task["pool"] == "hive"}
+    assert turns == {"ingest", "gate_ingest", "features", "gate_features", "score", "gate_scores"}
+    assert all(task["pool"] == "spark" for name, task in steps.items() if name not in turns)
+
+
+def test_its_form_has_the_schemas_defaults(dag: dict[str, Any]) -> None:
+    rules = json.loads((REPOSITORY / "apps" / "fraud" / "params.json").read_text())
+    assert dag["params"] == {name: rule["default"] for name, rule in rules.items()}
+
+
+@pytest.mark.parametrize(
+    ("step", "needs"),
+    [
+        ("gate_ingest", "ingest"),
+        ("features", "gate_ingest"),
+        ("gate_features", "features"),
+        ("split", "gate_features"),
+        ("search", "split"),
+        ("train", "search"),
+        ("train", "split"),
+        ("baselines", "split"),
+        ("evaluate", "train"),
+        ("evaluate", "baselines"),
+        ("publish", "evaluate"),
+        ("score", "publish"),
+        ("gate_scores", "score"),
+        ("report", "gate_scores"),
+    ],
+)
+def test_arrows(steps: dict[str, Any], step: str, needs: str) -> None:
+    assert needs in steps[step]["upstream"]
