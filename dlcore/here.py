@@ -1,16 +1,19 @@
 """The one-process implementation: a table in memory, and groups that run in this process with the same engine."""
 
-import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from dlcore.commits import Commits, Saved
+from dlcore.copying import fingerprint
 from dlcore.driver import Records
 from dlcore.engine import Engine
-from dlcore.layout import Array, Layout, refuse_unusable
+from dlcore.layout import Layout, refuse_unusable
+from dlcore.shards import Resident, Rows
 
 if TYPE_CHECKING:  # a second of import, and needed by nobody who brings no pandas DataFrame
     import pandas as pd
@@ -18,22 +21,14 @@ if TYPE_CHECKING:  # a second of import, and needed by nobody who brings no pand
     Tabular: TypeAlias = pa.Table | pd.DataFrame
 
 
-def arrays_of(data: "Tabular", *, features: list[str], label: str) -> tuple[Layout, dict[str, Array]]:
-    """The tensors of a table in memory, under the rules that hold for shards."""
+def held(data: "Tabular", *, features: Sequence[str], label: str) -> tuple[Rows, str]:
+    """The rows of a table in memory, under the rules that hold for shards, and a name of them in their order."""
     table = data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)
     layout = Layout.of(table.schema, features=features, label=label)
     if not table.num_rows:
         raise ValueError("the data to train on has no rows")
     refuse_unusable(layout.unusable(table))
-    return layout, layout.arrays(table)
-
-
-def fingerprint(layout: Layout, arrays: dict[str, Array]) -> str:
-    """A name of the rows in their order."""
-    digest = hashlib.blake2b(str(layout).encode(), digest_size=8)
-    for array in arrays.values():
-        digest.update(array.data if array.flags.c_contiguous else array.tobytes())
-    return digest.hexdigest()
+    return Resident(layout.arrays(table)), fingerprint(ds.dataset(table), layout)
 
 
 @dataclass

@@ -14,10 +14,8 @@ from pyspark.sql.types import ArrayType
 
 from dlcore.files import Folder
 from dlcore.layout import Layout, refuse_unusable
-from dlcore.shards import Shards, write_piece
+from dlcore.shards import INDEX, Shards, existing, grouped, write_piece
 
-PIECE_BYTES = 32 * 2**20
-INDEX = "index.json"
 _WRITTEN = "file string, rows long, bytes long, hash long, column string, unusable long"
 _HASH = "__row_hash"
 
@@ -58,17 +56,9 @@ def _selected(frame: DataFrame, layout: Layout) -> DataFrame:
 
 
 def _reuse(selected: DataFrame, folder: Folder, layout: Layout) -> Shards:
-    shards = Shards.from_json(folder.read(INDEX).decode())
     total = F.sum(F.col(_HASH).cast("decimal(38,0)"))
     rows, hashes = selected.agg(F.count("*"), F.coalesce(total, F.lit(0))).first() or (0, 0)
-    given = _fingerprint(layout, rows, int(hashes))
-    if (shards.layout, shards.fingerprint) != (layout, given):
-        raise ValueError(
-            f"{folder.where} holds other data: {shards.count} rows with fingerprint {shards.fingerprint} of columns "
-            f"{list(shards.layout.columns)}; given are {rows} rows with fingerprint {given} of {list(layout.columns)}. "
-            "Train into another folder, or delete that one"
-        )
-    return shards
+    return existing(folder, layout, _fingerprint(layout, rows, int(hashes)))
 
 
 def _fingerprint(layout: Layout, rows: int, hashes: int) -> str:
@@ -91,7 +81,7 @@ def _writer(folder: Folder, layout: Layout) -> Callable[[Iterator[pa.RecordBatch
         attempt = uuid.uuid4().hex[
             :8
         ]  # a repeated task writes other files; the index names those of the one that ended
-        for number, table in enumerate(_grouped(batches)):
+        for number, table in enumerate(grouped(batches)):
             file = f"part-{partition:05d}-{number:05d}-{attempt}.arrow"
             yield from _written(folder, layout, file, table)
 
@@ -106,19 +96,6 @@ def _written(folder: Folder, layout: Layout, file: str, table: pa.Table) -> Iter
         size = write_piece(folder, file, layout.arrays(table))
         hashes = sum(table.column(_HASH).to_pylist())
         yield _report(file=file, rows=table.num_rows, bytes=size, hash=(hashes + 2**63) % 2**64 - 2**63)
-
-
-def _grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Join batches up to the size of a piece, so that a data set has few files whatever Spark's batch size."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        if batch.num_rows:
-            held.append(batch)
-        if sum(each.nbytes for each in held) >= PIECE_BYTES:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
 
 
 def _report(

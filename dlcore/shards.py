@@ -1,7 +1,7 @@
 """Training data as files: Arrow pieces written once, mapped into memory by the workers, described by one JSON index."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from dlcore.files import Folder
 from dlcore.layout import Array, Layout, Part
 from dlcore.order import Indices
 
+INDEX = "index.json"
+PIECE_BYTES = 32 * 2**20
 RESIDENT_BYTES = 256 * 2**20
 """Below this size a worker holds its own copy of the data: one gather instead of one a piece."""
 WINDOW_BYTES = 128 * 2**20
@@ -111,6 +113,30 @@ class Mapped:
             piece = self._pieces[owner][name]
             found[mine] = piece[indices[mine] - (self._ends[owner] - len(piece))]
         return torch.from_numpy(found)
+
+
+def existing(folder: Folder, layout: Layout, fingerprint: str) -> Shards:
+    """The shards that are in ``folder``; a ValueError if they do not hold the rows with this layout and fingerprint."""
+    shards = Shards.from_json(folder.read(INDEX).decode())
+    if (shards.layout, shards.fingerprint) != (layout, fingerprint):
+        raise ValueError(
+            f"{folder.where} holds other data: fingerprint {shards.fingerprint} of columns {list(shards.layout.columns)}; "
+            f"given is {fingerprint} of {list(layout.columns)}. Train into another folder, or delete that one"
+        )
+    return shards
+
+
+def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Join batches up to the size of a piece, so that a data set has few files whatever Spark's batch size."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if batch.num_rows:
+            held.append(batch)
+        if sum(each.nbytes for each in held) >= PIECE_BYTES:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 def write_piece(folder: Folder, file: str, arrays: Mapping[str, Array]) -> int:

@@ -7,31 +7,35 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import pyarrow.dataset as ds
 import safetensors.torch
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from torch import nn
 
 from dlcore.collective import Alone
 from dlcore.commits import Commit, Commits, Saved
 from dlcore.control import Switchboard
+from dlcore.copying import copy_shards
 from dlcore.describe import differences, settings, shippable
 from dlcore.driver import Listener, OnProgress, Records, advance
 from dlcore.engine import Engine
 from dlcore.files import Folder
 from dlcore.group import BarrierGroups, driver_address
-from dlcore.here import GroupsHere, arrays_of, fingerprint
+from dlcore.here import GroupsHere, held
 from dlcore.order import Order
 from dlcore.progress import Progress
 from dlcore.recipe import Recipe
 from dlcore.sharding import write_shards
-from dlcore.shards import Resident
+from dlcore.shards import Rows
 from dlcore.state import capture, restore
-from dlcore.worker import Assignment, Data
+from dlcore.worker import Assignment, Sharded
 
 if TYPE_CHECKING:
     from dlcore.here import Tabular
+
+    Data: TypeAlias = DataFrame | ds.Dataset | Tabular
 
 log = logging.getLogger("dlcore")
 
@@ -67,18 +71,19 @@ class Training(Recipe):
 
     def fit(
         self,
-        data: "DataFrame | Tabular",
+        data: "Data",
         *,
         features: Sequence[str],
         label: str,
         workers: int = 1,
         folder: str | None = None,
-        validation: "DataFrame | Tabular | None" = None,
+        validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
     ) -> Fitted:
         """Train on ``data`` and return the fitted module.
 
-        A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process. A
+        A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
+        dataset (Parquet files) by either, without Spark in the data's path. A
         ``folder`` that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
         """
         if workers < 1 or not features:
@@ -87,60 +92,51 @@ class Training(Recipe):
             )
         columns = {"features": list(features), "label": label}
         with _place(folder) as place:
-            if isinstance(data, DataFrame):
-                return self._fit_on_spark(data, validation, columns, workers, place, on_progress)
-            return self._fit_here(data, validation, columns, workers, place, on_progress)
+            if session := _session(data, workers):
+                return self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
+            return self._fit_here(data, validation, columns, place, on_progress)
 
     def _fit_here(
         self,
-        data: "Tabular",
-        validation: "DataFrame | Tabular | None",
+        data: "Data",
+        validation: "Data | None",
         columns: Mapping[str, Any],
-        workers: int,
         folder: Folder,
         on_progress: OnProgress | None,
     ) -> Fitted:
-        if workers != 1 or isinstance(validation, DataFrame):
-            raise ValueError(
-                f"a table in memory is trained on by this process alone, with a table to validate; got {workers=}"
-            )
-        layout, arrays = arrays_of(data, **columns)
-        held = None if validation is None else Resident(arrays_of(validation, **columns)[1])
+        rows, name = _rows(data, folder / "data", columns)
+        held_out = None if validation is None else _rows(validation, folder / "validation", columns)[0]
         commits = Commits(folder / "commits")
-        commit = self._begin(commits, fingerprint(layout, arrays))
+        commit = self._begin(commits, name)
         records = Records(on_progress, list(commit.history))
-        engine = Engine(self, Resident(arrays), held, Alone())
+        engine = Engine(self, rows, held_out, Alone())
         engine.load(commits.load(commit.saved))
         group = GroupsHere(engine, commits, records, self.group_s)
         return self._end(commits, advance(commits, commit, steps=engine.steps, group=group, records=records))
 
     def _fit_on_spark(
         self,
-        data: DataFrame,
-        validation: "DataFrame | Tabular | None",
+        session: SparkSession,
+        data: "Data",
+        validation: "Data | None",
         columns: Mapping[str, Any],
         workers: int,
         folder: Folder,
         on_progress: OnProgress | None,
     ) -> Fitted:
         shippable(self)
-        train = Data(folder=folder / "data", shards=write_shards(data, folder / "data", **columns))
-        held = None
-        if isinstance(validation, DataFrame):
-            held = Data(folder=folder / "validation", shards=write_shards(validation, folder / "validation", **columns))
-        elif validation is not None:
-            raise ValueError(f"a Spark DataFrame is validated on a Spark DataFrame, got {type(validation).__name__}")
+        train = _sharded(data, folder / "data", columns)
+        held_out = None if validation is None else _sharded(validation, folder / "validation", columns)
         commits = Commits(folder / "commits")
         commit = self._begin(commits, train.shards.fingerprint)
         records = Records(on_progress, list(commit.history))
         steps = Order(rows=train.shards.count, batch=self.batch, seed=self.seed).steps * self.epochs
-        session = data.sparkSession
         switchboard = Switchboard(driver_address(session.sparkContext))
         assignment = Assignment(
             run=uuid.uuid4().hex[:12],
             recipe=self,
             train=train,
-            validation=held,
+            validation=held_out,
             commits=commits,
             start=commit.saved,
             ahead=commit.step,
@@ -200,3 +196,33 @@ def _place(folder: str | None) -> Iterator[Folder]:
         return
     with tempfile.TemporaryDirectory(prefix="dlcore-") as place:
         yield Folder(place)
+
+
+def _session(data: "Data", workers: int) -> SparkSession | None:
+    """The session to train on; None for this process alone."""
+    if isinstance(data, DataFrame):
+        return data.sparkSession
+    session = SparkSession.getActiveSession() if isinstance(data, ds.Dataset) and workers > 1 else None
+    if session is None and workers > 1:
+        raise ValueError(
+            "several workers need a Spark DataFrame, or a pyarrow dataset and an active Spark session; a table in memory is "
+            f"trained on by this process alone, got {workers=}"
+        )
+    return session
+
+
+def _sharded(data: "Data", folder: Folder, columns: Mapping[str, Any]) -> Sharded:
+    if isinstance(data, DataFrame):
+        return Sharded(folder=folder, shards=write_shards(data, folder, **columns))
+    if isinstance(data, ds.Dataset):
+        return Sharded(folder=folder, shards=copy_shards(data, folder, **columns))
+    raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
+
+
+def _rows(data: "Data", folder: Folder, columns: Mapping[str, Any]) -> tuple[Rows, str]:
+    if isinstance(data, DataFrame):
+        raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
+    if not isinstance(data, ds.Dataset):
+        return held(data, **columns)
+    sharded = _sharded(data, folder, columns)
+    return sharded.open(), sharded.shards.fingerprint

@@ -26,7 +26,7 @@ from dlcore.writer import Writer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class Sharded:
     """Where the shards are, and their index."""
 
     folder: Folder
@@ -45,8 +45,8 @@ class Assignment:
 
     run: str
     recipe: Recipe
-    train: Data
-    validation: Data | None
+    train: Sharded
+    validation: Sharded | None
     commits: Commits
     start: Saved
     ahead: int

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 import torch
 from torch import nn
@@ -96,10 +97,20 @@ def test_wrong_settings_are_refused(tumours: pd.DataFrame, changes: dict[str, An
         training(**changes).fit(tumours, **columns(tumours))
 
 
+def test_parquet_files_train_like_a_table(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    for part, rows in enumerate((tumours.iloc[:200], tumours.iloc[200:201], tumours.iloc[201:])):
+        rows.to_parquet(tmp_path / f"{part}.parquet", index=False)
+    files = ds.dataset(tmp_path, format="parquet")
+    straight = training().fit(files, **columns(tumours), folder=str(tmp_path / "run"), validation=files)
+    assert same(straight.module, training().fit(tumours, **columns(tumours)).module)
+    again = training().fit(files, **columns(tumours), folder=str(tmp_path / "run"), validation=files)
+    assert same(straight.module, again.module)
+
+
 def test_no_rows_and_two_workers_here_are_refused(tumours: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="has no rows"):
         training().fit(tumours.iloc[:0], **columns(tumours))
-    with pytest.raises(ValueError, match="by this process alone"):
+    with pytest.raises(ValueError, match="need a Spark DataFrame"):
         training().fit(tumours, **columns(tumours), workers=2)
 
 

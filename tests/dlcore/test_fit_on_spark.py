@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.dataset as ds
 import pytest
 import torch
 from pyspark.sql import SparkSession
@@ -65,6 +66,17 @@ def test_groups_and_a_stop_change_nothing(
     rest = training(epochs=6).fit(frame, **columns, workers=2, folder=f"{tmp_path}/b")
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
     assert [r.validation is not None for r in whole.history] == [True] * 6
+
+
+def test_parquet_files_train_without_spark_in_the_way(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    tumours.to_parquet(tmp_path / "rows.parquet", index=False)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign"}
+    two = training().fit(ds.dataset(tmp_path / "rows.parquet"), **columns, workers=2, folder=f"{tmp_path}/run")
+    one = training().fit(tumours, **columns)
+    for ours, theirs in zip(two.module.parameters(), one.module.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(
