@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,10 @@ def write(df: DataFrame, folder: str, *, run: str, schema_version: int) -> Versi
         )
         files.create(spark, f"{folder}/{SIDECAR}", version.to_json())
     except (*failures.SPARK, OSError) as error:
+        full = _full(spark, folder) if any(sign in failures.causes(error) for sign in FULL) else ""
         files.delete(spark, folder)
-        if any(sign in failures.causes(error) for sign in FULL):
-            raise OSError(_full(folder)) from error
+        if full:
+            raise OSError(full) from error
         raise
     return version
 
@@ -84,13 +86,22 @@ def _fingerprint(schema: StructType, observed: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([fields, sums]).encode()).hexdigest()[:32]
 
 
-def _full(folder: str) -> str:
+def _full(spark: SparkSession, folder: str) -> str:
+    """Which disk is full, the version's or the one of Spark's scratch files, and what to do."""
     if not files.is_local(folder):
         return f"no space left to write {folder}; free some, then run the step again; the version before stays"
-    disk = Path(files.local(folder))
-    while not os.path.ismount(disk):
-        disk = disk.parent
+    scratch = os.environ.get("SPARK_LOCAL_DIRS") or spark.conf.get("spark.local.dir", None) or "/tmp"
+    disk = min(
+        (_mount(files.local(folder)), _mount(scratch.split(",")[0])), key=lambda mount: shutil.disk_usage(mount).free
+    )
     return (
         f"the disk mounted at {disk} is full: {folder} could not be written and was removed, the version before stays; "
         "free space there, or set `warehouse` to another disk, then run the step again"
     )
+
+
+def _mount(path: str) -> Path:
+    disk = Path(path)
+    while not os.path.ismount(disk):
+        disk = disk.parent
+    return disk
