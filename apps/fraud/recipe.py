@@ -86,7 +86,7 @@ def split(run: Run) -> Step:
     from pipelines.split import Split
 
     return Split(
-        partitions=feature_partitions(run), features=columns.MODEL_FEATURES, into=frame(run), profile=profile
+        partitions=feature_partitions(run), features=columns.MODEL_FEATURES, into=frame(run), profile=partial(profile, error=0.0)
     )
 
 
@@ -226,8 +226,10 @@ def training(run: Run, setting: Setting, statistics: Statistics, rows: int) -> T
 
     from apps.fraud import fitting
 
-    chosen = {name: run.params[name] for name in ("batch", "epochs", "seed")}
-    return fitting.training(setting, statistics, rows, **chosen)
+    seed = 1000 * run.params["seed"] + run.member  # so that each member begins with weights of its own
+    return fitting.training(
+        setting, statistics, rows, batch=run.params["batch"], epochs=run.params["epochs"], seed=seed
+    )
 
 
 def setting(run: Run) -> Setting:
