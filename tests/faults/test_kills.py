@@ -28,12 +28,12 @@ class Run:
         )
         self.lines: list[str] = []
 
-    def until(self, word: str, *, step: int = 0) -> str:
-        """Read on to a line that starts with ``word``, and, where it tells a step, has come to ``step``."""
+    def until(self, word: str | tuple[str, ...], *, step: int = 0) -> str:
+        """Read on to a line that starts with (one) ``word``, and, where it tells a step, has come to ``step``."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
-            if line.startswith(word) and (word != "step" or int(line.split()[1]) >= step):
+            if line.startswith(word) and (not line.startswith("step") or int(line.split()[1]) >= step):
                 return line.rstrip()
         raise AssertionError(f"the program ended without {word!r}: {self.lines[-5:]}")
 
