@@ -52,7 +52,8 @@ def main(argv: list[str]) -> None:
         raise SystemExit(f"no app named {app!r}; there are: " + ", ".join(apps()))
     if rest[:1] == ["models"]:
         models = importlib.import_module("apps.models")  # here, since it imports torch, which most steps do not need
-        return models.main(app, Path(settings.load().registry) / app, rest[1:])
+        models.main(app, Path(settings.load().registry) / app, rest[1:])
+        return
     recipe = importlib.import_module(f"apps.{app}.recipe")
     try:
         name, run = requested(app, rest, recipe.STEPS)
