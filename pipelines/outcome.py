@@ -31,8 +31,8 @@ class Rows:
 class Outcome:
     """The result of one step: a sentence, its rows, its figures, and where it put things.
 
-    ``partitions`` pins the exact versions of the Hive partitions written; ``details`` holds what the report draws, ``times`` (seconds since the epoch) when the process was launched,
-    began, had its session and ended.
+    ``partitions`` pins the exact versions of the Hive partitions written; ``details`` holds what the report draws;
+    ``times`` says, in seconds since the epoch, when the process was launched, began, had its session and ended.
     """
 
     summary: str

@@ -86,7 +86,9 @@ def rules(ds: str) -> dict[str, str]:
 def engineered(transactions: DataFrame) -> DataFrame:
     """Every column of the feature table, for transactions that come with the day before them."""
     sine, cosine = columns.on_the_circle("time_s")
-    df = WINDOWS(transactions).withColumns({"log_amount": columns.log_amount("amount"), "day_sin": sine, "day_cos": cosine})
+    df = WINDOWS(transactions).withColumns(
+        {"log_amount": columns.log_amount("amount"), "day_sin": sine, "day_cos": cosine}
+    )
     return reduce(_relative, SPANS, df)
 
 

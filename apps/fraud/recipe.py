@@ -86,7 +86,10 @@ def split(run: Run) -> Step:
     from pipelines.split import Split
 
     return Split(
-        partitions=feature_partitions(run), features=columns.MODEL_FEATURES, into=frame(run), profile=partial(profile, error=0.0)
+        partitions=feature_partitions(run),
+        features=columns.MODEL_FEATURES,
+        into=frame(run),
+        profile=partial(profile, error=0.0),
     )
 
 

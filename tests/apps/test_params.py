@@ -31,7 +31,12 @@ def test_an_unknown_parameter_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("members", "3", 3), ("search", "true", True), ("last_date", "2013-09-02", "2013-09-02"), ("epochs", "ten", "ten")],
+    [
+        ("members", "3", 3),
+        ("search", "true", True),
+        ("last_date", "2013-09-02", "2013-09-02"),
+        ("epochs", "ten", "ten"),
+    ],
 )
 def test_command_line_values_are_read_by_their_rule(name: str, text: str, value: object) -> None:
     assert params.parsed(SCHEMA[name], text) == value

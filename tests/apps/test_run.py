@@ -10,7 +10,11 @@ from infra.settings import Settings
 def run(tmp_path: Path, **given: object) -> Run:
     values = params.validated(params.schema("fraud"), given)
     return Run(
-        app="fraud", id="manual__2013-09-02T00:00:00", ds="2013-09-02", member=0, params=values,
+        app="fraud",
+        id="manual__2013-09-02T00:00:00",
+        ds="2013-09-02",
+        member=0,
+        params=values,
         settings=Settings(state=tmp_path),
     )
 
@@ -26,5 +30,5 @@ def test_a_last_date_before_the_first_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_outcome_that_is_not_there_names_its_step(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no outcome of step 'split'.*run that step first"):
+    with pytest.raises(FileNotFoundError, match=r"no outcome of step 'split'.*run that step first"):
         run(tmp_path).outcome("split")
