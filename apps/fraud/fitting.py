@@ -13,7 +13,7 @@ from pipelines.search import Setting, grid
 from pipelines.statistics import Statistics
 
 SETTINGS: Mapping[str, Setting] = {
-    "mlp": {"name": "mlp", "width": 64, "depth": 1, "dropout": 0.4, "lr": 0.0125, "weight_decay": 1e-4},
+    "mlp": {"name": "mlp", "width": 64, "depth": 1, "dropout": 0.4, "lr": 0.025, "weight_decay": 1e-4},
     "cnn": {"name": "cnn", "width": 16, "depth": 2, "dropout": 0.0, "lr": 0.025, "weight_decay": 3e-3},
 }
 GRID = (
