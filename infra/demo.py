@@ -67,7 +67,10 @@ class Demo:
 
     def triggered(self, airflow: Airflow) -> str:
         """Start the run for the archive's last date where that is still free; then the scheduler does not run it too."""
-        taken = any(str(run["logical_date"]).startswith(ARCHIVE_DATE[:10]) for run in airflow.runs(DAG))
+        earlier = airflow.runs(DAG)
+        taken = any(str(run["logical_date"]).startswith(ARCHIVE_DATE[:10]) for run in earlier)
+        if active := [run["dag_run_id"] for run in earlier if run["state"] in ("queued", "running")]:
+            print(f"runs take turns: this one follows {', '.join(active)}", flush=True)
         run = airflow.trigger(DAG, self.conf, logical_date=None if taken else ARCHIVE_DATE)
         airflow.pause(DAG, paused=False)
         return run

@@ -2,15 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import httpx
 
 from infra.airflow import Airflow, Json
 from infra.outcomes import sentence
 
 Key = tuple[str, int]
 
+PATIENCE = 10  # questions in a row that may stay without an answer
 RUN_ENDED = {"success", "failed"}
 
 
@@ -39,12 +43,20 @@ class Watch:
     def follow(self) -> str:
         """Print lines until the run ends; return its state."""
         while True:
-            state = str(self.airflow.run(self.dag, self.run)["state"])
-            for line in self.news(self.airflow.tasks(self.dag, self.run)):
+            state, tasks = self.look()
+            for line in self.news(tasks):
                 self.say(f"{datetime.now():%H:%M:%S}  {line}")
             if state in RUN_ENDED:
                 return state
             time.sleep(self.interval_s)
+
+    def look(self) -> tuple[str, list[Json]]:
+        """The run's state and then its tasks; an Airflow too busy to answer in time is asked again."""
+        for _ in range(PATIENCE - 1):
+            with suppress(httpx.TransportError):
+                return str(self.airflow.run(self.dag, self.run)["state"]), self.airflow.tasks(self.dag, self.run)
+            time.sleep(self.interval_s)
+        return str(self.airflow.run(self.dag, self.run)["state"]), self.airflow.tasks(self.dag, self.run)
 
     def news(self, tasks: list[Json]) -> Iterator[str]:
         """A line for each step that changed since the last look."""
