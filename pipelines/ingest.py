@@ -37,7 +37,7 @@ class Ingest:
         parser = self._parser()
         rows = parser.typed(lines).persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            bad = self._replace(parser.refused(rows), self.quarantine)
+            bad = self._replace(self._refused(rows, parser), self.quarantine)
             good = self._replace(rows.where("good"), self.table)
             return self._outcome(deliveries, good, bad, rows)
         finally:
@@ -46,6 +46,12 @@ class Ingest:
     def _parser(self) -> Parser:
         types = {name: self.table.schema[name].dataType for name in self.header.values()}
         return Parser(header=list(self.header), types=types, rules=self.rules)
+
+    def _refused(self, rows: DataFrame, parser: Parser) -> DataFrame:
+        """The bad rows with their reasons, whose long expression is compiled only where there is one."""
+        if rows.where("NOT good").count():
+            return parser.refused(rows)
+        return rows.sparkSession.createDataFrame([], self.quarantine.schema)
 
     def _replace(self, rows: DataFrame, table: Table) -> Partition:
         return table.replace(rows.sparkSession, rows, ds=self.ds, run=self.run_id)
