@@ -19,11 +19,12 @@ from dlcore.commits import Commit, Commits, Saved
 from dlcore.control import Switchboard
 from dlcore.copying import copy_shards
 from dlcore.describe import differences, settings, shippable
-from dlcore.driver import Listener, OnProgress, Records, advance
+from dlcore.driver import Chain, OnProgress, Records, advance
 from dlcore.engine import Engine
 from dlcore.files import Folder
 from dlcore.group import BarrierGroups, driver_address
 from dlcore.here import GroupsHere, held
+from dlcore.listener import Listener
 from dlcore.order import Order
 from dlcore.progress import Progress
 from dlcore.recipe import Recipe
@@ -109,10 +110,11 @@ class Training(Recipe):
         commits = Commits(folder / "commits")
         commit = self._begin(commits, name)
         records = Records(on_progress, list(commit.history))
+        chain = Chain(commits, commit, records)
         engine = Engine(self, rows, held_out, Alone())
         engine.load(commits.load(commit.saved))
         group = GroupsHere(engine, commits, records, self.group_s)
-        return self._end(commits, advance(commits, commit, steps=engine.steps, group=group, records=records))
+        return self._end(commits, advance(chain, steps=engine.steps, group=group, records=records))
 
     def _fit_on_spark(
         self,
@@ -130,6 +132,7 @@ class Training(Recipe):
         commits = Commits(folder / "commits")
         commit = self._begin(commits, train.shards.fingerprint)
         records = Records(on_progress, list(commit.history))
+        chain = Chain(commits, commit, records)
         steps = Order(rows=train.shards.count, batch=self.batch, seed=self.seed).steps * self.epochs
         switchboard = Switchboard(driver_address(session.sparkContext))
         assignment = Assignment(
@@ -154,7 +157,7 @@ class Training(Recipe):
             least_workers=self.least_workers or workers,
             slots_wait_s=self.slots_wait_s,
         )
-        listener = Listener(switchboard, assignment.run, records)
+        listener = Listener(switchboard, assignment.run, records, chain)
 
         def group(start: Saved) -> Saved:
             with listener.listening():
@@ -164,7 +167,7 @@ class Training(Recipe):
                     saved = groups(saved)
             return saved
 
-        return self._end(commits, advance(commits, commit, steps=steps, group=group, records=records))
+        return self._end(commits, advance(chain, steps=steps, group=group, records=records))
 
     def _begin(self, commits: Commits, data: str) -> Commit:
         """The commit to go on from: the newest of the folder, or a first one with the model as it is built."""

@@ -46,6 +46,8 @@ def digest(model: nn.Module) -> str:
 
 def main(master: str, folder: str) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
+    logging.getLogger("dlcore").addFilter(lambda record: record.levelno != logging.INFO)
+    logging.getLogger("dlcore").setLevel(logging.DEBUG)
     spark = session(master)
     spark.sparkContext.setLogLevel("OFF")
     rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
@@ -57,7 +59,7 @@ def main(master: str, folder: str) -> None:
         batch=50,
         epochs=20,
         seed=5,
-        group_s=2.0,
+        group_s=1.0,
         patience_s=30,
     )
     frame = rows.withColumn("y", F.col("x1") * F.col("x2"))

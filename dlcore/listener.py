@@ -1,0 +1,63 @@
+"""The driver's ear while a Spark job holds its main thread."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dlcore.commits import Saved
+from dlcore.control import Switchboard
+from dlcore.driver import Chain, Records
+from dlcore.progress import Progress
+
+log = logging.getLogger("dlcore")
+POLL_S = 0.1
+
+
+class Listener:
+    """Takes records and saved states from the switchboard while a group runs, and passes a stop on to the workers."""
+
+    def __init__(self, switchboard: Switchboard, run: str, records: Records, chain: Chain) -> None:
+        self._switchboard, self._run, self._records, self._chain = switchboard, run, records, chain
+        self._left = threading.Event()
+        self._error: Exception | None = None
+        self._tuning_told = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen while the body runs; an error of ``on_progress`` or of a commit stops the run and is raised at the end of the body."""
+        self._left.clear()
+        thread = threading.Thread(target=self._listen, name="dlcore-listener", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._left.set()
+            thread.join()
+        self._take()
+        if self._error is not None:
+            raise self._error
+
+    def _listen(self) -> None:
+        while not self._left.wait(POLL_S):
+            self._take()
+
+    def _take(self) -> None:
+        if not self._tuning_told and (tuned := self._switchboard.look(f"{self._run}/tuned")) is not None:
+            log.info("workers are set up like %s", tuned)
+            self._tuning_told = True
+        if self._error is None:
+            try:
+                self._take_records_and_commit()
+            except Exception as error:  # noqa: BLE001 - of the user's function or the file system; raised again in the user's thread
+                self._error = error
+                self._records.stop = True
+        if self._records.stop:
+            self._switchboard.post(f"{self._run}/stop", True)
+
+    def _take_records_and_commit(self) -> None:
+        saved = self._switchboard.look(f"{self._run}/saved")  # first, so that the records up to it are there
+        while message := self._switchboard.look(f"{self._run}/progress/{len(self._records.told)}"):
+            self._records.add(len(self._records.told), Progress(**message))
+        if saved is not None:
+            self._chain.extend(Saved(**saved))
