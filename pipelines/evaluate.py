@@ -67,6 +67,7 @@ class Evaluate:
             summary=self.sentence(figures),
             metrics=figures["ensemble"] | {"threshold": threshold, "member_average_precision": float(np.mean(members))},
             files={"candidate": str(self.into)},
+            warnings=self.behind(figures),
             details={
                 "models": figures,
                 "validation": {name: measures.headline(parts["validation"]) for name, parts in models.items()},
@@ -145,6 +146,16 @@ class Evaluate:
                 "data": [pin(partition) for partition in self.partitions],
                 "versions": dict(self.versions),
             },
+        )
+
+    def behind(self, figures: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+        """A sentence for each baseline that ranks test rows better than the ensemble."""
+        own = figures["ensemble"]["average_precision"]
+        ahead = [(name, figures[name]["average_precision"]) for name in self.baselines]
+        return tuple(
+            f"{self.titles[name]} is ahead of the ensemble: average precision {found:.3f} against {own:.3f}"
+            for name, found in ahead
+            if found > own
         )
 
     def sentence(self, figures: Mapping[str, Mapping[str, float]]) -> str:

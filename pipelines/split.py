@@ -110,8 +110,11 @@ class Split:
 
 
 def sampled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:
-    """About ``share`` of the rows, by a hash of their key: the same ones however the rows are ordered."""
-    return rows.where(F.pmod(F.xxhash64(*key), F.lit(1_000_000)) < share * 1_000_000)
+    """About ``share`` of the rows, by a hash of their key, in one partition by their key: what is made of them is the same
+    however the rows were ordered.
+    """
+    drawn = rows.where(F.pmod(F.xxhash64(*key), F.lit(1_000_000)) < share * 1_000_000)
+    return drawn.coalesce(1).sortWithinPartitions(*key)
 
 
 def boundary(rows: DataFrame, order: Sequence[str], position: int) -> tuple[Any, ...]:
