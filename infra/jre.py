@@ -36,7 +36,10 @@ def suitable() -> bool:
 
 
 def make(home: Path, runtime: Path) -> None:
-    """Lay out a ``JAVA_HOME`` at ``home``: the wheel's ``runtime`` by links, and a launcher that Spark can start."""
+    """Lay out a ``JAVA_HOME`` at ``home``: the wheel's ``runtime`` by links, and a launcher that Spark can start.
+
+    Java's archive of its own classes is made too, inside ``runtime``: one of Spark's classes can only be put on top of it.
+    """
     shutil.rmtree(home, ignore_errors=True)
     (home / "bin").mkdir(parents=True)
     for entry in runtime.iterdir():
@@ -48,3 +51,4 @@ def make(home: Path, runtime: Path) -> None:
     launcher = home / "bin" / "java"
     launcher.write_text(LAUNCHER.format(java=runtime / "bin" / "java"))
     launcher.chmod(0o755)
+    subprocess.run([launcher, "-Xshare:dump"], capture_output=True, check=True)  # the wheel leaves this archive out
