@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
-from pyspark import BarrierTaskContext, SparkContext, cloudpickle
+from pyspark import BarrierTaskContext, SparkConf, SparkContext, cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -83,6 +83,15 @@ class BarrierGroups:
                 _raise(ended)
         broken = [ended.broken for ended in ends if ended.broken]
         return None if broken else ends[0].step, "; ".join(broken)
+
+
+def refuse_dynamic_allocation(conf: SparkConf) -> None:
+    """Say at once what Spark would say only after its own retries."""
+    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        raise ValueError(
+            "training needs all its workers at once, which Spark does not grant with spark.dynamicAllocation.enabled=true; start "
+            "the session without it, with a fixed spark.executor.instances"
+        )
 
 
 def wait_for_slots(context: SparkContext, workers: int, *, least: int, wait_s: float) -> int:

@@ -22,7 +22,7 @@ from dlcore.describe import differences, settings, shippable
 from dlcore.driver import Chain, OnProgress, Records, advance
 from dlcore.engine import Engine
 from dlcore.files import Folder
-from dlcore.group import BarrierGroups, driver_address
+from dlcore.group import BarrierGroups, driver_address, refuse_dynamic_allocation
 from dlcore.here import GroupsHere, held
 from dlcore.listener import Listener
 from dlcore.order import Order
@@ -127,6 +127,7 @@ class Training(Recipe):
         on_progress: OnProgress | None,
     ) -> Fitted:
         shippable(self)
+        refuse_dynamic_allocation(session.sparkContext.getConf())
         train = _sharded(data, folder / "data", columns)
         held_out = None if validation is None else _sharded(validation, folder / "validation", columns)
         commits = Commits(folder / "commits")

@@ -9,12 +9,14 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 import torch
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD
 
 from dlcore import ClipNorm, Constant, Training, Warmup
+from dlcore.group import refuse_dynamic_allocation
 
 SETTINGS: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
@@ -149,3 +151,9 @@ def test_too_few_slots_is_a_sentence(spark: SparkSession, tumours: pd.DataFrame,
         training(slots_wait_s=0.1).fit(
             spark.createDataFrame(tumours), features=features(tumours), label="benign", workers=64, folder=str(tmp_path)
         )
+
+
+def test_dynamic_allocation_is_refused_at_once() -> None:
+    refuse_dynamic_allocation(SparkConf(loadDefaults=False))
+    with pytest.raises(ValueError, match=r"with spark\.dynamicAllocation\.enabled=true"):
+        refuse_dynamic_allocation(SparkConf(loadDefaults=False).set("spark.dynamicAllocation.enabled", "true"))

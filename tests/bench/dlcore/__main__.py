@@ -55,15 +55,24 @@ def timed(name: str, run: Callable[[], list[float]]) -> float:
     return steady
 
 
-def compare(spark: SparkSession, kind: str, data: pd.DataFrame, batch: int, epochs: int, precisions: list[str]) -> None:
+def peers(kind: str, file: str, batch: int, epochs: int) -> dict[str, Callable[[], list[float]]]:
+    build = LeNet if kind == "lenet" else inception
+    distributor = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
+    return {
+        "one tuned torch process, 2 threads": lambda: tuned(build(), file, batch, epochs, threads=2),
+        "DDP under TorchDistributor": lambda: list(distributor.run(ddp, kind, file, batch, epochs) or ()),
+    }
+
+
+def compare(spark: SparkSession, kind: str, data: pd.DataFrame, batch: int, epochs: int, against: list[str]) -> None:
     build = LeNet if kind == "lenet" else inception
     file = saved(np.stack(data["pixels"].tolist()), data["digit"].to_numpy())
-    distributor = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
-    one = timed("one tuned torch process, 2 threads", partial(tuned, build(), file, batch, epochs, threads=2))
-    peer = timed("DDP under TorchDistributor", lambda: list(distributor.run(ddp, kind, file, batch, epochs) or ()))
-    for precision in precisions:
+    chosen = {n: run for n, run in peers(kind, file, batch, epochs).items() if n.split()[0].lower() in against}
+    theirs = {name: timed(name, run) for name, run in chosen.items()}
+    for precision in ["float32"] if kind == "lenet" else ["float32", "bfloat16"]:
         mine = timed(f"dlcore, 2 workers, {precision}", partial(ours, spark, build, data, batch, epochs, precision))
-        print(f"  against one tuned process {mine / one:.2f}, against DDP {mine / peer:.2f}", flush=True)
+        for name, speed in theirs.items():
+            print(f"  against {name}: {mine / speed:.2f}", flush=True)
     shutil.rmtree(Path(file).parent)
 
 
@@ -72,6 +81,10 @@ def main() -> None:
     arguments.add_argument("work", choices=["lenet", "inception"])
     arguments.add_argument("folder", nargs="?", type=Path, help="the four MNIST idx files, for lenet")
     arguments.add_argument("--epochs", type=int, default=5)
+    arguments.add_argument(
+        "--rows", type=int, default=None, help="take fewer rows than all of MNIST, or than 128 pictures"
+    )
+    arguments.add_argument("--against", nargs="+", default=["one", "ddp"], choices=["one", "ddp"])
     chosen = arguments.parse_args()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
@@ -81,10 +94,8 @@ def main() -> None:
     spark = builder.config("spark.driver.memory", "3g").config("spark.rpc.message.maxSize", "1024").getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
-    if chosen.work == "lenet":
-        compare(spark, "lenet", mnist(chosen.folder, "train"), 2048, chosen.epochs, ["float32"])
-    else:
-        compare(spark, "inception", pictures(128), 32, chosen.epochs, ["float32", "bfloat16"])
+    data = mnist(chosen.folder, "train")[: chosen.rows] if chosen.work == "lenet" else pictures(chosen.rows or 128)
+    compare(spark, chosen.work, data, 2048 if chosen.work == "lenet" else 32, chosen.epochs, chosen.against)
     spark.stop()
 
 
