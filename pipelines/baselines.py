@@ -25,8 +25,8 @@ class Baselines:
     """Fit each baseline on ``frame``/train and write its probabilities for the validation and test rows below ``into``.
 
     Settings are of common use; XGBoost's were the best of five on time-ordered folds of the rows before the test rows, the
-    others are untuned. At its own default rate of 0.3 XGBoost falls apart on so few frauds. The forest has sixty ``trees``, for it takes longest;
-    XGBoost boosts in ``rounds``.
+    others are untuned. At its own default rate of 0.3 XGBoost falls apart on so few frauds. The forest has sixty
+    ``trees``, for it takes longest; XGBoost boosts in ``rounds``.
     """
 
     session: ClassVar[Session] = "spark"

@@ -1,6 +1,6 @@
 """How a member of the fraud ensemble is fitted, and what search tries.
 
-The perceptron's setting is the best of some seventy on time-ordered folds of the rows before the test rows, of which the last
+The perceptron's setting is the best of some sixty on time-ordered folds of the rows before the test rows, of which the last
 fold is the validation rows; the convolutional network's was not tuned.
 """
 
