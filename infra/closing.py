@@ -22,7 +22,7 @@ def figures(folder: Path) -> str:
 
 
 def times(folder: Path) -> str:
-    """For each step the share of starting Java and Python, of starting the Spark session, and of its work."""
+    """For each step the share of starting Java and Python, of its imports and Spark session, and of its work."""
     rows = outcomes.shares(folder)
     whole = outcomes.Share(
         step="all steps together",
@@ -30,7 +30,9 @@ def times(folder: Path) -> str:
         session_s=sum(row.session_s for row in rows),
         work_s=sum(row.work_s for row in rows),
     )
-    return table(["step", "seconds", "java+python", "spark session", "work"], [_shares(row) for row in [*rows, whole]])
+    return table(
+        ["step", "seconds", "java+python", "imports+session", "work"], [_shares(row) for row in [*rows, whole]]
+    )
 
 
 def _shares(row: outcomes.Share) -> list[str]:
