@@ -32,6 +32,7 @@ def session(master: str) -> SparkSession:
     builder = SparkSession.builder.master(master).config("spark.ui.enabled", "false")
     for name in ("spark.driver.bindAddress", "spark.driver.host"):
         builder = builder.config(name, "127.0.0.1")
+    builder = builder.config("spark.python.daemon.module", "dlcore.daemon")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     return builder.getOrCreate()
 
