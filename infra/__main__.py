@@ -28,6 +28,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     """Do one command; what cannot be done is one sentence and exit code 1."""
     given = arguments().parse_args(argv)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a run is followed in a file or a pipe too
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended from outside is cleaned up like Ctrl-C
     try:
         settings = load(given.set)

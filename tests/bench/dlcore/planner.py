@@ -1,4 +1,6 @@
-"""A closed-form model of a step on many nodes, from costs measured on two: ``python -m tests.bench.dlcore.planner``.
+"""A closed-form model of a step on many nodes, from costs that it assumes: ``python -m tests.bench.dlcore.planner``.
+
+The seconds of compute a step and the networks' figures below are assumptions, so its shares show a course, not a measurement.
 
 A ring all-reduce of B bytes on N nodes sends 2 (N - 1) / N of B over each link and passes 2 (N - 1) messages in turn. Buckets are
 summed while backward runs, so only what outlasts the backward behind it is seen, at least the last bucket. Spark takes its share once a
