@@ -6,6 +6,9 @@ from typing import Any
 
 from infra import outcomes
 
+HEADLINES = ("average_precision", "recall_at_precision_90", "recall_at_precision_80")
+"""What models of rare events are compared by; the report has the rest."""
+
 
 def figures(folder: Path) -> str:
     """The figures of the evaluated models as a table, or an empty text where the run did not get there."""
@@ -14,7 +17,7 @@ def figures(folder: Path) -> str:
     if not models:
         return ""
     titles: Mapping[str, str] = (evaluated or {})["details"].get("titles", {})
-    names = list(next(iter(models.values())))
+    names = [name for name in HEADLINES if name in next(iter(models.values()))]
     head = ["on test rows", *(name.replace("_", " ") for name in names)]
     return table(
         head, [[titles.get(model, model), *(f"{row[name]:.3f}" for name in names)] for model, row in models.items()]
