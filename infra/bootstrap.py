@@ -77,7 +77,8 @@ def install_uv(tools: Path) -> None:
 
 def uv(state: Path, *arguments: str) -> None:
     """Run uv on the platform's environment, with pip's package index where uv was not given its own."""
-    environment = {"UV_DEFAULT_INDEX": preflight.index(), "VIRTUAL_ENV": str(state / "venv")} | os.environ
+    index = preflight.index()
+    environment = {"VIRTUAL_ENV": str(state / "venv")} | ({"UV_DEFAULT_INDEX": index} if index else {}) | os.environ
     subprocess.run([state / "tools" / "bin" / "uv", *arguments], env=environment, check=True)
 
 
@@ -135,12 +136,16 @@ def set_up(state: Path, torch: str) -> None:
     try:
         stages.run(todo, state / "setup")
     except subprocess.CalledProcessError as failed:
-        command = shlex.join(str(part) for part in failed.cmd)
-        raise SystemExit(
-            f"set-up stopped: {command!r} ended with {failed.returncode}; its output is above. Run it again."
-        ) from None
+        raise SystemExit(stopped(failed, torch)) from None
     except KeyboardInterrupt:
         raise SystemExit("\nset-up was interrupted; run it again, and it goes on from here") from None
+
+
+def stopped(failed: subprocess.CalledProcessError, torch: str) -> str:
+    """What failed and what to do: PyTorch's CPU build comes from an index of its own, which may be out of reach."""
+    command = shlex.join(str(part) for part in failed.cmd)
+    otherwise = ", or leave EMBERLINE_TORCH out if its index does not answer" if torch == "cpu" else ""
+    return f"set-up stopped: {command!r} ended with {failed.returncode}; its output is above. Run it again{otherwise}."
 
 
 if __name__ == "__main__":

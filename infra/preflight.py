@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-TORCH_CPU = "https://download.pytorch.org/whl/cpu/"
 DISK_GB = {"": 12.0, "cpu": 6.0}
+PIPS_OWN_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,8 @@ class Needs:
         """What set-up needs with PyTorch's build ``torch``: "cpu", or "" for the one of the package index."""
         if not fetch:
             return cls(disk_gb=1.0)
-        packages = (index(), "name another by PIP_INDEX_URL")
-        torch_cpu = (TORCH_CPU, "leave EMBERLINE_TORCH out")
-        return cls(disk_gb=DISK_GB[torch], addresses=(packages, torch_cpu) if torch == "cpu" else (packages,))
+        packages = tuple((address, "name another by PIP_INDEX_URL") for address in (index(),) if address)
+        return cls(disk_gb=DISK_GB[torch], addresses=packages)
 
     def missing(self, folder: Path) -> list[str]:
         """One sentence for each thing that this machine lacks, ``folder`` being where everything is to go."""
@@ -76,11 +75,12 @@ def _network(address: str, otherwise: str) -> Iterator[str]:
 
 
 def index() -> str:
-    """The package index that pip is configured with, for uv does not read pip's configuration."""
+    """The package index that pip uses, by its configuration or by itself, for uv does not read pip's; "" without pip."""
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
         if address := os.environ.get(name):
             return address
-    asked = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or "https://pypi.org/simple/"
+    return _said("-m", "pip", "config", "get", "global.index-url") or _said("-c", PIPS_OWN_INDEX)
+
+
+def _said(*arguments: str) -> str:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False).stdout.strip()

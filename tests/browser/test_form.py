@@ -63,6 +63,7 @@ def test_the_form_refuses_a_wrong_value_with_the_schemas_sentence(form: Page) ->
     form.get_by_test_id("trigger-dag-submit").click()
     refusal = form.get_by_text("Invalid input for param members: 0 is less than the minimum of 1")
     expect(refusal.first).to_be_visible()
+    assert refusal.first.is_visible()
     picture(form, "form-refused")
 
 
@@ -71,6 +72,7 @@ def test_a_number_field_keeps_to_its_rule(form: Page) -> None:
     members.fill("0")
     members.press("Tab")
     expect(members).to_have_value("1")
+    assert members.input_value() == "1"
 
 
 def test_a_run_by_the_form_has_its_typed_parameters_and_ends_well(stand: Stand, scheduled: str, form: Page) -> None:

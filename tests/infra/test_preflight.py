@@ -1,9 +1,11 @@
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from infra.bootstrap import stopped
 from infra.preflight import Needs
 
 
@@ -22,9 +24,22 @@ def test_this_machine_lacks_nothing_where_nothing_is_to_be_fetched(tmp_path: Pat
 def test_set_up_needs_the_configured_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple/")
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    ((address, _),) = Needs.of_set_up("", fetch=True).addresses
-    assert address == "http://127.0.0.1:1/simple/"
-    assert len(Needs.of_set_up("cpu", fetch=True).addresses) == 2
+    for torch in ("", "cpu"):
+        ((address, _),) = Needs.of_set_up(torch, fetch=True).addresses
+        assert address == "http://127.0.0.1:1/simple/"
+
+
+def test_set_up_needs_pips_own_index_where_none_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    addresses = Needs.of_set_up("", fetch=True).addresses
+    assert all(address.startswith("https://") for address, _ in addresses)  # none in an environment without pip
+
+
+def test_a_cpu_build_out_of_reach_says_what_to_do() -> None:
+    failed = subprocess.CalledProcessError(2, ["uv", "pip", "sync"])
+    assert "leave EMBERLINE_TORCH out" in stopped(failed, "cpu")
+    assert "EMBERLINE_TORCH" not in stopped(failed, "")
 
 
 def test_every_lack_is_named_at_once_and_no_password_with_it(tmp_path: Path, closed_port: int) -> None:
