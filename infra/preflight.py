@@ -74,13 +74,13 @@ def _network(address: str, otherwise: str) -> Iterator[str]:
         yield f"the package index on {host} must be reachable, got: {error}; {otherwise}"
 
 
-def index() -> str:
-    """The package index that pip uses, by its configuration or by itself, for uv does not read pip's; "" without pip."""
+def index(python: str = sys.executable) -> str:
+    """The package index that the pip of ``python`` uses, by its configuration or by itself, for uv does not read pip's; "" without pip."""
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
         if address := os.environ.get(name):
             return address
-    return _said("-m", "pip", "config", "get", "global.index-url") or _said("-c", PIPS_OWN_INDEX)
+    return _said(python, "-m", "pip", "config", "get", "global.index-url") or _said(python, "-c", PIPS_OWN_INDEX)
 
 
-def _said(*arguments: str) -> str:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False).stdout.strip()
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -145,7 +145,7 @@ def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSessio
     """Start a session and its metastore client at once, so that a metastore that cannot serve is refused here."""
     spark = builder.enableHiveSupport().getOrCreate()
     try:
-        spark.sql("SHOW DATABASES").collect()
+        spark.catalog.databaseExists("default")
     except failures.SPARK as error:
         cause = failures.causes(error)
         spark.stop()

@@ -128,8 +128,8 @@ def boundary(rows: DataFrame, order: Sequence[str], position: int) -> tuple[Any,
     at_hour, rank = find(rows, hour, position)
     in_hour = rows.where(hour == at_hour)
     at_second, rank = find(in_hour, time, rank)
-    ordered = in_hour.where(time == at_second).select(*order).orderBy(*order).limit(rank + 1).collect()
-    return tuple(ordered[rank])
+    (row,) = in_hour.where(time == at_second).select(*order).orderBy(*order).offset(rank).limit(1).collect()
+    return tuple(row)
 
 
 def find(rows: DataFrame, value: Column, position: int) -> tuple[Any, int]:
