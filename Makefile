@@ -21,7 +21,7 @@ setup: ## environment, Java and data, once
 	@$(PYTHON) -m infra.bootstrap
 
 demo: setup ## the whole fraud pipeline on real data, in a real Airflow (MEMBERS=3 EPOCHS=5 ... set parameters)
-	@$(BIN)/python -m infra demo $(GIVEN)
+	@$(BIN)/python -m infra demo fraud $(GIVEN)
 
 airflow: setup ## start Airflow and leave it running
 	@$(BIN)/python -m infra airflow

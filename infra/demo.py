@@ -1,9 +1,10 @@
-"""The demonstration: one run of the fraud DAG in a real Airflow, followed to its end and summed up."""
+"""The demonstration: one run of an app's DAG in a real Airflow, followed to its end and summed up."""
 
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
@@ -13,15 +14,13 @@ from infra.airflow import Airflow
 from infra.service import Service
 from infra.watch import Watch
 
-DAG = "fraud"
-ARCHIVE_DATE = "2013-09-02T00:00:00Z"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """A run of ``DAG`` with the parameters ``conf``; Airflow is started where it does not run yet."""
+    """A run of ``dag`` with the parameters ``conf``; Airflow is started where it does not run yet."""
 
     service: Service
+    dag: str
     conf: Mapping[str, Any]
 
     def perform(self) -> bool:
@@ -48,17 +47,17 @@ class Demo:
 
     def watched(self, airflow: Airflow) -> bool:
         """Trigger the run, follow it, and close with its summary."""
-        self.service.await_dag(airflow, DAG)
+        self.service.await_dag(airflow, self.dag)
         began = time.monotonic()
         run = self.triggered(airflow)
         print(f"run {run}", flush=True)
-        outcomes = self.service.settings.run_folder(DAG, run) / "outcomes"
-        watch = Watch(airflow=airflow, dag=DAG, run=run, outcomes=outcomes, logs=self.service.home / "logs")
+        outcomes = self.service.settings.run_folder(self.dag, run) / "outcomes"
+        watch = Watch(airflow=airflow, dag=self.dag, run=run, outcomes=outcomes, logs=self.service.home / "logs")
         try:
             with Peak(leader=self.service.leader) as peak:
                 state = watch.follow()
         except KeyboardInterrupt:
-            airflow.end(DAG, run)
+            airflow.end(self.dag, run)
             raise
         seconds = time.monotonic() - began
         self.note(outcomes, state, seconds, peak.bytes)
@@ -66,13 +65,14 @@ class Demo:
         return state == "success"
 
     def triggered(self, airflow: Airflow) -> str:
-        """Start the run for the archive's last date where that is still free; then the scheduler does not run it too."""
-        earlier = airflow.runs(DAG)
-        taken = any(str(run["logical_date"]).startswith(ARCHIVE_DATE[:10]) for run in earlier)
+        """Start the day's run where the schedule has not; then the scheduler does not make it too."""
+        today = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
+        earlier = airflow.runs(self.dag)
+        taken = any(run["logical_date"] == today for run in earlier)
         if active := [run["dag_run_id"] for run in earlier if run["state"] in ("queued", "running")]:
             print(f"runs take turns: this one follows {', '.join(active)}", flush=True)
-        run = airflow.trigger(DAG, self.conf, logical_date=None if taken else ARCHIVE_DATE)
-        airflow.pause(DAG, paused=False)
+        run = airflow.trigger(self.dag, self.conf, logical_date=None if taken else today)
+        airflow.pause(self.dag, paused=False)
         return run
 
     def note(self, outcomes: Path, state: str, seconds: float, peak: int) -> None:
@@ -82,7 +82,7 @@ class Demo:
         (outcomes.parent / "demo.json").write_text(json.dumps(figures))
 
     def close(self, run: str, state: str, seconds: float, peak: int, airflow: Airflow, outcomes: Path) -> None:
-        report = self.service.settings.report_file(DAG, run)
+        report = self.service.settings.report_file(self.dag, run)
         print(
             f"\nrun {run}: {state} in {seconds / 60:.1f} minutes; peak memory of everything together {peak / 1e9:.1f} GB"
         )
@@ -90,7 +90,9 @@ class Demo:
         if figures := closing.figures(outcomes):
             print(f"\n{figures}")
         print(f"\nreport:  {report if report.exists() else 'none was written'}")
-        print(f"Airflow: {airflow.url}/dags/{DAG}/runs/{run}, {self.login}; it stays up until: make stop", flush=True)
+        print(
+            f"Airflow: {airflow.url}/dags/{self.dag}/runs/{run}, {self.login}; it stays up until: make stop", flush=True
+        )
 
 
 class Peak:
