@@ -73,6 +73,7 @@ def java_options(settings: Settings) -> list[str]:
         f"-Dlog4j2.configurationFile={(settings.state / 'spark' / 'log4j2.properties').as_uri()}",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        "-XX:-DontCompileHugeMethods",  # of wide rows, whose generated code would be interpreted else
     ]
     if (archive := class_archive()).exists():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xlog:disable", "-Xlog:all=error:stderr"]

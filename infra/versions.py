@@ -16,6 +16,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from infra import failures, files
 
 SIDECAR = "_version.json"
+HASH = "_row_hash"
 FULL = ("No space left on device", "Disk quota exceeded", "File too large", "There is not enough space")
 
 
@@ -42,7 +43,8 @@ def write(df: DataFrame, folder: str, *, run: str, schema_version: int) -> Versi
     """Write the rows as a new folder, fingerprinted on the way; where that fails, nothing of the folder is left."""
     spark, observed = df.sparkSession, Observation()
     try:
-        df.observe(observed, *_digest(df.schema)).write.parquet(folder)
+        hashed = df.withColumn(HASH, _hash(df.schema))  # as a column of its own it is compiled; observed, interpreted
+        hashed.observe(observed, *_digest()).drop(HASH).write.parquet(folder)
         version = Version(
             run=run,
             fingerprint=_fingerprint(df.schema, observed.get),
@@ -69,14 +71,18 @@ def scan(spark: SparkSession, folders: Sequence[str], root: str, schema: StructT
     return spark.read.schema(columns).option("basePath", root).parquet(*folders)
 
 
-def _digest(schema: StructType) -> list[Column]:
-    """Count and sums of the halves of each row's 64-bit hash: no order, partitioning or retry shows in them."""
+def _hash(schema: StructType) -> Column:
+    """A row's 64-bit hash, in which a null differs from every value."""
     columns = [F.col(field.name) for field in schema]
-    row = F.xxhash64(*columns, *[F.col(field.name).isNull() for field in schema if field.nullable])
+    return F.xxhash64(*columns, *[F.col(field.name).isNull() for field in schema if field.nullable])
+
+
+def _digest() -> list[Column]:
+    """Count and sums of the halves of each row's hash: no order, partitioning or retry shows in them."""
     return [
         F.count(F.lit(1)).alias("rows"),
-        F.sum(row.bitwiseAND(F.lit(0xFFFFFFFF))).alias("low"),
-        F.sum(F.shiftrightunsigned(row, 32)).alias("high"),
+        F.sum(F.col(HASH).bitwiseAND(F.lit(0xFFFFFFFF))).alias("low"),
+        F.sum(F.shiftrightunsigned(HASH, 32)).alias("high"),
     ]
 
 

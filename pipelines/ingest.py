@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.storagelevel import StorageLevel
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
 
 from infra.hive import Partition, Table, read_files
 from pipelines.landing import Delivery, Landing
@@ -34,31 +34,27 @@ class Ingest:
     def run(self, spark: SparkSession) -> Outcome:
         landing = Landing(spark=spark, root=self.landing, folder=self.source, header=list(self.header))
         deliveries, lines = landing.read()
-        parser = self._parser()
-        rows = parser.typed(lines).persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            bad = self._replace(self._refused(rows, parser), self.quarantine)
-            good = self._replace(rows.where("good"), self.table)
-            return self._outcome(deliveries, good, bad, rows)
-        finally:
-            rows.unpersist()
+        parser, refusals = self._parser(), Observation()
+        rows = parser.typed(lines)
+        counted = rows.observe(refusals, F.count_if(~F.col("good")).alias("rows"))
+        good = self._replace(counted.where("good"), self.table)
+        bad = self._replace(self._refused(rows, parser, refusals.get["rows"]), self.quarantine)
+        return self._outcome(spark, deliveries, good, bad)
 
     def _parser(self) -> Parser:
         types = {name: self.table.schema[name].dataType for name in self.header.values()}
         return Parser(header=list(self.header), types=types, rules=self.rules)
 
-    def _refused(self, rows: DataFrame, parser: Parser) -> DataFrame:
-        """The bad rows with their reasons, whose long expression is compiled only where there is one."""
-        if rows.where("NOT good").count():
-            return parser.refused(rows)
-        return rows.sparkSession.createDataFrame([], self.quarantine.schema)
+    def _refused(self, rows: DataFrame, parser: Parser, count: int) -> DataFrame:
+        """The bad rows with their reasons: the files are read once more for them, where there are any."""
+        return parser.refused(rows) if count else rows.sparkSession.createDataFrame([], self.quarantine.schema)
 
     def _replace(self, rows: DataFrame, table: Table) -> Partition:
         return table.replace(rows.sparkSession, rows, ds=self.ds, run=self.run_id)
 
-    def _outcome(self, deliveries: list[Delivery], good: Partition, bad: Partition, rows: DataFrame) -> Outcome:
+    def _outcome(self, spark: SparkSession, deliveries: list[Delivery], good: Partition, bad: Partition) -> Outcome:
         counted = Rows(taken=sum(file.lines for file in deliveries), given=good.rows, quarantined=bad.rows)
-        equal, reasons = self._equal_values(rows, good.rows), _reasons(rows.sparkSession, bad)
+        equal, reasons = self._equal_values(spark, good), _reasons(spark, bad)
         found = f"{counted} from {len(deliveries)} files; {equal:,} rows equal an earlier one's values"
         return Outcome(
             summary=f"{self.table} ds={self.ds}: {found}",
@@ -69,9 +65,9 @@ class Ingest:
             details={"files": {file.name: file.lines for file in deliveries}, "reasons": reasons},
         )
 
-    def _equal_values(self, rows: DataFrame, good: int) -> int:
+    def _equal_values(self, spark: SparkSession, good: Partition) -> int:
         """How many rows have all values of an earlier one under another key: kept, since equal is not the same."""
-        return good - rows.where("good").select(*self.header.values()).distinct().count()
+        return good.rows - read_files(spark, [good]).select(*self.header.values()).distinct().count()
 
 
 def _reasons(spark: SparkSession, quarantined: Partition) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, FractionalType, IntegralType, StringType
 
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-JAVA_ONLY = "dDfFxX"
+JAVA_ONLY = "[dDfFxX]"
 """Letters of numbers that a JVM reads, ``1d`` and ``0x1p3``, and no CSV means."""
 
 SPECIAL = r"^\s*[+-]?(nan|inf|infinity)\s*$"
@@ -54,7 +54,7 @@ class Parser:
 
     def _good(self) -> Column:
         of_line = [F.col("repeats").isNull(), F.col("_row._misfit").isNull(), ~_open_quote("value")]
-        plain = [~F.contains("value", F.lit(letter)) for letter in JAVA_ONLY] if self._all_numbers() else []
+        plain = [~F.col("value").rlike(JAVA_ONLY)] if self._all_numbers() else []
         of_values = [_sound(name, kind) for name, kind in self.types.items()]
         return reduce(and_, [*of_line, *plain, *of_values, *[F.expr(f"({rule})") for rule in self.rules.values()]])
 
@@ -92,10 +92,8 @@ def _typed(value: Column, kind: DataType) -> Column:
 
 
 def _sound(name: str, kind: DataType) -> Column:
-    present = F.col(name).isNotNull()
-    if not isinstance(kind, FractionalType):
-        return present
-    return present & ~F.isnan(name) & (F.abs(F.col(name)) != float("inf"))
+    """Whether a value is there and finite; NaN is above infinity in Spark's order, and null makes no row good."""
+    return F.abs(name) < float("inf") if isinstance(kind, FractionalType) else F.col(name).isNotNull()
 
 
 def _fault(title: str, name: str, kind: DataType) -> Column:

@@ -22,8 +22,8 @@ DAYS = ("2013-09-01", "2013-09-02")
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The defaults, with every folder below one of the session's own."""
-    return Settings(state=tmp_path_factory.mktemp("state"), spark_master="local[2]")
+    """The defaults, with every folder below one of the session's own, and the heap of a session that outlives every step."""
+    return Settings(state=tmp_path_factory.mktemp("state"), spark_master="local[2]", driver_memory="2g")
 
 
 @pytest.fixture(scope="session")
