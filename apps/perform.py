@@ -2,6 +2,7 @@
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from time import time
@@ -9,10 +10,10 @@ from time import time
 import psutil
 from pyspark.sql import SparkSession
 
-from apps.run import Run, Stage
+from apps.run import Run, Session, Stage
 from infra import spark as engine
 from infra.settings import Settings
-from pipelines.outcome import Outcome, Session
+from pipelines.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,20 @@ def attempt(name: str, run: Run, stage: Stage) -> None:
 
 
 def perform(name: str, run: Run, stage: Stage) -> Outcome:
-    """Run a step in the session it asks for, and write its outcome with its timings."""
+    """Build a step while the session it asks for starts, run it, and write its outcome with its timings."""
     began = time()
-    step = stage.build(run)
-    spark = session(step.session, f"{run.app} {name} {run.id}", run.settings)
-    ready = time()
-    try:
-        result = step.run(spark)
-    finally:
-        if spark is not None:
-            spark.stop()
+    with ThreadPoolExecutor(1) as beside:
+        building = beside.submit(
+            stage.build, run
+        )  # which imports its libraries: seconds of Python, beside those of Java
+        spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
+        try:
+            step = building.result()
+            ready = time()
+            result = step.run(spark)
+        finally:
+            if spark is not None:
+                spark.stop()
     times = {"launched": launched(), "began": began, "ready": ready, "ended": time()}
     write(run.folder / "outcomes" / f"{stage.instance(name, run)}.json", replace(result, times=times).to_json())
     return result

@@ -10,6 +10,8 @@ from infra.settings import Settings
 from pipelines import outcome
 from pipelines.outcome import Outcome, Step
 
+Session = Literal["hive", "spark", "none"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -51,9 +53,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Stage:
-    """A recipe's entry for one step: how to build it from a run, and whether it runs once, by date or by member."""
+    """A recipe's entry for one step: how to build it from a run, the session it is given, and what it runs once for."""
 
     build: Callable[[Run], Step]
+    session: Session
     each: Literal["run", "date", "member"] = "run"
 
     def instance(self, name: str, run: Run) -> str:

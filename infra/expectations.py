@@ -14,6 +14,19 @@ from pyspark.sql.types import StructType
 KEYS_SHOWN = 3
 
 
+def _library() -> Any:
+    """Import Great Expectations, which warns of what is its own affair, and would report its use."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        library = importlib.import_module("great_expectations")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    return library
+
+
+gx = _library()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
     """One rule: a sentence for people, the library's name for it, and its arguments."""
@@ -111,7 +124,7 @@ def schema(expected: StructType) -> list[Expectation]:
 
 def evaluate(df: DataFrame, expectations: Sequence[Expectation], *, key: Sequence[str]) -> list[Finding]:
     """Judge every rule on ``df`` (cache it); rules that fail are judged once more, for the keys of rows that break them."""
-    verdicts = _validated(df, expectations, {"result_format": "BASIC", "partial_unexpected_count": 0})
+    verdicts = _validated(df, expectations, {"result_format": "BOOLEAN_ONLY"})
     failed = [index for index, verdict in enumerate(verdicts) if not verdict["success"]]
     detailed = {
         "result_format": "SUMMARY",
@@ -128,28 +141,17 @@ def _validated(df: DataFrame, rules: Sequence[Expectation], detail: Mapping[str,
     """One verdict a rule, in the rules' order: the library gives them in an order of its own."""
     if not rules:
         return []
-    gx = _library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
     source = context.data_sources.add_spark("spark", persist=False)
     batch = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": df})
-    native = [_native(gx, rule, index) for index, rule in enumerate(rules)]
+    native = [_native(rule, index) for index, rule in enumerate(rules)]
     results = batch.validate(gx.ExpectationSuite(name="gate", expectations=native), result_format=dict(detail)).results
     verdicts = {result.expectation_config.meta["rule"]: _judged(result.to_json_dict()) for result in results}
     return [verdicts[index] for index in range(len(rules))]
 
 
-def _library() -> Any:
-    """Import Great Expectations where it is needed: it takes seconds, and warns of what is its own affair."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        library = importlib.import_module("great_expectations")
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    return library
-
-
-def _native(gx: Any, rule: Expectation, index: int) -> Any:
+def _native(rule: Expectation, index: int) -> Any:
     return getattr(gx.expectations, rule.name)(**rule.arguments, meta={"rule": index})
 
 

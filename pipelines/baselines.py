@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml import Estimator
 from pyspark.ml.classification import LogisticRegression, RandomForestClassifier
@@ -15,7 +15,7 @@ from xgboost.collective import Config
 from xgboost.spark import SparkXGBClassifier
 
 from pipelines import measures, predictions
-from pipelines.outcome import Outcome, Session
+from pipelines.outcome import Outcome
 
 TITLES = {"logistic": "Logistic regression", "forest": "Random forest", "xgboost": "XGBoost"}
 
@@ -28,8 +28,6 @@ class Baselines:
     others are untuned. At its own default rate of 0.3 XGBoost falls apart on so few frauds. The forest has sixty
     ``trees``, for it takes longest; XGBoost boosts in ``rounds``.
     """
-
-    session: ClassVar[Session] = "spark"
 
     frame: Path
     into: Path

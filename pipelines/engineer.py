@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import ClassVar
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
 from infra.hive import Partition, Table
-from pipelines.outcome import Outcome, Rows, Session
+from pipelines.outcome import Outcome, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,6 @@ class Engineer:
     transform: Callable[[DataFrame], DataFrame]
     history_days: int
     run_id: str
-    session: ClassVar[Session] = "hive"
 
     def __post_init__(self) -> None:
         if not self.inputs:

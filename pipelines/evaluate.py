@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from infra.hive import Partition
 from pipelines import calibration, importance, measures, predictions, rating
 from pipelines.ensemble import Ensemble, assembled, averaged
 from pipelines.measures import Cost, Scored
-from pipelines.outcome import Outcome, Session
+from pipelines.outcome import Outcome
 from pipelines.statistics import Statistics
 
 Parts = dict[str, Scored]
@@ -31,8 +31,6 @@ class Evaluate:
     ``build`` makes the ensemble that Artifact.module will make of ``model`` and ``arguments``; ``baselines`` maps a name to
     the folder of its predictions. The artifact is a function of rows and settings alone: neither run nor hour is in it.
     """
-
-    session: ClassVar[Session] = "none"
 
     frame: Path
     members: tuple[Path, ...]

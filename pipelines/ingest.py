@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from infra.hive import Partition, Table, read_files
 from pipelines.landing import Delivery, Landing
-from pipelines.outcome import Outcome, Rows, Session
+from pipelines.outcome import Outcome, Rows
 from pipelines.rows import Parser
 
 
@@ -29,7 +28,6 @@ class Ingest:
     quarantine: Table
     ds: str
     run_id: str
-    session: ClassVar[Session] = "hive"
 
     def run(self, spark: SparkSession) -> Outcome:
         landing = Landing(spark=spark, root=self.landing, folder=self.source, header=list(self.header))

@@ -4,11 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Protocol
 
 from infra.hive import Partition
-
-Session = Literal["hive", "spark", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +55,7 @@ class Outcome:
 
 
 class Step(Protocol):
-    """A frozen dataclass of what to do; ``session`` says what ``run`` is given: a session with Hive, one without, or None."""
-
-    session: ClassVar[Session]
+    """A frozen dataclass of what to do; ``run`` is given the session that its stage names."""
 
     def run(self, spark: Any) -> Outcome: ...
 

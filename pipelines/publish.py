@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from pyspark.sql import SparkSession
 from torch import nn
 
 from dlcore import Artifact
 from pipelines import measures, predictions, rating
-from pipelines.outcome import Outcome, Session
+from pipelines.outcome import Outcome
 from pipelines.registry import Registry
 
 
@@ -20,8 +19,6 @@ class Publish:
 
     A champion that was measured on other validation rows is measured again on these. A tie leaves it in place.
     """
-
-    session: ClassVar[Session] = "none"
 
     candidate: Path
     validation: Path

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from pyspark.sql import SparkSession
 
 from pipelines import charts, tables
-from pipelines.outcome import Outcome, Session
+from pipelines.outcome import Outcome
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -23,8 +23,6 @@ class Report:
 
     What a run lacks (a search, a gate, an evaluation that did not come about) the page leaves out.
     """
-
-    session: ClassVar[Session] = "none"
 
     folder: Path
     into: Path

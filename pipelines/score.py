@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
 from pyspark.sql import DataFrame, SparkSession
@@ -12,15 +11,13 @@ from torch import nn
 
 from dlcore import Artifact, predict
 from infra.hive import Partition, Table, read_files
-from pipelines.outcome import Outcome, Rows, Session
+from pipelines.outcome import Outcome, Rows
 from pipelines.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """Replace the scores of the pinned ``partition``'s date: one row for each of its rows, by the registry's champion."""
-
-    session: ClassVar[Session] = "hive"
 
     partition: Partition
     features: Table

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow.dataset as ds
@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score
 from dlcore import Training
 from pipelines import statistics
 from pipelines.bag import Bag
-from pipelines.outcome import Outcome, Session
+from pipelines.outcome import Outcome
 from pipelines.statistics import Statistics
 
 Setting = Mapping[str, Any]
@@ -61,8 +61,6 @@ class Search:
 
     ``training`` makes a training of a setting, the statistics of a fold's training rows, and the number of rows drawn of them.
     """
-
-    session: ClassVar[Session] = "spark"
 
     frame: Path
     into: Path

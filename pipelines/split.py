@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from infra.hive import Partition, read_files
 from pipelines import statistics
-from pipelines.outcome import Outcome, Rows, Session
+from pipelines.outcome import Outcome, Rows
 
 PARTS = ("train", "validation", "test")
 BUCKET_S = 3600
@@ -26,8 +26,6 @@ class Split:
     ``shares`` are those of training and validation; the rest is for testing. Statistics and the profile that later data is
     compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows alone.
     """
-
-    session: ClassVar[Session] = "spark"
 
     partitions: tuple[Partition, ...]
     features: tuple[str, ...]

@@ -5,13 +5,12 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from pyspark.sql import SparkSession
 
 from dlcore import Training
 from pipelines.bag import Bag, balance
-from pipelines.outcome import Outcome, Session
+from pipelines.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +21,6 @@ class Train:
     and ``balance.json``, by which the ensemble corrects for the draw. Rows are put in order first, so the weights are a
     function of rows, bag and training alone. A fit that broke off goes on from its last commit.
     """
-
-    session: ClassVar[Session] = "spark"
 
     frame: Path
     into: Path

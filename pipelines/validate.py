@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -10,7 +9,7 @@ from features.drift import Profile, drift
 from infra import expectations
 from infra.expectations import Expectation, Finding
 from infra.hive import Partition, Table
-from pipelines.outcome import Outcome, Rows, Session
+from pipelines.outcome import Outcome, Rows
 
 
 class GateFailed(RuntimeError):
@@ -32,7 +31,6 @@ class Gate:
     profile: Profile | None = None
     drift_limit: float = 0.25
     stop_on_drift: bool = False
-    session: ClassVar[Session] = "hive"
 
     def __post_init__(self) -> None:
         if not self.inputs or not self.expectations:

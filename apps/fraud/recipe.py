@@ -208,19 +208,19 @@ def report(run: Run) -> Step:
 
 
 STEPS = {
-    "ingest": Stage(ingest, each="date"),
-    "gate_ingest": Stage(gate_ingest, each="date"),
-    "features": Stage(features),
-    "gate_features": Stage(gate_features),
-    "split": Stage(split),
-    "search": Stage(search),
-    "train": Stage(train, each="member"),
-    "baselines": Stage(measured_against),
-    "evaluate": Stage(evaluate),
-    "publish": Stage(publish),
-    "score": Stage(score, each="date"),
-    "gate_scores": Stage(gate_scores, each="date"),
-    "report": Stage(report),
+    "ingest": Stage(ingest, "hive", each="date"),
+    "gate_ingest": Stage(gate_ingest, "hive", each="date"),
+    "features": Stage(features, "hive"),
+    "gate_features": Stage(gate_features, "hive"),
+    "split": Stage(split, "spark"),
+    "search": Stage(search, "spark"),
+    "train": Stage(train, "spark", each="member"),
+    "baselines": Stage(measured_against, "spark"),
+    "evaluate": Stage(evaluate, "none"),
+    "publish": Stage(publish, "none"),
+    "score": Stage(score, "hive", each="date"),
+    "gate_scores": Stage(gate_scores, "hive", each="date"),
+    "report": Stage(report, "none"),
 }
 
 

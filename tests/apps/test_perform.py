@@ -1,6 +1,5 @@
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from pyspark.sql import SparkSession
@@ -8,14 +7,13 @@ from pyspark.sql import SparkSession
 from apps.perform import attempt
 from apps.run import Run, Stage
 from infra.settings import Settings
-from pipelines.outcome import Outcome, Rows, Session
+from pipelines.outcome import Outcome, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
     """A step that needs no session, and fails when told to."""
 
-    session: ClassVar[Session] = "none"
     rows: int
 
     def run(self, spark: SparkSession | None) -> Outcome:
@@ -29,7 +27,7 @@ def run(state: Path, ds: str = "2013-09-02") -> Run:
 
 
 def test_an_outcome_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=2), each="date"))
+    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=2), "none", each="date"))
     (outcome,) = run(tmp_path).outcomes("count")
     assert outcome.summary == "2 rows counted"
     assert outcome.rows == Rows(taken=2, given=2)
@@ -38,8 +36,8 @@ def test_an_outcome_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_each_date_and_each_member_has_an_outcome_of_its_own(tmp_path: Path) -> None:
     for ds in ("2013-09-02", "2013-09-01"):
-        attempt("count", run(tmp_path, ds), Stage(lambda r: Count(rows=int(r.ds[-1])), each="date"))
-    attempt("train", run(tmp_path), Stage(lambda _: Count(rows=5), each="member"))
+        attempt("count", run(tmp_path, ds), Stage(lambda r: Count(rows=int(r.ds[-1])), "none", each="date"))
+    attempt("train", run(tmp_path), Stage(lambda _: Count(rows=5), "none", each="member"))
     assert [outcome.summary for outcome in run(tmp_path).outcomes("count")] == ["1 rows counted", "2 rows counted"]
     assert (run(tmp_path).folder / "outcomes" / "train@003.json").exists()
 
@@ -47,10 +45,10 @@ def test_each_date_and_each_member_has_an_outcome_of_its_own(tmp_path: Path) -> 
 def test_a_failure_leaves_its_sentence_until_the_step_succeeds(tmp_path: Path) -> None:
     sentence = run(tmp_path).folder / "failures" / "count.txt"
     with pytest.raises(SystemExit) as ended:
-        attempt("count", run(tmp_path), Stage(lambda _: Count(rows=-1)))
+        attempt("count", run(tmp_path), Stage(lambda _: Count(rows=-1), "none"))
     assert ended.value.code == 1
     assert sentence.read_text() == "ValueError: rows must not be negative, got -1\n"
-    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1)))
+    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none"))
     assert not sentence.exists()
 
 
