@@ -20,6 +20,13 @@ pytest_plugins = ["tests.services"]
 DAYS = ("2013-09-01", "2013-09-02")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two groups, for two processes of pytest-xdist: one has the Airflow, the other the Spark session."""
+    for item in items:
+        shared = "airflow" if "stand" in getattr(item, "fixturenames", ()) else "session"
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The defaults, with every folder below one of the session's own, and the heap of a session that outlives every step."""
