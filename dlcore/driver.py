@@ -34,19 +34,18 @@ class Chain:
     """The run's commits, one after the other; ``commit`` is the newest."""
 
     def __init__(self, commits: Commits, commit: Commit, records: Records) -> None:
-        self.commit = commit
-        self._commits, self._records = commits, records
+        self.commits, self.commit, self.records = commits, commit, records
 
     def extend(self, saved: Saved) -> None:
         """Seal a saved state that is newer than the newest commit, with the records up to it."""
         if saved.step > self.commit.step:
-            history = tuple(record for record in self._records.told if record.step <= saved.step)
-            self.commit = self._commits.seal(saved, settings=self.commit.settings, history=history)
+            history = tuple(record for record in self.records.told if record.step <= saved.step)
+            self.commit = self.commits.seal(saved, settings=self.commit.settings, history=history)
             log.debug("committed step %d", saved.step)
 
 
-def advance(chain: Chain, *, steps: int, group: Callable[[Saved], Saved], records: Records) -> Commit:
-    """Run groups until ``steps`` steps are done or a stop is asked for; the last commit."""
-    while chain.commit.step < steps and not records.stop:
+def advance(chain: Chain, *, steps: int, group: Callable[[Saved], Saved]) -> Chain:
+    """Run groups until ``steps`` steps are done or a stop is asked for."""
+    while chain.commit.step < steps and not chain.records.stop:
         chain.extend(group(chain.commit.saved))
-    return chain.commit
+    return chain

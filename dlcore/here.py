@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from dlcore.commits import Commits, Saved
+from dlcore.commits import Saved
 from dlcore.copying import fingerprint
-from dlcore.driver import Records
+from dlcore.driver import Chain
 from dlcore.engine import Engine
 from dlcore.layout import Layout, refuse_unusable
 from dlcore.shards import Resident, Rows
@@ -36,13 +36,13 @@ class GroupsHere:
     """Runs groups in this process."""
 
     engine: Engine
-    commits: Commits
-    records: Records
+    chain: Chain
     longest_s: float
 
     def __call__(self, start: Saved) -> Saved:
         if self.engine.step != start.step:
-            self.engine.load(self.commits.load(start))
+            self.engine.load(self.chain.commits.load(start))
         deadline = time.monotonic() + self.longest_s
-        self.engine.run(self.engine.steps, lambda: self.records.stop or time.monotonic() > deadline, self.records.add)
-        return self.commits.save(self.engine.state(), group="here")
+        records = self.chain.records
+        self.engine.run(self.engine.steps, lambda: records.stop or time.monotonic() > deadline, records.add)
+        return self.chain.commits.save(self.engine.state(), group="here")

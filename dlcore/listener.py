@@ -4,10 +4,12 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from dlcore.commits import Saved
 from dlcore.control import Switchboard
-from dlcore.driver import Chain, Records
+from dlcore.driver import Chain
+from dlcore.group import BarrierGroups
 from dlcore.progress import Progress
 
 log = logging.getLogger("dlcore")
@@ -17,11 +19,15 @@ POLL_S = 0.1
 class Listener:
     """Takes records and saved states from the switchboard while a group runs, and passes a stop on to the workers."""
 
-    def __init__(self, switchboard: Switchboard, run: str, records: Records, chain: Chain) -> None:
-        self._switchboard, self._run, self._records, self._chain = switchboard, run, records, chain
+    def __init__(self, switchboard: Switchboard, run: str, chain: Chain) -> None:
+        self._switchboard, self._run, self._chain = switchboard, run, chain
         self._left = threading.Event()
         self._error: Exception | None = None
         self._tuning_told = False
+
+    @property
+    def stopped(self) -> bool:
+        return self._chain.records.stop
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -51,13 +57,31 @@ class Listener:
                 self._take_records_and_commit()
             except Exception as error:  # noqa: BLE001 - of the user's function or the file system; raised again in the user's thread
                 self._error = error
-                self._records.stop = True
-        if self._records.stop:
+                self._chain.records.stop = True
+        if self._chain.records.stop:
             self._switchboard.post(f"{self._run}/stop", True)
 
     def _take_records_and_commit(self) -> None:
         saved = self._switchboard.look(f"{self._run}/saved")  # first, so that the records up to it are there
-        while message := self._switchboard.look(f"{self._run}/progress/{len(self._records.told)}"):
-            self._records.add(len(self._records.told), Progress(**message))
+        while message := self._switchboard.look(f"{self._run}/progress/{len(self._chain.records.told)}"):
+            self._chain.records.add(len(self._chain.records.told), Progress(**message))
         if saved is not None:
             self._chain.extend(Saved(**saved))
+
+
+@dataclass(frozen=True)
+class HeardGroups:
+    """Groups that are listened to while they run; when a stop came as one ended, another follows, which sees it."""
+
+    groups: BarrierGroups
+    listener: Listener
+
+    def __call__(self, start: Saved) -> Saved:
+        saved = self._heard(start)
+        while self.listener.stopped and saved.step < self.groups.ahead:
+            saved = self._heard(saved)
+        return saved
+
+    def _heard(self, start: Saved) -> Saved:
+        with self.listener.listening():
+            return self.groups(start)

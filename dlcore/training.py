@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from torch import nn
 
 from dlcore.collective import Alone
-from dlcore.commits import Commit, Commits, Saved
+from dlcore.commits import Commit, Commits
 from dlcore.control import Switchboard
 from dlcore.copying import copy_shards
 from dlcore.describe import differences, settings, shippable
@@ -24,7 +24,7 @@ from dlcore.engine import Engine
 from dlcore.files import Folder
 from dlcore.group import BarrierGroups, driver_address, refuse_dynamic_allocation
 from dlcore.here import GroupsHere, held
-from dlcore.listener import Listener
+from dlcore.listener import HeardGroups, Listener
 from dlcore.order import Order
 from dlcore.progress import Progress
 from dlcore.recipe import Recipe
@@ -107,14 +107,10 @@ class Training(Recipe):
     ) -> Fitted:
         rows, name = _rows(data, folder / "data", columns)
         held_out = None if validation is None else _rows(validation, folder / "validation", columns)[0]
-        commits = Commits(folder / "commits")
-        commit = self._begin(commits, name)
-        records = Records(on_progress, list(commit.history))
-        chain = Chain(commits, commit, records)
+        chain = self._chain(folder, name, on_progress)
         engine = Engine(self, rows, held_out, Alone())
-        engine.load(commits.load(commit.saved))
-        group = GroupsHere(engine, commits, records, self.group_s)
-        return self._end(commits, advance(chain, steps=engine.steps, group=group, records=records))
+        engine.load(chain.commits.load(chain.commit.saved))
+        return self._end(advance(chain, steps=engine.steps, group=GroupsHere(engine, chain, self.group_s)))
 
     def _fit_on_spark(
         self,
@@ -130,20 +126,23 @@ class Training(Recipe):
         refuse_dynamic_allocation(session.sparkContext.getConf())
         train = _sharded(data, folder / "data", columns)
         held_out = None if validation is None else _sharded(validation, folder / "validation", columns)
-        commits = Commits(folder / "commits")
-        commit = self._begin(commits, train.shards.fingerprint)
-        records = Records(on_progress, list(commit.history))
-        chain = Chain(commits, commit, records)
+        chain = self._chain(folder, train.shards.fingerprint, on_progress)
         steps = Order(rows=train.shards.count, batch=self.batch, seed=self.seed).steps * self.epochs
+        return self._end(advance(chain, steps=steps, group=self._groups(session, train, held_out, chain, workers)))
+
+    def _groups(
+        self, session: SparkSession, train: Sharded, validation: Sharded | None, chain: Chain, workers: int
+    ) -> HeardGroups:
+        """The groups of a run on Spark, over a switchboard of its own."""
         switchboard = Switchboard(driver_address(session.sparkContext))
         assignment = Assignment(
             run=uuid.uuid4().hex[:12],
             recipe=self,
             train=train,
-            validation=held_out,
-            commits=commits,
-            start=commit.saved,
-            ahead=commit.step,
+            validation=validation,
+            commits=chain.commits,
+            start=chain.commit.saved,
+            ahead=chain.commit.step,
             host=switchboard.host,
             port=switchboard.port,
             workers=workers,
@@ -158,17 +157,13 @@ class Training(Recipe):
             least_workers=self.least_workers or workers,
             slots_wait_s=self.slots_wait_s,
         )
-        listener = Listener(switchboard, assignment.run, records, chain)
+        return HeardGroups(groups, Listener(switchboard, assignment.run, chain))
 
-        def group(start: Saved) -> Saved:
-            with listener.listening():
-                saved = groups(start)
-            if records.stop and saved.step < groups.ahead:  # the stop came as the group ended: one more, which sees it
-                with listener.listening():
-                    saved = groups(saved)
-            return saved
-
-        return self._end(commits, advance(chain, steps=steps, group=group, records=records))
+    def _chain(self, folder: Folder, data: str, on_progress: OnProgress | None) -> Chain:
+        """The folder's commits, from the one to go on from."""
+        commits = Commits(folder / "commits")
+        commit = self._begin(commits, data)
+        return Chain(commits, commit, Records(on_progress, list(commit.history)))
 
     def _begin(self, commits: Commits, data: str) -> Commit:
         """The commit to go on from: the newest of the folder, or a first one with the model as it is built."""
@@ -186,10 +181,10 @@ class Training(Recipe):
         log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
         return commit
 
-    def _end(self, commits: Commits, commit: Commit) -> Fitted:
+    def _end(self, chain: Chain) -> Fitted:
         model = self.build()
-        restore(model, self.optimize(model.parameters()), commits.load(commit.saved))
-        return Fitted(module=model.eval(), history=tuple(commit.history))
+        restore(model, self.optimize(model.parameters()), chain.commits.load(chain.commit.saved))
+        return Fitted(module=model.eval(), history=tuple(chain.commit.history))
 
 
 @contextmanager
