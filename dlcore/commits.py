@@ -14,7 +14,7 @@ from dlcore.files import Folder
 from dlcore.progress import Progress
 from dlcore.state import State
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 

@@ -5,8 +5,9 @@ workers is the gradient of the mean over the global batch, whatever the number o
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,22 +18,31 @@ from dlcore.eager import stepper
 from dlcore.feed import Meal, feed
 from dlcore.gradients import Gradients
 from dlcore.order import Order, share
-from dlcore.progress import Progress, reported
+from dlcore.progress import WAITS, Progress, reported
 from dlcore.recipe import Recipe, align
 from dlcore.shards import Rows
-from dlcore.state import State, capture, restore
+from dlcore.state import Since, State, capture, restore
 from dlcore.tuning import computing_in, tune_model
 
 LOSS, STOP = 0, 1
 
 
-@dataclass
-class Since:
-    """What has been summed since the last record."""
+class Pause:
+    """The time between two groups: the training thread is held up by the commit, and for the rest by scheduling."""
 
-    loss: float = 0.0
-    rows: int = 0
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.seconds, self.held_s = 0.0, 0.0
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        self._began, self.held_s = time.perf_counter(), 0.0
+
+    def end(self, since: Since) -> None:
+        """Add the pause to what ``since`` counts; the time before the first group is no pause."""
+        if self._began is not None:
+            self.seconds = time.perf_counter() - self._began
+            since.commits_s += self.held_s
+            since.scheduling_s += self.seconds - self.held_s
 
 
 class Engine:
@@ -47,6 +57,7 @@ class Engine:
         self._take_step = stepper(self._optimizer)
         self._gradients = Gradients(self.model, collective, slots=2)
         self._since = Since()
+        self._pause = Pause()
         self.join(collective)
 
     @property
@@ -64,37 +75,57 @@ class Engine:
         """Go on from ``state``, whatever this engine did before."""
         restore(self.model, self._optimizer, state)
         self.step = state.step
-        self._since = Since(loss=state.loss, rows=state.rows, seconds=state.seconds)
+        self._since = replace(state.since)
+        self._pause = Pause()
 
     def state(self) -> State:
-        since = self._since
-        return capture(
-            self.model, self._optimizer, step=self.step, loss=since.loss, rows=since.rows, seconds=since.seconds
-        )
+        return capture(self.model, self._optimizer, step=self.step, since=self._since)
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Count the body's time as that of a commit."""
+        before = time.perf_counter()
+        yield
+        self._pause.held_s += time.perf_counter() - before
+
+    @property
+    def paused_s(self) -> float:
+        """How long the last pause between two groups was; zero if this group is the first since a state was loaded."""
+        return self._pause.seconds
 
     def run(self, until: int, stop: Callable[[], bool], report: Callable[[int, Progress], None]) -> None:
         """Take steps up to ``until``; end early, all workers after the same step, when ``stop`` says so on any of them."""
+        self._pause.end(self._since)
         ended = False
         while self.step < until and not ended:
             before = time.perf_counter()
             ended = self._iterate(stop())
             self._since.seconds += time.perf_counter() - before
             self._report(report)
+        self._pause.begin()
 
     def _iterate(self, stop: bool) -> bool:
-        meal = self._feed(self.step)
+        with self._counted("data_s"):
+            meal = self._feed(self.step)
         rate = self._recipe.schedule(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
         torch.default_generator.manual_seed(_seed(self._recipe.seed, self.step, self._collective.rank))
         if meal.mine:
             self._backward(meal)
-        self._gradients.finish()
+        with self._counted("synchronisation_s"):
+            self._gradients.finish()
         self._update(rate)
         self._since.loss += float(self._gradients.slots[LOSS]) * meal.whole
         self._since.rows += meal.whole
         self.step += 1
         return float(self._gradients.slots[STOP]) > 0
+
+    @contextmanager
+    def _counted(self, wait: str) -> Iterator[None]:
+        before = time.perf_counter()
+        yield
+        setattr(self._since, wait, getattr(self._since, wait) + time.perf_counter() - before)
 
     def _backward(self, meal: Meal) -> None:
         loss = self._loss(meal.inputs, meal.targets) * (meal.mine / meal.whole)
@@ -128,6 +159,7 @@ class Engine:
             rows_per_s=since.rows / max(since.seconds, 1e-9),
             seconds=since.seconds,
             validation=self._validate() if self.step % self._order.steps == 0 else None,
+            **{wait: getattr(since, wait) for wait in WAITS},
         )
         report(number - 1, progress)
 

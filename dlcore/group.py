@@ -21,6 +21,21 @@ from dlcore.worker import ENDED, Assignment, Ended, work
 log = logging.getLogger("dlcore")
 
 
+SHARE = 0.02
+"""The part of the time that pauses between groups may take."""
+SHORTEST_S = 5.0
+"""Groups that cost next to nothing to begin are still no shorter than this: the pause before one is never known well."""
+ASSUMED_PAUSE_S = 0.3
+
+
+def length_s(paused_s: float, *, longest_s: float) -> float:
+    """How long a group lasts so that a pause of ``paused_s`` before each is a ``SHARE`` of the time; at most ``longest_s``.
+
+    A short group loses little when a worker is lost, so it is no longer than it must be.
+    """
+    return min(longest_s, max(SHORTEST_S, paused_s / SHARE))
+
+
 class LostWorkers(RuntimeError):
     """A group lost workers more often than is allowed; the last cause is chained."""
 
@@ -30,7 +45,7 @@ class BarrierGroups:
     """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start and its workers.
 
     ``reduced`` says that the last group ran with fewer workers than wanted, so that the next does not wait for them again;
-    ``ahead`` is the step the workers have come to, saved or not yet.
+    ``ahead`` is the step the workers have come to, saved or not yet; ``paused_s`` the pause between groups, as measured last.
     """
 
     session: SparkSession
@@ -41,6 +56,7 @@ class BarrierGroups:
     slots_wait_s: float
     reduced: bool = False
     ahead: int = 0
+    paused_s: float = ASSUMED_PAUSE_S
 
     def __call__(self, start: Saved) -> Saved:
         """Run one group from where the workers are, and return the newest state that is saved, ``start`` or a later one.
@@ -51,7 +67,11 @@ class BarrierGroups:
         while True:
             start = self._newest(start)
             ahead = max(self.ahead, start.step)
-            step, cause = self._attempt(replace(self.assignment, start=start, ahead=ahead, workers=self._workers()))
+            length = length_s(self.paused_s, longest_s=self.assignment.longest_s)
+            workers = self._workers()
+            step, cause = self._attempt(
+                replace(self.assignment, start=start, ahead=ahead, workers=workers, longest_s=length)
+            )
             if step is not None:
                 self.ahead = step
                 return self._newest(start)
@@ -81,6 +101,7 @@ class BarrierGroups:
         for ended in ends:
             if ended.error:
                 _raise(ended)
+        self.paused_s = max(ended.paused_s for ended in ends) or self.paused_s
         broken = [ended.broken for ended in ends if ended.broken]
         return None if broken else ends[0].step, "; ".join(broken)
 

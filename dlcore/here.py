@@ -45,4 +45,5 @@ class GroupsHere:
         deadline = time.monotonic() + self.longest_s
         records = self.chain.records
         self.engine.run(self.engine.steps, lambda: records.stop or time.monotonic() > deadline, records.add)
-        return self.chain.commits.save(self.engine.state(), group="here")
+        with self.engine.committing():
+            return self.chain.commits.save(self.engine.state(), group="here")

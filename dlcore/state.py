@@ -4,13 +4,26 @@ Rates, data order and random numbers are functions of the step and the seed, so 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+
+@dataclass(kw_only=True)
+class Since:
+    """What has been summed since the last record; the waits are those of ``Progress``."""
+
+    loss: float = 0.0
+    rows: int = 0
+    seconds: float = 0.0
+    scheduling_s: float = 0.0
+    synchronisation_s: float = 0.0
+    commits_s: float = 0.0
+    data_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,29 +33,26 @@ class State:
     step: int
     tensors: Mapping[str, Tensor]
     numbers: Mapping[str, float]
-    loss: float = 0.0
-    rows: int = 0
-    seconds: float = 0.0
+    since: Since
 
     def to_bytes(self) -> bytes:
         return safetensors.torch.save(dict(self.tensors))
 
     def figures(self) -> dict[str, Any]:
         """All but the tensors, as JSON values."""
-        return {
-            "step": self.step,
-            "numbers": dict(self.numbers),
-            "loss": self.loss,
-            "rows": self.rows,
-            "seconds": self.seconds,
-        }
+        return {"step": self.step, "numbers": dict(self.numbers), "since": asdict(self.since)}
 
     @classmethod
     def from_bytes(cls, content: bytes, figures: Mapping[str, Any]) -> "State":
-        return cls(tensors=safetensors.torch.load(content), **figures)
+        return cls(
+            step=figures["step"],
+            tensors=safetensors.torch.load(content),
+            numbers=figures["numbers"],
+            since=Since(**figures["since"]),
+        )
 
 
-def capture(model: nn.Module, optimizer: Optimizer, *, step: int, loss: float, rows: int, seconds: float) -> State:
+def capture(model: nn.Module, optimizer: Optimizer, *, step: int, since: Since) -> State:
     """Copy the state out of a live model and optimizer."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     numbers: dict[str, float] = {}
@@ -56,7 +66,7 @@ def capture(model: nn.Module, optimizer: Optimizer, *, step: int, loss: float, r
             elif value is not None:
                 raise ValueError(f"an optimizer's state must be tensors and numbers to be saved, got {name}={value!r}")
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    return State(step=step, tensors=copies, numbers=numbers, loss=loss, rows=rows, seconds=seconds)
+    return State(step=step, tensors=copies, numbers=numbers, since=replace(since))
 
 
 def restore(model: nn.Module, optimizer: Optimizer, state: State) -> None:

@@ -59,10 +59,11 @@ class Assignment:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a worker's part ended: at which step, or with which cause."""
+    """How a worker's part ended: at which step, or with which cause; and how long the pause before it was, if it was warm."""
 
     rank: int
     step: int = -1
+    paused_s: float = 0.0
     error: bytes = b""
     trace: str = ""
     broken: str = ""
@@ -72,12 +73,19 @@ class Ended:
 
     @classmethod
     def from_row(cls, row: Row) -> "Ended":
-        return cls(rank=row.rank, step=row.step, error=bytes(row.error), trace=row.trace, broken=row.broken)
+        return cls(**row.asDict() | {"error": bytes(row.error)})
 
 
-ENDED = "rank int, step long, error binary, trace string, broken string"
+ENDED = "rank int, step long, paused_s double, error binary, trace string, broken string"
 _ENDED = pa.schema(
-    {"rank": pa.int32(), "step": pa.int64(), "error": pa.binary(), "trace": pa.string(), "broken": pa.string()}
+    {
+        "rank": pa.int32(),
+        "step": pa.int64(),
+        "paused_s": pa.float64(),
+        "error": pa.binary(),
+        "trace": pa.string(),
+        "broken": pa.string(),
+    }
 )
 
 
@@ -127,8 +135,9 @@ def work(assignment: Assignment, *, group: str, threads: int) -> Ended:
         line.post(f"{assignment.run}/tuned", f"rank {kept.claim.rank}: {tuned}")
         last = _run(assignment, line, kept)
         if kept.claim.rank == 0:
-            kept.writer.write(kept.engine.state(), group=group.replace("/", "-"), wait=last)
-        return Ended(rank=kept.claim.rank, step=kept.engine.step)
+            with kept.engine.committing():
+                kept.writer.write(kept.engine.state(), group=group.replace("/", "-"), wait=last)
+        return Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
     except BrokenGroup as error:
         return _ended(line, group, broken=str(error))
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver

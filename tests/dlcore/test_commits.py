@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam, Optimizer
 from dlcore import Progress
 from dlcore.commits import CommitError, Commits
 from dlcore.files import Folder
-from dlcore.state import State, capture, restore
+from dlcore.state import Since, State, capture, restore
 
 
 def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module, Optimizer]:
@@ -28,14 +28,14 @@ def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module,
 
 def state_at(step: int) -> State:
     model, optimizer = trained(partial(SGD, momentum=0.9), 1)
-    return capture(model, optimizer, step=step, loss=1.5, rows=3, seconds=0.5)
+    return capture(model, optimizer, step=step, since=Since(loss=1.5, rows=3, seconds=0.5))
 
 
 @pytest.mark.parametrize("optimizer", [partial(SGD, momentum=0.9), partial(Adam), partial(SGD)])
 def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], tmp_path: Path) -> None:
     model, running = trained(optimizer, 3)
     commits = Commits(Folder(str(tmp_path)))
-    saved = commits.save(capture(model, running, step=3, loss=0.0, rows=0, seconds=0.0), group="g")
+    saved = commits.save(capture(model, running, step=3, since=Since()), group="g")
     fresh, fresh_running = trained(optimizer, 0)
     restore(fresh, fresh_running, commits.load(saved))
     for one, two in ((model, running), (fresh, fresh_running)):
@@ -57,7 +57,7 @@ def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:
     latest = commits.latest()
     assert latest is not None
     assert (latest.step, latest.settings, latest.history) == (30, {"batch": "3"}, (record,))
-    assert commits.load(latest.saved).loss == 1.5
+    assert commits.load(latest.saved).since.loss == 1.5
     assert "000000010" not in Folder(str(tmp_path)).names()
 
 
@@ -80,6 +80,6 @@ def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CommitError, match="000000010 is corrupt"):
         commits.load(saved)
     manifest = tmp_path / "000000010" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
-    with pytest.raises(CommitError, match="has format 9, this version reads 1"):
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
+    with pytest.raises(CommitError, match="has format 9, this version reads 2"):
         commits.latest()

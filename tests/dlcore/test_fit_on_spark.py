@@ -17,6 +17,7 @@ from torch.optim import SGD
 
 from dlcore import ClipNorm, Constant, Training, Warmup
 from dlcore.group import refuse_dynamic_allocation
+from dlcore.progress import told
 
 SETTINGS: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
@@ -64,9 +65,12 @@ def test_groups_and_a_stop_change_nothing(
         whole = training(epochs=6).fit(frame, **columns, workers=2, folder=f"{tmp_path}/a", validation=frame.limit(99))
     assert any("epoch 6, step 72: loss" in line for line in caplog.messages)
     cut = training(epochs=6, group_s=0.001)
-    cut.fit(frame, **columns, workers=2, folder=f"{tmp_path}/b", on_progress=lambda record: record.epoch == 1)
+    part = cut.fit(frame, **columns, workers=2, folder=f"{tmp_path}/b", on_progress=lambda record: record.epoch == 1)
+    assert part.shares["scheduling"] > 0.2 > whole.shares["scheduling"], "a group a step is mostly scheduling"
+    assert f"of the time: {told(whole.shares)}" in caplog.messages
     rest = training(epochs=6).fit(frame, **columns, workers=2, folder=f"{tmp_path}/b")
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
+    assert rest.history[: len(part.history)] == part.history
     assert [r.validation is not None for r in whole.history] == [True] * 6
 
 
