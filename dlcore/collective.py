@@ -1,12 +1,13 @@
 """What workers do together: a small interface with a one-process implementation and one over gloo."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 from torch import Tensor
-from torch._C._distributed_c10d import ProcessGroupGloo, Store
+from torch._C._distributed_c10d import BroadcastOptions, ProcessGroupGloo, Store, Work
 
 
 class BrokenGroup(RuntimeError):
@@ -29,6 +30,10 @@ class Collective(Protocol):
         """Begin to replace ``tensor`` by its sum over all workers; the returned call waits for the end."""
         ...
 
+    def broadcast(self, tensor: Tensor, *, source: int) -> Wait:
+        """Begin to replace ``tensor`` by that of rank ``source``."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -40,6 +45,9 @@ class Alone:
     workers: int = 1
 
     def sum(self, tensor: Tensor) -> Wait:
+        return _nothing
+
+    def broadcast(self, tensor: Tensor, *, source: int) -> Wait:
         return _nothing
 
     def close(self) -> None:
@@ -62,24 +70,33 @@ class Gloo:
         options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
         options._devices = [ProcessGroupGloo.create_device(hostname=address)]
         options._timeout = timedelta(seconds=patience_s)
-        try:
+        with self._breaking():
             self._group = ProcessGroupGloo(store, rank, workers, options)
-        except RuntimeError as error:
-            raise self._broken(error) from error
 
     def sum(self, tensor: Tensor) -> Wait:
-        try:
-            work = self._group.allreduce([tensor])  # type: ignore[attr-defined]
-        except RuntimeError as error:
-            raise self._broken(error) from error
+        return self._begun(lambda: self._group.allreduce([tensor]))  # type: ignore[attr-defined]
+
+    def broadcast(self, tensor: Tensor, *, source: int) -> Wait:
+        options = BroadcastOptions()
+        options.rootRank = source
+        return self._begun(lambda: self._group.broadcast([tensor], options))  # type: ignore[attr-defined]
+
+    def _begun(self, begin: Callable[[], Work]) -> Wait:
+        with self._breaking():
+            work = begin()
 
         def wait() -> None:
-            try:
+            with self._breaking():
                 work.wait()
-            except RuntimeError as error:
-                raise self._broken(error) from error
 
         return wait
+
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise self._broken(error) from error
 
     def _broken(self, error: RuntimeError) -> BrokenGroup:
         return BrokenGroup(f"rank {self.rank} lost its group: {str(error).splitlines()[0]}")

@@ -1,34 +1,48 @@
 """Commits: the state after a group, whole in a folder or not there. One mechanism for checkpoint, resume and recovery.
 
-``commits/000000120/state-GROUP.safetensors`` is written by a worker, then ``manifest.json`` beside it is renamed into place by the
-driver; a commit without a manifest does not exist.
+Each worker writes its slice, ``commits/000000120/slice-GROUP-RANK.safetensors``, then the driver renames ``manifest.json``, which names
+them all, into place beside them; a commit without a manifest does not exist.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from dlcore.files import Folder
 from dlcore.progress import Progress
-from dlcore.state import State
+from dlcore.state import Figures, Slice
 
 FORMAT = 2
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saved:
-    """A state on its way: the file a worker wrote, and everything of the state that is not in it."""
+class Written:
+    """The file of a slice, and what of the slice is not in it."""
 
     file: str
     sha256: str
-    figures: Mapping[str, Any]
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A whole state in files: its figures and its slices."""
+
+    figures: Figures
+    slices: tuple[Written, ...]
 
     @property
     def step(self) -> int:
-        return int(self.figures["step"])
+        return self.figures.step
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Saved":
+        """Back from the JSON of ``asdict``."""
+        written = tuple(Written(**each) for each in content["slices"])
+        return cls(figures=Figures.of(content["figures"]), slices=written)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +69,13 @@ class Commits:
     folder: Folder
     keep: int = 2
 
-    def save(self, state: State, *, group: str) -> Saved:
-        """Write a state's file; it counts for nothing until it is sealed."""
-        content = state.to_bytes()
-        file = f"state-{group}.safetensors"
-        with (self.folder / _name(state.step)).writer(file) as sink:
+    def write(self, part: Slice, *, step: int, name: str) -> Written:
+        """Write a slice's file; it counts for nothing until its state is sealed."""
+        content = part.to_bytes()
+        file = f"slice-{name}.safetensors"
+        with (self.folder / _name(step)).writer(file) as sink:
             sink.write(content)
-        return Saved(file=file, sha256=hashlib.sha256(content).hexdigest(), figures=state.figures())
+        return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), numbers=part.numbers)
 
     def seal(self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress]) -> Commit:
         """Make a saved state the newest commit, and drop those beyond ``keep``."""
@@ -84,25 +98,27 @@ class Commits:
                 return self._read(name)
         return None
 
-    def load(self, saved: Saved) -> State:
-        """Read a saved state back, refusing bytes that are not those written."""
-        content = (self.folder / _name(saved.step)).read(saved.file)
-        found = hashlib.sha256(content).hexdigest()
-        if found != saved.sha256:
-            raise CommitError(
-                f"commit {self.folder.where}/{_name(saved.step)} is corrupt: {saved.file} has sha256 {found}, "
-                f"written was {saved.sha256}; delete that folder to go on from an earlier commit"
-            )
-        return State.from_bytes(content, saved.figures)
+    def load(self, saved: Saved) -> Iterator[Slice]:
+        """Read a saved state back, slice by slice, refusing bytes that are not those written."""
+        for written in saved.slices:
+            content = (self.folder / _name(saved.step)).read(written.file)
+            found = hashlib.sha256(content).hexdigest()
+            if found != written.sha256:
+                raise CommitError(
+                    f"commit {self.folder.where}/{_name(saved.step)} is corrupt: {written.file} has sha256 {found}, "
+                    f"written was {written.sha256}; delete that folder to go on from an earlier commit"
+                )
+            yield Slice.from_bytes(content, written.numbers)
 
     def _read(self, name: str) -> Commit:
         content = json.loads((self.folder / name).read(MANIFEST))
         if content["format"] != FORMAT:
             raise CommitError(
-                f"commit {self.folder.where}/{name} has format {content['format']}, this version reads {FORMAT}"
+                f"commit {self.folder.where}/{name} has format {content['format']}, this version reads {FORMAT}; end that run "
+                "with the version that began it, or train into another folder"
             )
         return Commit(
-            saved=Saved(**content["saved"]),
+            saved=Saved.of(content["saved"]),
             settings=content["settings"],
             history=tuple(Progress(**record) for record in content["history"]),
         )

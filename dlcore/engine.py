@@ -5,24 +5,26 @@ workers is the gradient of the mean over the global batch, whatever the number o
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dlcore.collective import Collective
+from dlcore.collective import Alone, Collective
 from dlcore.eager import stepper
 from dlcore.feed import Meal, feed
 from dlcore.gradients import Gradients
 from dlcore.order import Order, share
+from dlcore.ownership import slice_names, split_parameters
 from dlcore.progress import WAITS, Progress, reported
 from dlcore.recipe import Recipe, align
 from dlcore.shards import Rows
-from dlcore.state import Since, State, capture, restore
+from dlcore.state import Figures, Since, Slice, capture, restore
 from dlcore.tuning import computing_in, tune_model
+from dlcore.weights import Weights
 
 LOSS, STOP = 0, 1
 
@@ -48,17 +50,13 @@ class Pause:
 class Engine:
     """One rank's live model and optimizer: a cache of a committed state that steps move forward."""
 
-    def __init__(self, recipe: Recipe, rows: Rows, validation: Rows | None, collective: Collective) -> None:
-        self.step = 0
+    def __init__(self, recipe: Recipe, rows: Rows, validation: Rows | None, *, sharded: bool = False) -> None:
+        self.step = -1
         self._recipe, self._rows, self._validation = recipe, rows, validation
         self._order = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed, window=rows.window)
         self.model = tune_model(recipe.build().train())
-        self._optimizer = recipe.optimize(self.model.parameters())
-        self._take_step = stepper(self._optimizer)
-        self._gradients = Gradients(self.model, collective, slots=2)
-        self._since = Since()
-        self._pause = Pause()
-        self.join(collective)
+        self._gradients = Gradients(self.model, Alone(), slots=2)
+        self._sharded = sharded
 
     @property
     def steps(self) -> int:
@@ -66,20 +64,29 @@ class Engine:
         return self._order.steps * self._recipe.epochs
 
     def join(self, collective: Collective) -> None:
-        """Work with another group from now on."""
+        """Work with these from now on."""
         self._collective = collective
         self._gradients.join(collective)
         self._feed = feed(self._rows, self._order, rank=collective.rank, workers=collective.workers)
 
-    def load(self, state: State) -> None:
-        """Go on from ``state``, whatever this engine did before."""
-        restore(self.model, self._optimizer, state)
-        self.step = state.step
-        self._since = replace(state.since)
-        self._pause = Pause()
+    def load(self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1) -> None:
+        """Go on from a state as ``rank`` of so many workers, whatever this engine did before."""
+        owned = split_parameters(self.model, workers=workers)
+        self._mine = slice_names(self.model, owned, rank)
+        self._weights = Weights(owned if self._sharded else ())
+        mine = [*owned[rank].values()] or [nn.Parameter(torch.empty(0))]  # an optimizer needs a parameter
+        self._optimizer = self._recipe.optimize(mine if self._sharded else self.model.parameters())
+        self._take_step = stepper(self._optimizer)
+        restore(self.model, self._optimizer, slices)
+        self.step, self._since, self._pause = figures.step, replace(figures.since), Pause()
 
-    def state(self) -> State:
-        return capture(self.model, self._optimizer, step=self.step, since=self._since)
+    @property
+    def figures(self) -> Figures:
+        return Figures(step=self.step, since=replace(self._since))
+
+    def slice(self) -> Slice:
+        """A copy of this worker's part of the state."""
+        return capture(self.model, self._optimizer, self._mine)
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -145,6 +152,8 @@ class Engine:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._take_step()
+        with self._counted("synchronisation_s"):
+            self._weights.share(self._collective)
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:
         number = reported(self.step, self._order.steps)

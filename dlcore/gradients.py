@@ -8,14 +8,13 @@ without rows, which runs no backward, meets the others in each collective.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from dlcore.collective import Collective, Wait
+from dlcore.flat import flat
+from dlcore.ownership import trainable
 
 BUCKET_BYTES = 8 * 2**20
-ALIGNMENT = 16
-"""Elements: views start on 64-byte lines, so that vector code takes the same path in every process."""
 
 
 class Gradients:
@@ -23,7 +22,9 @@ class Gradients:
 
     def __init__(self, model: nn.Module, collective: Collective, *, slots: int) -> None:
         self._collective = collective
-        self._buckets = [_Bucket(group, slots if first else 0) for first, group in _grouped(_trainable(model))]
+        self._buckets = [
+            _Bucket(group, slots if first else 0) for first, group in _grouped([*trainable(model).values()][::-1])
+        ]
         self.slots = self._buckets[0].slots
         self.flats = [bucket.flat[: len(bucket.flat) - len(bucket.slots)] for bucket in self._buckets]
         self._waits: list[Wait] = []
@@ -61,18 +62,12 @@ class Gradients:
 
 class _Bucket:
     def __init__(self, parameters: Sequence[nn.Parameter], slots: int) -> None:
-        starts = list(_starts(parameters))
         self.parameters = parameters
-        self.flat = torch.zeros(starts[-1] + slots, dtype=parameters[0].dtype)
-        self.views = [_view(self.flat, start, parameter) for start, parameter in zip(starts, parameters, strict=False)]
-        self.slots = self.flat[starts[-1] :]
+        self.flat, self.views = flat(parameters, slots=slots)
+        self.slots = self.flat[len(self.flat) - slots :]
         self.missing = len(parameters)
         for view, parameter in zip(self.views, parameters, strict=True):
             parameter.grad = view
-
-
-def _trainable(model: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad][::-1]
 
 
 def _grouped(parameters: Iterable[nn.Parameter]) -> Iterator[tuple[bool, list[nn.Parameter]]]:
@@ -85,19 +80,3 @@ def _grouped(parameters: Iterable[nn.Parameter]) -> Iterator[tuple[bool, list[nn
         group.append(parameter)
         size += parameter.numel() * parameter.element_size()
     yield first, group
-
-
-def _starts(parameters: Iterable[nn.Parameter]) -> Iterator[int]:
-    start = 0
-    for parameter in parameters:
-        yield start
-        start += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
-    yield start
-
-
-def _view(flat: Tensor, start: int, parameter: nn.Parameter) -> Tensor:
-    """A view in the parameter's own memory format, so that the optimizer walks both in the same order."""
-    piece = flat[start : start + parameter.numel()]
-    if parameter.is_contiguous():
-        return piece.view(parameter.shape)
-    return piece.as_strided(parameter.shape, parameter.stride())

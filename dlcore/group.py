@@ -83,7 +83,7 @@ class BarrierGroups:
 
     def _newest(self, start: Saved) -> Saved:
         message = self.switchboard.look(f"{self.assignment.run}/saved")
-        return max(start, Saved(**message), key=lambda saved: saved.step) if message else start
+        return max(start, Saved.of(message), key=lambda saved: saved.step) if message else start
 
     def _workers(self) -> int:
         wanted, wait_s = self.assignment.workers, 0.0 if self.reduced else self.slots_wait_s

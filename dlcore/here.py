@@ -41,9 +41,11 @@ class GroupsHere:
 
     def __call__(self, start: Saved) -> Saved:
         if self.engine.step != start.step:
-            self.engine.load(self.chain.commits.load(start))
+            self.engine.load(start.figures, self.chain.commits.load(start))
         deadline = time.monotonic() + self.longest_s
         records = self.chain.records
         self.engine.run(self.engine.steps, lambda: records.stop or time.monotonic() > deadline, records.add)
         with self.engine.committing():
-            return self.chain.commits.save(self.engine.state(), group="here")
+            step = self.engine.step
+            written = self.chain.commits.write(self.engine.slice(), step=step, name="here")
+            return Saved(figures=self.engine.figures, slices=(written,))

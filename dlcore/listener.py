@@ -66,7 +66,7 @@ class Listener:
         while message := self._switchboard.look(f"{self._run}/progress/{len(self._chain.records.told)}"):
             self._chain.records.add(len(self._chain.records.told), Progress(**message))
         if saved is not None:
-            self._chain.extend(Saved(**saved))
+            self._chain.extend(Saved.of(saved))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""The state that a group takes and gives: weights, optimizer, step, and the sums since the last record.
+"""The state that a group takes and gives: figures that all workers share, and tensors in slices, one a worker.
 
-Rates, data order and random numbers are functions of the step and the seed, so the step stands for them all.
+Rates, data order and random numbers are functions of the figures and the seed, so those stand for them all.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import safetensors.torch
@@ -27,38 +27,40 @@ class Since:
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
-    """``tensors`` holds ``model.NAME`` and ``optimizer.INDEX.KEY``; ``numbers`` the optimizer's entries that are plain numbers."""
+class Figures:
+    """All of a state but its tensors."""
 
-    step: int
+    step: int = 0
+    since: Since = field(default_factory=Since)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Figures":
+        return cls(**{**content, "since": Since(**content["since"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """A part of a state: ``tensors`` holds ``model.NAME`` and ``optimizer.NAME.KEY``; ``numbers`` an optimizer's plain numbers."""
+
     tensors: Mapping[str, Tensor]
     numbers: Mapping[str, float]
-    since: Since
 
     def to_bytes(self) -> bytes:
         return safetensors.torch.save(dict(self.tensors))
 
-    def figures(self) -> dict[str, Any]:
-        """All but the tensors, as JSON values."""
-        return {"step": self.step, "numbers": dict(self.numbers), "since": asdict(self.since)}
-
     @classmethod
-    def from_bytes(cls, content: bytes, figures: Mapping[str, Any]) -> "State":
-        return cls(
-            step=figures["step"],
-            tensors=safetensors.torch.load(content),
-            numbers=figures["numbers"],
-            since=Since(**figures["since"]),
-        )
+    def from_bytes(cls, content: bytes, numbers: Mapping[str, float]) -> "Slice":
+        return cls(tensors=safetensors.torch.load(content), numbers=numbers)
 
 
-def capture(model: nn.Module, optimizer: Optimizer, *, step: int, since: Since) -> State:
-    """Copy the state out of a live model and optimizer."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+def capture(model: nn.Module, optimizer: Optimizer, names: Collection[str]) -> Slice:
+    """Copy weights and buffers with these names, and the optimizer's entries of them, out of a live model and optimizer."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items() if name in names}
     numbers: dict[str, float] = {}
-    for index, entries in optimizer.state_dict()["state"].items():
+    for parameter_name, parameter in model.named_parameters():
+        entries = optimizer.state.get(parameter, {}) if parameter_name in names else {}
         for key, value in entries.items():
-            name = f"optimizer.{index}.{key}"
+            name = f"optimizer.{parameter_name}.{key}"
             if isinstance(value, Tensor):
                 tensors[name] = value
             elif isinstance(value, int | float):
@@ -66,21 +68,31 @@ def capture(model: nn.Module, optimizer: Optimizer, *, step: int, since: Since) 
             elif value is not None:
                 raise ValueError(f"an optimizer's state must be tensors and numbers to be saved, got {name}={value!r}")
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    return State(step=step, tensors=copies, numbers=numbers, since=replace(since))
+    return Slice(tensors=copies, numbers=numbers)
 
 
-def restore(model: nn.Module, optimizer: Optimizer, state: State) -> None:
-    """Copy ``state`` into a live model and optimizer, in place."""
-    weights = {name.removeprefix("model."): t for name, t in state.tensors.items() if name.startswith("model.")}
-    model.load_state_dict(weights)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    entries: dict[int, dict[str, Any]] = {}
-    everything: dict[str, Tensor | float] = {**state.tensors, **state.numbers}
-    for name, value in everything.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            entries.setdefault(int(index), {})[key] = _like(parameters[int(index)], value)
-    optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+def restore(model: nn.Module, optimizer: Optimizer | None, slices: Iterable[Slice]) -> None:
+    """Copy slices, which come one after the other to spare memory, into a live model and a new optimizer."""
+    missing = set(model.state_dict())
+    for part in slices:
+        weights = {name.removeprefix("model."): t for name, t in part.tensors.items() if name.startswith("model.")}
+        model.load_state_dict(weights, strict=False)
+        missing -= weights.keys()
+        if optimizer is not None:
+            _restore_entries(model, optimizer, {**part.tensors, **part.numbers})
+    if missing:
+        raise ValueError(f"a state must hold every weight of the model, {sorted(missing)} are missing")
+
+
+def _restore_entries(model: nn.Module, optimizer: Optimizer, entries: Mapping[str, Tensor | float]) -> None:
+    """Take the entries of those parameters that are the optimizer's own."""
+    held = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    mine = {name: parameter for name, parameter in model.named_parameters() if parameter in held}
+    for name, value in entries.items():
+        kind, _, rest = name.partition(".")
+        parameter_name, _, key = rest.rpartition(".")
+        if kind == "optimizer" and parameter_name in mine:
+            optimizer.state[mine[parameter_name]][key] = _like(mine[parameter_name], value)
 
 
 def _like(parameter: Tensor, value: Tensor | float) -> Tensor | float:

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from torch import nn
 
 from dlcore.collective import Alone
-from dlcore.commits import Commit, Commits
+from dlcore.commits import Commit, Commits, Saved
 from dlcore.control import Switchboard
 from dlcore.copying import copy_shards
 from dlcore.describe import differences, settings, shippable
@@ -30,7 +30,7 @@ from dlcore.progress import Progress, shares, told
 from dlcore.recipe import Recipe
 from dlcore.sharding import write_shards
 from dlcore.shards import Rows
-from dlcore.state import Since, capture, restore
+from dlcore.state import Figures, capture, restore
 from dlcore.worker import Assignment, Sharded
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Training(Recipe):
     under 2 % of the time. A worker that is
     silent for ``patience_s`` seconds counts as hung. A group that loses workers runs again, ``retries`` times in a row. With
     ``least_workers``, groups begin with fewer workers when ``slots_wait_s`` seconds bring no more slots, and with more when they come.
+    With ``shard_optimizer`` each worker holds the optimizer's state of its part of the parameters, and the result is the same for any
+    optimizer that works parameter by parameter. The newest ``keep_commits`` commits stay.
     """
 
     group_s: float = 30.0
@@ -75,6 +77,13 @@ class Training(Recipe):
     retries: int = 3
     slots_wait_s: float = 60.0
     least_workers: int | None = None
+    shard_optimizer: bool = False
+    keep_commits: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.keep_commits < 1:
+            raise ValueError(f"Training.keep_commits must be at least 1, got {self.keep_commits}")
 
     def fit(
         self,
@@ -114,8 +123,8 @@ class Training(Recipe):
         rows, name = _rows(data, folder / "data", columns)
         held_out = None if validation is None else _rows(validation, folder / "validation", columns)[0]
         chain = self._chain(folder, name, on_progress)
-        engine = Engine(self, rows, held_out, Alone())
-        engine.load(chain.commits.load(chain.commit.saved))
+        engine = Engine(self, rows, held_out)
+        engine.join(Alone())
         return self._end(advance(chain, steps=engine.steps, group=GroupsHere(engine, chain, self.group_s)))
 
     def _fit_on_spark(
@@ -152,6 +161,7 @@ class Training(Recipe):
             host=switchboard.host,
             port=switchboard.port,
             workers=workers,
+            sharded=self.shard_optimizer,
             longest_s=self.group_s,
             patience_s=self.patience_s,
         )
@@ -167,7 +177,7 @@ class Training(Recipe):
 
     def _chain(self, folder: Folder, data: str, on_progress: OnProgress | None) -> Chain:
         """The folder's commits, from the one to go on from."""
-        commits = Commits(folder / "commits")
+        commits = Commits(folder / "commits", keep=self.keep_commits)
         commit = self._begin(commits, data)
         return Chain(commits, commit, Records(on_progress, list(commit.history)))
 
@@ -177,8 +187,9 @@ class Training(Recipe):
         commit = commits.latest()
         if commit is None:
             model = self.build()
-            state = capture(model, self.optimize(model.parameters()), step=0, since=Since())
-            return commits.seal(commits.save(state, group="start"), settings=now, history=())
+            part = capture(model, self.optimize(model.parameters()), names=model.state_dict())
+            saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
+            return commits.seal(saved, settings=now, history=())
         if different := differences(commit.settings, now):
             raise ValueError(
                 f"{commits.folder.where} holds a run of another training: {'; '.join(different)}. "
@@ -189,7 +200,7 @@ class Training(Recipe):
 
     def _end(self, chain: Chain) -> Fitted:
         model = self.build()
-        restore(model, self.optimize(model.parameters()), chain.commits.load(chain.commit.saved))
+        restore(model, None, chain.commits.load(chain.commit.saved))
         fitted = Fitted(module=model.eval(), history=tuple(chain.commit.history))
         log.info("of the time: %s", told(fitted.shares))
         return fitted

@@ -22,7 +22,7 @@ from dlcore.recipe import Recipe
 from dlcore.shards import Rows, Shards
 from dlcore.tuning import tune_process
 from dlcore.watch import Watch
-from dlcore.writer import Writer
+from dlcore.writer import Part, Writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,7 @@ class Assignment:
     host: str
     port: int
     workers: int
+    sharded: bool
     longest_s: float
     patience_s: float
 
@@ -134,9 +135,7 @@ def work(assignment: Assignment, *, group: str, threads: int) -> Ended:
         kept = _prepare(assignment, line, group)
         line.post(f"{assignment.run}/tuned", f"rank {kept.claim.rank}: {tuned}")
         last = _run(assignment, line, kept)
-        if kept.claim.rank == 0:
-            with kept.engine.committing():
-                kept.writer.write(kept.engine.state(), group=group.replace("/", "-"), wait=last)
+        _commit(kept, group, workers=assignment.workers, wait=last)
         return Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
     except BrokenGroup as error:
         return _ended(line, group, broken=str(error))
@@ -152,7 +151,8 @@ def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
     if kept is not None and warm:
         return kept
     engine = kept.engine if kept else _engine(assignment)
-    engine.load(assignment.commits.load(assignment.start))
+    start = assignment.start
+    engine.load(start.figures, assignment.commits.load(start), rank=rank, workers=assignment.workers)
     writer = kept.writer if kept else Writer(assignment.commits, line, assignment.run)
     PROCESS.kept = kept = Kept(
         run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer
@@ -166,7 +166,7 @@ def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
             address=line.address,
             patience_s=assignment.patience_s,
         )
-    kept.claim = Claim(rank=rank, generation=group, step=assignment.start.step)
+    kept.claim = Claim(rank=rank, generation=group, step=start.step)
     engine.join(kept.collective)
     return kept
 
@@ -177,7 +177,7 @@ def _engine(assignment: Assignment) -> Engine:
         assignment.recipe,
         assignment.train.open(),
         validation.open() if validation else None,
-        Alone(),
+        sharded=assignment.sharded,
     )
 
 
@@ -194,6 +194,15 @@ def _run(assignment: Assignment, line: Line, kept: Kept) -> bool:
         kept.engine.run(kept.engine.steps, stop, report)
     kept.claim = Claim(rank=rank, generation=generation, step=kept.engine.step)
     return stop.asked or kept.engine.step == kept.engine.steps
+
+
+def _commit(kept: Kept, group: str, *, workers: int, wait: bool) -> None:
+    """Begin to write this worker's slice of the state."""
+    with kept.engine.committing():
+        part = Part(
+            group=group, rank=kept.claim.rank, workers=workers, figures=kept.engine.figures, slice=kept.engine.slice()
+        )
+        kept.writer.write(part, wait=wait)
 
 
 def _ended(line: Line, group: str, *, broken: str = "", error: bytes = b"", trace: str = "") -> Ended:

@@ -10,9 +10,10 @@ from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 from dlcore import Progress
-from dlcore.commits import CommitError, Commits
+from dlcore.commits import CommitError, Commits, Saved
 from dlcore.files import Folder
-from dlcore.state import Since, State, capture, restore
+from dlcore.ownership import slice_names, split_parameters
+from dlcore.state import Figures, Since, capture, restore
 
 
 def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module, Optimizer]:
@@ -26,18 +27,24 @@ def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module,
     return model, running
 
 
-def state_at(step: int) -> State:
+def saved_at(commits: Commits, step: int) -> Saved:
     model, optimizer = trained(partial(SGD, momentum=0.9), 1)
-    return capture(model, optimizer, step=step, since=Since(loss=1.5, rows=3, seconds=0.5))
+    written = commits.write(capture(model, optimizer, model.state_dict()), step=step, name="g")
+    return Saved(figures=Figures(step=step, since=Since(loss=1.5, rows=3, seconds=0.5)), slices=(written,))
 
 
+@pytest.mark.parametrize("workers", [1, 2, 9])
 @pytest.mark.parametrize("optimizer", [partial(SGD, momentum=0.9), partial(Adam), partial(SGD)])
-def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], tmp_path: Path) -> None:
+def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], workers: int, tmp_path: Path) -> None:
     model, running = trained(optimizer, 3)
+    owned = split_parameters(model, workers=workers)
     commits = Commits(Folder(str(tmp_path)))
-    saved = commits.save(capture(model, running, step=3, since=Since()), group="g")
+    written = tuple(
+        commits.write(capture(model, running, slice_names(model, owned, rank)), step=3, name=str(rank))
+        for rank in range(workers)
+    )
     fresh, fresh_running = trained(optimizer, 0)
-    restore(fresh, fresh_running, commits.load(saved))
+    restore(fresh, fresh_running, commits.load(Saved(figures=Figures(step=3), slices=written)))
     for one, two in ((model, running), (fresh, fresh_running)):
         torch.manual_seed(9)
         two.zero_grad()
@@ -45,6 +52,8 @@ def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], tmp
         two.step()
     for before, after in zip(model.state_dict().values(), fresh.state_dict().values(), strict=True):
         assert torch.equal(before, after)
+    with pytest.raises(ValueError, match="every weight of the model"):
+        restore(fresh, fresh_running, commits.load(Saved(figures=Figures(step=3), slices=written[1:])))
 
 
 def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:
@@ -52,20 +61,20 @@ def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:
     assert commits.latest() is None
     record = Progress(step=10, epoch=1, loss=0.5, lr=0.1, rows_per_s=1.0, seconds=1.0)
     for step in (10, 20, 30):
-        commits.seal(commits.save(state_at(step), group="g"), settings={"batch": "3"}, history=[record])
-    commits.save(state_at(40), group="lost")
+        commits.seal(saved_at(commits, step), settings={"batch": "3"}, history=[record])
+    saved_at(commits, 40)
     latest = commits.latest()
     assert latest is not None
     assert (latest.step, latest.settings, latest.history) == (30, {"batch": "3"}, (record,))
-    assert commits.load(latest.saved).since.loss == 1.5
+    assert latest.saved == saved_at(commits, 30)
     assert "000000010" not in Folder(str(tmp_path)).names()
 
 
 def test_leftovers_of_lost_groups_do_not_push_the_newest_commit_out(tmp_path: Path) -> None:
     commits = Commits(Folder(str(tmp_path)), keep=1)
     for step in (50, 60, 70):
-        commits.save(state_at(step), group="lost")
-    commits.seal(commits.save(state_at(40), group="g"), settings={}, history=[])
+        saved_at(commits, step)
+    commits.seal(saved_at(commits, 40), settings={}, history=[])
     latest = commits.latest()
     assert latest is not None
     assert latest.step == 40
@@ -73,12 +82,12 @@ def test_leftovers_of_lost_groups_do_not_push_the_newest_commit_out(tmp_path: Pa
 
 def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     commits = Commits(Folder(str(tmp_path)))
-    saved = commits.save(state_at(10), group="g")
+    saved = saved_at(commits, 10)
     commits.seal(saved, settings={}, history=[])
-    file = tmp_path / "000000010" / saved.file
+    file = tmp_path / "000000010" / saved.slices[0].file
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(CommitError, match="000000010 is corrupt"):
-        commits.load(saved)
+        list(commits.load(saved))
     manifest = tmp_path / "000000010" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
     with pytest.raises(CommitError, match="has format 9, this version reads 2"):

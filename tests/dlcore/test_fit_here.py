@@ -87,6 +87,7 @@ def test_an_error_of_on_progress_reaches_the_caller(tumours: pd.DataFrame) -> No
     ("changes", "sentence"),
     [
         ({"batch": 0}, "batch=0"),
+        ({"keep_commits": 0}, "keep_commits must be at least 1, got 0"),
         ({"seed": -1}, "seed must be zero or more, got -1"),
         ({"optimizer": LBFGS}, "LBFGS evaluates the loss several times"),
         ({"model": lambda: nn.ReLU()}, "with trainable parameters"),

@@ -1,6 +1,7 @@
 """Training on Spark: N workers end where one does, whatever the rows and partitions; errors and refusals reach the driver."""
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pyspark import SparkConf
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim import SGD
+from torch.optim import SGD, Adam
 
 from dlcore import ClipNorm, Constant, Training, Warmup
 from dlcore.group import refuse_dynamic_allocation
@@ -72,6 +73,22 @@ def test_groups_and_a_stop_change_nothing(
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
     assert rest.history[: len(part.history)] == part.history
     assert [r.validation is not None for r in whole.history] == [True] * 6
+
+
+def test_a_sharded_optimizer_changes_nothing_and_goes_on_replicated(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame = spark.createDataFrame(tumours).repartition(2)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
+    adam = training(optimizer=partial(Adam), keep_commits=1)
+    whole = adam.fit(frame, **columns, folder=f"{tmp_path}/a")
+    sharded = replace(adam, shard_optimizer=True, group_s=0.001)
+    part = sharded.fit(frame, **columns, folder=f"{tmp_path}/b", on_progress=lambda record: record.epoch == 1)
+    assert part.history[-1].step < 36
+    [commit] = (tmp_path / "b" / "commits").iterdir()
+    assert len(list(commit.glob("slice-*.safetensors"))) == 2
+    rest = adam.fit(frame, **columns, folder=f"{tmp_path}/b")
+    assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
 
 
 def test_parquet_files_train_without_spark_in_the_way(
