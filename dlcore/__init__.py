@@ -5,7 +5,7 @@ from dlcore.clipping import ClipNorm, ClipValue
 from dlcore.inference import predict
 from dlcore.lars import LARS
 from dlcore.progress import Progress
-from dlcore.schedules import Constant, Cosine, Exponential, Poly, Schedule, Step, Warmup, scale_linearly
+from dlcore.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
 from dlcore.training import Fitted, Training
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Cosine",
     "Exponential",
     "Fitted",
+    "Plateau",
     "Poly",
     "Progress",
     "Schedule",

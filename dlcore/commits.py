@@ -57,6 +57,11 @@ class Commit:
     def step(self) -> int:
         return self.saved.step
 
+    @property
+    def epochs(self) -> int:
+        """Whole epochs that are done."""
+        return self.saved.figures.place.epoch
+
 
 class CommitError(RuntimeError):
     """A commit cannot be used: another format, or its bytes are not those that were written."""

@@ -14,12 +14,11 @@ from pyspark import cloudpickle
 from dlcore.recipe import Recipe
 
 
-def settings(recipe: Recipe, *, data: str) -> dict[str, str]:
-    """The settings that decide a run's result, and the data's fingerprint."""
-    return {name: describe(getattr(recipe, name)) for name in Recipe.__dataclass_fields__} | {
-        "model": architecture(recipe),
-        "data": data,
-    }
+def settings(recipe: Recipe, *, data: str, workers: int) -> dict[str, str]:
+    """The settings that decide a run's result, and the data's fingerprint; the number of workers where the batch depends on it."""
+    found = {name: describe(getattr(recipe, name)) for name in Recipe.__dataclass_fields__}
+    counted = {"workers": str(workers)} if recipe.kept_batch == "worker" else {}
+    return found | counted | {"model": architecture(recipe), "data": data}
 
 
 def architecture(recipe: Recipe) -> str:

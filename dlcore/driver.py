@@ -1,4 +1,4 @@
-"""The driver's loop: groups from commit to commit, until the last step or a stop."""
+"""The driver's loop: groups from commit to commit, until the last epoch or a stop."""
 
 import logging
 from collections.abc import Callable
@@ -39,13 +39,13 @@ class Chain:
     def extend(self, saved: Saved) -> None:
         """Seal a saved state that is newer than the newest commit, with the records up to it."""
         if saved.step > self.commit.step:
-            history = tuple(record for record in self.records.told if record.step <= saved.step)
+            history = tuple(self.records.told[: saved.figures.records])
             self.commit = self.commits.seal(saved, settings=self.commit.settings, history=history)
             log.debug("committed step %d", saved.step)
 
 
-def advance(chain: Chain, *, steps: int, group: Callable[[Saved], Saved]) -> Chain:
-    """Run groups until ``steps`` steps are done or a stop is asked for."""
-    while chain.commit.step < steps and not chain.records.stop:
+def advance(chain: Chain, *, epochs: int, group: Callable[[Saved], Saved]) -> Chain:
+    """Run groups until ``epochs`` epochs are done or a stop is asked for."""
+    while chain.commit.epochs < epochs and not chain.records.stop:
         chain.extend(group(chain.commit.saved))
     return chain

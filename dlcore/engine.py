@@ -17,10 +17,11 @@ from dlcore.collective import Alone, Collective
 from dlcore.eager import stepper
 from dlcore.feed import Meal, feed
 from dlcore.gradients import Gradients
-from dlcore.order import Order, share
+from dlcore.order import Order, Place, share
 from dlcore.ownership import slice_names, split_parameters
 from dlcore.progress import WAITS, Progress, reported
 from dlcore.recipe import Recipe, align
+from dlcore.schedules import after
 from dlcore.shards import Rows
 from dlcore.state import Figures, Since, Slice, capture, restore
 from dlcore.tuning import computing_in, tune_model
@@ -53,15 +54,17 @@ class Engine:
     def __init__(self, recipe: Recipe, rows: Rows, validation: Rows | None, *, sharded: bool = False) -> None:
         self.step = -1
         self._recipe, self._rows, self._validation = recipe, rows, validation
-        self._order = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed, window=rows.window)
+        self._whole = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed, window=rows.window)
+        self._order = self._whole
         self.model = tune_model(recipe.build().train())
         self._gradients = Gradients(self.model, Alone(), slots=2)
         self._sharded = sharded
+        self.join(Alone())
 
     @property
-    def steps(self) -> int:
-        """Steps of the whole run."""
-        return self._order.steps * self._recipe.epochs
+    def done(self) -> bool:
+        """Whether the run is at its end."""
+        return self._order.place(self.step).epoch >= self._recipe.epochs
 
     def join(self, collective: Collective) -> None:
         """Work with these from now on."""
@@ -69,8 +72,10 @@ class Engine:
         self._gradients.join(collective)
         self._feed = feed(self._rows, self._order, rank=collective.rank, workers=collective.workers)
 
-    def load(self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1) -> None:
-        """Go on from a state as ``rank`` of so many workers, whatever this engine did before."""
+    def load(
+        self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1, batch: int | None = None
+    ) -> None:
+        """Go on from a state as ``rank`` of so many workers, whatever this engine did before; ``batch`` is theirs in all."""
         owned = split_parameters(self.model, workers=workers)
         self._mine = slice_names(self.model, owned, rank)
         self._weights = Weights(owned if self._sharded else ())
@@ -78,11 +83,23 @@ class Engine:
         self._optimizer = self._recipe.optimize(mine if self._sharded else self.model.parameters())
         self._take_step = stepper(self._optimizer)
         restore(self.model, self._optimizer, slices)
-        self.step, self._since, self._pause = figures.step, replace(figures.since), Pause()
+        self._take_up(figures)
+        self._order = replace(self._whole, batch=batch or self._recipe.batch, start=figures.place)
+        self.join(self._collective)
+
+    def _take_up(self, figures: Figures) -> None:
+        self.step, self._records, self._validations = figures.step, figures.records, figures.validations
+        self._schedule = after(self._recipe.schedule, self._validations)
+        self._since, self._pause = replace(figures.since), Pause()
 
     @property
     def figures(self) -> Figures:
-        return Figures(step=self.step, since=replace(self._since))
+        return Figures(
+            place=self._order.place(self.step),
+            records=self._records,
+            validations=self._validations,
+            since=replace(self._since),
+        )
 
     def slice(self) -> Slice:
         """A copy of this worker's part of the state."""
@@ -100,11 +117,11 @@ class Engine:
         """How long the last pause between two groups was; zero if this group is the first since a state was loaded."""
         return self._pause.seconds
 
-    def run(self, until: int, stop: Callable[[], bool], report: Callable[[int, Progress], None]) -> None:
-        """Take steps up to ``until``; end early, all workers after the same step, when ``stop`` says so on any of them."""
+    def run(self, stop: Callable[[], bool], report: Callable[[int, Progress], None]) -> None:
+        """Take steps to the run's end; end early, all workers after the same step, when ``stop`` says so on any of them."""
         self._pause.end(self._since)
         ended = False
-        while self.step < until and not ended:
+        while not ended and not self.done:
             before = time.perf_counter()
             ended = self._iterate(stop())
             self._since.seconds += time.perf_counter() - before
@@ -114,7 +131,7 @@ class Engine:
     def _iterate(self, stop: bool) -> bool:
         with self._counted("data_s"):
             meal = self._feed(self.step)
-        rate = self._recipe.schedule(self.step)
+        rate = self._rate(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
         torch.default_generator.manual_seed(_seed(self._recipe.seed, self.step, self._collective.rank))
@@ -155,22 +172,34 @@ class Engine:
         with self._counted("synchronisation_s"):
             self._weights.share(self._collective)
 
+    def _rate(self, step: int) -> float:
+        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the recipe's."""
+        return self._schedule(self._whole.step_at(self._order.place(step))) * (self._order.batch / self._recipe.batch)
+
     def _report(self, report: Callable[[int, Progress], None]) -> None:
-        number = reported(self.step, self._order.steps)
-        if number == reported(self.step - 1, self._order.steps):
+        before, now = self._order.place(self.step - 1), self._order.place(self.step)
+        if self._recorded(now) == self._recorded(before):
             return
+        validation = self._validate() if now.row == 0 else None
         since, self._since = self._since, Since()
         progress = Progress(
             step=self.step,
-            epoch=self._order.position(self.step - 1)[0] + 1,
+            epoch=before.epoch + 1,
             loss=since.loss / since.rows,
-            lr=self._recipe.schedule(self.step - 1),
+            lr=self._rate(self.step - 1),
             rows_per_s=since.rows / max(since.seconds, 1e-9),
             seconds=since.seconds,
-            validation=self._validate() if self.step % self._order.steps == 0 else None,
+            validation=validation,
             **{wait: getattr(since, wait) for wait in WAITS},
         )
-        report(number - 1, progress)
+        number, self._records = self._records, self._records + 1
+        if validation is not None:
+            self._validations += (validation,)
+            self._schedule = after(self._recipe.schedule, self._validations)
+        report(number, progress)
+
+    def _recorded(self, place: Place) -> int:
+        return reported(self._whole.step_at(place), self._whole.steps)
 
     def _validate(self) -> float | None:
         """Mean loss over the validation rows, each worker taking its share."""

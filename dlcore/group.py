@@ -26,6 +26,7 @@ SHARE = 0.02
 SHORTEST_S = 5.0
 """Groups that cost next to nothing to begin are still no shorter than this: the pause before one is never known well."""
 ASSUMED_PAUSE_S = 0.3
+SETTLE_S = 10.0
 
 
 def length_s(paused_s: float, *, longest_s: float) -> float:
@@ -44,7 +45,7 @@ class LostWorkers(RuntimeError):
 class BarrierGroups:
     """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start and its workers.
 
-    ``reduced`` says that the last group ran with fewer workers than wanted, so that the next does not wait for them again;
+    ``now`` is the number of workers of the last group; when it is less than wanted, the next does not wait for them again;
     ``ahead`` is the step the workers have come to, saved or not yet; ``paused_s`` the pause between groups, as measured last.
     """
 
@@ -54,7 +55,7 @@ class BarrierGroups:
     retries: int
     least_workers: int
     slots_wait_s: float
-    reduced: bool = False
+    now: int = 0
     ahead: int = 0
     paused_s: float = ASSUMED_PAUSE_S
 
@@ -66,30 +67,46 @@ class BarrierGroups:
         failures: list[str] = []
         while True:
             start = self._newest(start)
-            ahead = max(self.ahead, start.step)
-            length = length_s(self.paused_s, longest_s=self.assignment.longest_s)
-            workers = self._workers()
-            step, cause = self._attempt(
-                replace(self.assignment, start=start, ahead=ahead, workers=workers, longest_s=length)
-            )
+            step, cause = self._attempt(self._assigned(start))
             if step is not None:
                 self.ahead = step
                 return self._newest(start)
             self.ahead = 0
             failures.append(cause)
             if len(failures) > self.retries:
-                raise LostWorkers(f"the group from step {ahead} failed {len(failures)} times, last: {cause}")
-            log.warning("group from step %d lost a worker and runs again from the last commit: %s", ahead, cause)
+                raise LostWorkers(f"the group from step {start.step} failed {len(failures)} times, last: {cause}")
+            log.warning("group from step %d lost a worker and runs again from the last commit: %s", start.step, cause)
+
+    def _assigned(self, start: Saved) -> Assignment:
+        """The next group's work. Other workers than before begin with what is saved, so that of those before is waited for."""
+        before, workers = self.now, self._workers()
+        if workers != before:
+            start = self._settled(start)
+        self.now = workers
+        return replace(
+            self.assignment,
+            start=start,
+            ahead=max(self.ahead, start.step),
+            workers=workers,
+            batch=self.assignment.recipe.batch_of(workers, wanted=self.assignment.workers),
+            longest_s=length_s(self.paused_s, longest_s=self.assignment.longest_s),
+        )
+
+    def _settled(self, start: Saved) -> Saved:
+        """The state that the workers have come to, or the newest if it is not saved in ``SETTLE_S`` seconds."""
+        deadline = time.monotonic() + SETTLE_S
+        while (saved := self._newest(start)).step < self.ahead and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return saved
 
     def _newest(self, start: Saved) -> Saved:
         message = self.switchboard.look(f"{self.assignment.run}/saved")
         return max(start, Saved.of(message), key=lambda saved: saved.step) if message else start
 
     def _workers(self) -> int:
-        wanted, wait_s = self.assignment.workers, 0.0 if self.reduced else self.slots_wait_s
-        workers = wait_for_slots(self.session.sparkContext, wanted, least=self.least_workers, wait_s=wait_s)
-        self.reduced = workers < wanted
-        return workers
+        wanted = self.assignment.workers
+        wait_s = 0.0 if 0 < self.now < wanted else self.slots_wait_s
+        return wait_for_slots(self.session.sparkContext, wanted, least=self.least_workers, wait_s=wait_s)
 
     def _attempt(self, assignment: Assignment) -> tuple[int | None, str]:
         group = f"{assignment.run}/{assignment.ahead}-{uuid.uuid4().hex[:8]}"
@@ -121,7 +138,7 @@ def wait_for_slots(context: SparkContext, workers: int, *, least: int, wait_s: f
     while (slots := _slots(context)) < workers:
         sentence = f"training needs {workers} task slots at once, the Spark application has {slots}"
         if time.monotonic() > deadline and slots >= least:
-            log.warning("%s: going on with %d workers and the same global batch", sentence, slots)
+            log.warning("%s: going on with %d workers", sentence, slots)
             return slots
         if time.monotonic() > deadline:
             raise TimeoutError(f"{sentence}, after {wait_s:g} s of waiting; ask for fewer workers or more cores")
@@ -147,7 +164,7 @@ def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> l
     def task(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in rows:
             pass
-        yield work(assignment, group=group, threads=BarrierTaskContext.get().cpus()).to_arrow()
+        yield work(assignment, group=group, cores=BarrierTaskContext.get().cpus()).to_arrow()
 
     places = session.range(0, assignment.workers, 1, assignment.workers)
     return [Ended.from_row(row) for row in places.mapInArrow(task, ENDED, barrier=True).collect()]

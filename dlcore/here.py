@@ -44,8 +44,8 @@ class GroupsHere:
             self.engine.load(start.figures, self.chain.commits.load(start))
         deadline = time.monotonic() + self.longest_s
         records = self.chain.records
-        self.engine.run(self.engine.steps, lambda: records.stop or time.monotonic() > deadline, records.add)
+        self.engine.run(lambda: records.stop or time.monotonic() > deadline, records.add)
         with self.engine.committing():
-            step = self.engine.step
-            written = self.chain.commits.write(self.engine.slice(), step=step, name="here")
-            return Saved(figures=self.engine.figures, slices=(written,))
+            figures = self.engine.figures
+            written = self.chain.commits.write(self.engine.slice(), step=figures.step, name="here")
+            return Saved(figures=figures, slices=(written,))

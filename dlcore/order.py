@@ -4,7 +4,7 @@ The rows of a step depend on seed, epoch and step alone, never on the number of 
 see together what one would see, and a resumed or resized run goes on in mid-epoch without losing or repeating a row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -15,9 +15,19 @@ BLOCKS_A_WINDOW = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """The shuffled order of ``rows`` rows in batches of ``batch``, each row exactly once an epoch.
+class Place:
+    """Where a run stands: after ``step`` steps, with the first ``row`` rows of the zero-based ``epoch`` taken."""
 
+    step: int = 0
+    epoch: int = 0
+    row: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """The shuffled order of ``rows`` rows in batches of ``batch`` from ``start`` on, each row exactly once an epoch.
+
+    The order of an epoch's rows does not depend on batch and start, so a run may change its batch anywhere and still take each row once.
     Data that memory holds is one ``window`` and shuffled as a whole. Of larger data, blocks of neighbouring rows are shuffled, and
     then the rows of each window of blocks among themselves, so that a stretch of steps reads a few stretches of the files.
     """
@@ -26,6 +36,7 @@ class Order:
     batch: int
     seed: int
     window: int = 2**62
+    start: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:
         if min(self.rows, self.batch, self.window) < 1 or self.seed < 0:
@@ -36,17 +47,25 @@ class Order:
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch; the last one takes the rows that are left."""
+        """Steps of a whole epoch; the last one takes the rows that are left."""
         return -(-self.rows // self.batch)
 
-    def position(self, step: int) -> tuple[int, int]:
-        """The epoch that a zero-based step of the whole run falls in, and its step within that epoch."""
-        return divmod(step, self.steps)
+    def place(self, step: int) -> Place:
+        """Where a run stands after ``step`` steps."""
+        taken, rest = step - self.start.step, -(-(self.rows - self.start.row) // self.batch)
+        if taken < rest:
+            return Place(step=step, epoch=self.start.epoch, row=self.start.row + taken * self.batch)
+        epochs, within = divmod(taken - rest, self.steps)
+        return Place(step=step, epoch=self.start.epoch + 1 + epochs, row=within * self.batch)
+
+    def step_at(self, place: Place) -> int:
+        """How many whole steps a run in batches of this size needs to come to ``place``."""
+        return place.epoch * self.steps + place.row // self.batch
 
     def at(self, step: int) -> Indices:
         """Row numbers of the global batch at a step of the whole run."""
-        epoch, within = self.position(step)
-        start, end = within * self.batch, min((within + 1) * self.batch, self.rows)
+        place = self.place(step)
+        epoch, start, end = place.epoch, place.row, min(place.row + self.batch, self.rows)
         windows = layout(self.rows, self.window, self.seed, epoch)
         first, last = (int(np.searchsorted(windows.ends, row, side="right")) for row in (start, end - 1))
         picked = [shuffled(windows, number) for number in range(first, last + 1)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
@@ -13,11 +13,15 @@ from dlcore.eager import build
 from dlcore.schedules import Schedule
 from dlcore.tuning import Precision
 
+KeptBatch = Literal["global", "worker"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch.
 
+    When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
+    ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
     """
 
@@ -30,6 +34,7 @@ class Recipe:
     seed: int = 0
     clip: Clip | None = None
     precision: Precision = "float32"
+    kept_batch: KeptBatch = "global"
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -40,6 +45,12 @@ class Recipe:
             raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
         if self.precision not in get_args(Precision):
             raise ValueError(f"Training.precision must be one of {get_args(Precision)}, got {self.precision!r}")
+        if self.kept_batch not in get_args(KeptBatch):
+            raise ValueError(f"Training.kept_batch must be one of {get_args(KeptBatch)}, got {self.kept_batch!r}")
+
+    def batch_of(self, workers: int, *, wanted: int) -> int:
+        """The global batch while ``workers`` of the ``wanted`` workers are there."""
+        return self.batch if self.kept_batch == "global" else max(1, round(self.batch * workers / wanted))
 
     def build(self) -> nn.Module:
         """A new model, its weights a function of the seed."""

@@ -1,14 +1,34 @@
 """Learning-rate schedules: each maps a zero-based step to a rate.
 
 A schedule holds no state, so a resumed run needs only its step number, and every
-worker reaches the same rate without a message.
+worker reaches the same rate without a message. One that follows the validation loss
+is a function of all such losses so far too, which are the same on every worker and in
+every commit: ``after`` those losses it is an ordinary schedule again.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 Schedule = Callable[[int], float]
+
+
+@runtime_checkable
+class Reactive(Protocol):
+    """A schedule that follows the validation loss."""
+
+    def after(self, losses: Sequence[float]) -> Schedule:
+        """The schedule to go on with after epochs of these validation losses."""
+        ...
+
+
+def after(schedule: Schedule, losses: Sequence[float]) -> Schedule:
+    return schedule.after(losses) if isinstance(schedule, Reactive) else schedule
+
+
+def follows_validation(schedule: Schedule) -> bool:
+    return follows_validation(schedule.then) if isinstance(schedule, Warmup) else isinstance(schedule, Reactive)
 
 
 def scale_linearly(lr: float, *, batch: int, base_batch: int = 256) -> float:
@@ -54,6 +74,9 @@ class Warmup:
         if step >= self.steps:
             return self.then(step - self.steps)
         return self.start + (self.then(0) - self.start) * step / self.steps
+
+    def after(self, losses: Sequence[float]) -> "Warmup":
+        return replace(self, then=after(self.then, losses))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,3 +138,34 @@ class Cosine:
     def __call__(self, step: int) -> float:
         done = min(step, self.steps) / self.steps
         return self.end + (self.lr - self.end) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plateau:
+    """Multiply the rate by ``factor`` when more than ``patience`` epochs have not lowered the validation loss.
+
+    A loss counts as lower when it is below the best one by the part ``threshold`` of it; the rate stays at ``least`` or above. The rates
+    are those of torch's ReduceLROnPlateau.
+    """
+
+    lr: float
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("factor",), not_negative=("lr", "patience", "threshold", "least"))
+        if self.factor >= 1:
+            raise ValueError(f"Plateau.factor must be below one, got {self.factor}")
+
+    def __call__(self, step: int) -> float:
+        return self.lr
+
+    def after(self, losses: Sequence[float]) -> Constant:
+        rate, best, waited = self.lr, math.inf, 0
+        for loss in losses:
+            best, waited = (loss, 0) if loss < best * (1 - self.threshold) else (best, waited + 1)
+            if waited > self.patience:
+                rate, waited = max(rate * self.factor, self.least), 0
+        return Constant(lr=rate)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dlcore.order import Place
+
 
 @dataclass(kw_only=True)
 class Since:
@@ -28,14 +30,26 @@ class Since:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """All of a state but its tensors."""
+    """All of a state but its tensors: where it stands, how many records were made, and the validation loss of each epoch."""
 
-    step: int = 0
+    place: Place = field(default_factory=Place)
+    records: int = 0
+    validations: tuple[float, ...] = ()
     since: Since = field(default_factory=Since)
+
+    @property
+    def step(self) -> int:
+        return self.place.step
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Figures":
-        return cls(**{**content, "since": Since(**content["since"])})
+        """Back from the JSON of ``asdict``."""
+        return cls(
+            place=Place(**content["place"]),
+            records=content["records"],
+            validations=tuple(content["validations"]),
+            since=Since(**content["since"]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

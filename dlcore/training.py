@@ -14,7 +14,6 @@ import safetensors.torch
 from pyspark.sql import DataFrame, SparkSession
 from torch import nn
 
-from dlcore.collective import Alone
 from dlcore.commits import Commit, Commits, Saved
 from dlcore.control import Switchboard
 from dlcore.copying import copy_shards
@@ -25,9 +24,9 @@ from dlcore.files import Folder
 from dlcore.group import BarrierGroups, driver_address, refuse_dynamic_allocation
 from dlcore.here import GroupsHere, held
 from dlcore.listener import HeardGroups, Listener
-from dlcore.order import Order
 from dlcore.progress import Progress, shares, told
 from dlcore.recipe import Recipe
+from dlcore.schedules import follows_validation
 from dlcore.sharding import write_shards
 from dlcore.shards import Rows
 from dlcore.state import Figures, capture, restore
@@ -106,6 +105,10 @@ class Training(Recipe):
             raise ValueError(
                 f"fit needs at least one worker and one feature, got {workers=}, features={list(features)}"
             )
+        if validation is None and follows_validation(self.schedule):
+            raise ValueError(
+                f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
+            )
         columns = {"features": list(features), "label": label}
         with _place(folder) as place:
             if session := _session(data, workers):
@@ -122,10 +125,9 @@ class Training(Recipe):
     ) -> Fitted:
         rows, name = _rows(data, folder / "data", columns)
         held_out = None if validation is None else _rows(validation, folder / "validation", columns)[0]
-        chain = self._chain(folder, name, on_progress)
-        engine = Engine(self, rows, held_out)
-        engine.join(Alone())
-        return self._end(advance(chain, steps=engine.steps, group=GroupsHere(engine, chain, self.group_s)))
+        chain = self._chain(folder, settings(self, data=name, workers=1), on_progress)
+        groups = GroupsHere(Engine(self, rows, held_out), chain, self.group_s)
+        return self._end(advance(chain, epochs=self.epochs, group=groups))
 
     def _fit_on_spark(
         self,
@@ -141,9 +143,10 @@ class Training(Recipe):
         refuse_dynamic_allocation(session.sparkContext.getConf())
         train = _sharded(data, folder / "data", columns)
         held_out = None if validation is None else _sharded(validation, folder / "validation", columns)
-        chain = self._chain(folder, train.shards.fingerprint, on_progress)
-        steps = Order(rows=train.shards.count, batch=self.batch, seed=self.seed).steps * self.epochs
-        return self._end(advance(chain, steps=steps, group=self._groups(session, train, held_out, chain, workers)))
+        now = settings(self, data=train.shards.fingerprint, workers=workers)
+        chain = self._chain(folder, now, on_progress)
+        groups = self._groups(session, train, held_out, chain, workers)
+        return self._end(advance(chain, epochs=self.epochs, group=groups))
 
     def _groups(
         self, session: SparkSession, train: Sharded, validation: Sharded | None, chain: Chain, workers: int
@@ -161,6 +164,7 @@ class Training(Recipe):
             host=switchboard.host,
             port=switchboard.port,
             workers=workers,
+            batch=self.batch,
             sharded=self.shard_optimizer,
             longest_s=self.group_s,
             patience_s=self.patience_s,
@@ -175,15 +179,14 @@ class Training(Recipe):
         )
         return HeardGroups(groups, Listener(switchboard, assignment.run, chain))
 
-    def _chain(self, folder: Folder, data: str, on_progress: OnProgress | None) -> Chain:
-        """The folder's commits, from the one to go on from."""
+    def _chain(self, folder: Folder, now: Mapping[str, str], on_progress: OnProgress | None) -> Chain:
+        """The folder's commits, from the one to go on from, which must be of the settings of ``now``."""
         commits = Commits(folder / "commits", keep=self.keep_commits)
-        commit = self._begin(commits, data)
+        commit = self._begin(commits, now)
         return Chain(commits, commit, Records(on_progress, list(commit.history)))
 
-    def _begin(self, commits: Commits, data: str) -> Commit:
+    def _begin(self, commits: Commits, now: Mapping[str, str]) -> Commit:
         """The commit to go on from: the newest of the folder, or a first one with the model as it is built."""
-        now = settings(self, data=data)
         commit = commits.latest()
         if commit is None:
             model = self.build()

@@ -53,6 +53,7 @@ class Assignment:
     host: str
     port: int
     workers: int
+    batch: int
     sharded: bool
     longest_s: float
     patience_s: float
@@ -127,9 +128,9 @@ MEETING_S = 300.0
 """How long a worker waits for the others to come: a process may have to start and to import torch on a busy machine."""
 
 
-def work(assignment: Assignment, *, group: str, threads: int) -> Ended:
+def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
     """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it."""
-    tuned = tune_process(threads)
+    tuned = tune_process(cores)
     line = Line(assignment.host, assignment.port, patience_s=MEETING_S)
     try:
         kept = _prepare(assignment, line, group)
@@ -147,12 +148,20 @@ def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
     """Meet the others; go on with what is kept if all can, else load the committed state and build a new process group."""
     kept = PROCESS.of(assignment.run)
     claim = kept.claim if kept else Claim()
+    if kept is not None and kept.collective.workers != assignment.workers:
+        claim = Claim(rank=claim.rank)
     rank, warm = meet(line, group, claim, workers=assignment.workers, step=assignment.ahead)
     if kept is not None and warm:
         return kept
     engine = kept.engine if kept else _engine(assignment)
     start = assignment.start
-    engine.load(start.figures, assignment.commits.load(start), rank=rank, workers=assignment.workers)
+    engine.load(
+        start.figures,
+        assignment.commits.load(start),
+        rank=rank,
+        workers=assignment.workers,
+        batch=assignment.batch,
+    )
     writer = kept.writer if kept else Writer(assignment.commits, line, assignment.run)
     PROCESS.kept = kept = Kept(
         run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer
@@ -191,9 +200,9 @@ def _run(assignment: Assignment, line: Line, kept: Kept) -> bool:
             line.post(f"{assignment.run}/progress/{number}", asdict(progress))
 
     with Watch(line, assignment.run, longest_s=assignment.longest_s) as stop:
-        kept.engine.run(kept.engine.steps, stop, report)
+        kept.engine.run(stop, report)
     kept.claim = Claim(rank=rank, generation=generation, step=kept.engine.step)
-    return stop.asked or kept.engine.step == kept.engine.steps
+    return stop.asked or kept.engine.done
 
 
 def _commit(kept: Kept, group: str, *, workers: int, wait: bool) -> None:

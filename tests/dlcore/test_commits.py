@@ -12,6 +12,7 @@ from torch.optim import SGD, Adam, Optimizer
 from dlcore import Progress
 from dlcore.commits import CommitError, Commits, Saved
 from dlcore.files import Folder
+from dlcore.order import Place
 from dlcore.ownership import slice_names, split_parameters
 from dlcore.state import Figures, Since, capture, restore
 
@@ -30,7 +31,12 @@ def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module,
 def saved_at(commits: Commits, step: int) -> Saved:
     model, optimizer = trained(partial(SGD, momentum=0.9), 1)
     written = commits.write(capture(model, optimizer, model.state_dict()), step=step, name="g")
-    return Saved(figures=Figures(step=step, since=Since(loss=1.5, rows=3, seconds=0.5)), slices=(written,))
+    return Saved(
+        figures=Figures(
+            place=Place(step=step), records=1, validations=(0.25,), since=Since(loss=1.5, rows=3, seconds=0.5)
+        ),
+        slices=(written,),
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2, 9])
@@ -44,7 +50,7 @@ def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], wor
         for rank in range(workers)
     )
     fresh, fresh_running = trained(optimizer, 0)
-    restore(fresh, fresh_running, commits.load(Saved(figures=Figures(step=3), slices=written)))
+    restore(fresh, fresh_running, commits.load(Saved(figures=Figures(place=Place(step=3)), slices=written)))
     for one, two in ((model, running), (fresh, fresh_running)):
         torch.manual_seed(9)
         two.zero_grad()
@@ -53,7 +59,7 @@ def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], wor
     for before, after in zip(model.state_dict().values(), fresh.state_dict().values(), strict=True):
         assert torch.equal(before, after)
     with pytest.raises(ValueError, match="every weight of the model"):
-        restore(fresh, fresh_running, commits.load(Saved(figures=Figures(step=3), slices=written[1:])))
+        restore(fresh, fresh_running, commits.load(Saved(figures=Figures(place=Place(step=3)), slices=written[1:])))
 
 
 def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from torch._C._distributed_c10d import TCPStore
 from torch.nn.functional import mse_loss
 from torch.optim import SGD, Adam, Optimizer
 
-from dlcore import LARS, ClipNorm, Constant, Progress
+from dlcore import LARS, ClipNorm, Constant, Poly, Progress
 from dlcore.collective import Alone, Collective, Gloo
 from dlcore.engine import Engine
+from dlcore.order import Place
 from dlcore.recipe import Recipe
 from dlcore.shards import Resident
 from dlcore.state import Figures, Slice, capture
@@ -48,7 +49,13 @@ def beginning(recipe: Recipe) -> State:
 
 
 def trained(
-    recipe: Recipe, workers: int, *, sharded: bool = False, after: State | None = None, stop_after: int = 0
+    recipe: Recipe,
+    workers: int,
+    *,
+    sharded: bool = False,
+    batch: int | None = None,
+    after: State | None = None,
+    stop_after: int = 0,
 ) -> list[tuple[Engine, list[Progress]]]:
     """The engine of each rank after the whole run, and the records it made."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=20))
@@ -61,10 +68,10 @@ def trained(
             Gloo, client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20
         )
         engine = Engine(recipe, rows(), None, sharded=sharded)
-        engine.load(*start, rank=rank, workers=workers)
+        engine.load(*start, rank=rank, workers=workers, batch=batch)
         engine.join(several() if workers > 1 else Alone())
         told: list[Progress] = []
-        engine.run(engine.steps, lambda: engine.step + 1 == stop_after, lambda _, record: told.append(record))
+        engine.run(lambda: engine.step + 1 == stop_after, lambda _, record: told.append(record))
         return engine, told
 
     with ThreadPoolExecutor(workers) as pool:
@@ -129,3 +136,13 @@ def test_a_state_of_two_workers_is_taken_up_by_any_number(sharded: bool, others:
     assert all(same(rest[0], engine) for engine in rest)
     for one, two in zip(rest[0].model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_half_the_batch_takes_half_the_rate_and_every_row_that_is_left() -> None:
+    recipe = Recipe(**RECIPE | {"schedule": Poly(lr=0.08, steps=10), "kept_batch": "worker"})
+    assert [recipe.batch_of(workers, wanted=4) for workers in (4, 3, 1)] == [16, 12, 4]
+    [(half, _)] = trained(recipe, 1, stop_after=2)
+    [(rest, told)] = trained(recipe, 1, batch=8, after=(half.figures, [half.slice()]))
+    assert (half.figures.place.row, rest.figures.place) == (32, Place(step=2 + 5 + 9, epoch=2, row=0))
+    assert [record.step for record in told] == [7, 16]
+    assert [record.lr for record in told] == pytest.approx([0.04 * (1 - 4 / 10), 0.04 * (1 - 9 / 10)])

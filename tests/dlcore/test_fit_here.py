@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import LBFGS, SGD
 
-from dlcore import Constant, Progress, Training
+from dlcore import Constant, Plateau, Progress, Training
 
 TRAINING: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.Dropout(0.2), nn.ReLU(), nn.Linear(8, 1)),
@@ -61,6 +61,20 @@ def test_an_interrupted_run_ends_as_an_unbroken_one(tumours: pd.DataFrame, tmp_p
     assert [r.loss for r in rest.history] == [r.loss for r in whole.history]
 
 
+def test_a_plateau_goes_on_where_it_was(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    plateau = training(schedule=Plateau(lr=0.1, factor=0.5, patience=0, threshold=0.2), epochs=8)
+    given = columns(tumours) | {"validation": tumours}
+    whole = plateau.fit(tumours, **given)
+    rates = [record.lr for record in whole.history]
+    assert rates[0] == 0.1 > rates[3] > rates[-1]
+    plateau.fit(tumours, **given, folder=str(tmp_path), on_progress=lambda record: record.epoch == 4)
+    rest = plateau.fit(tumours, **given, folder=str(tmp_path))
+    assert same(rest.module, whole.module)
+    assert [(r.lr, r.validation) for r in rest.history] == [(r.lr, r.validation) for r in whole.history]
+    with pytest.raises(ValueError, match="follows the validation loss; give fit a validation="):
+        plateau.fit(tumours, **columns(tumours))
+
+
 def test_a_folder_of_another_training_or_other_data_is_refused(tumours: pd.DataFrame, tmp_path: Path) -> None:
     training(epochs=1).fit(tumours, **columns(tumours), folder=str(tmp_path))
     with pytest.raises(ValueError, match="batch was 64, is 32"):
@@ -87,6 +101,7 @@ def test_an_error_of_on_progress_reaches_the_caller(tumours: pd.DataFrame) -> No
     ("changes", "sentence"),
     [
         ({"batch": 0}, "batch=0"),
+        ({"kept_batch": "none"}, "kept_batch must be one of"),
         ({"keep_commits": 0}, "keep_commits must be at least 1, got 0"),
         ({"seed": -1}, "seed must be zero or more, got -1"),
         ({"optimizer": LBFGS}, "LBFGS evaluates the loss several times"),

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dlcore.order import Order, share
+from dlcore.order import Order, Place, share
 
 GRID = list(itertools.product([1, 3, 64, 2000], [1, 2, 3, 8]))
 
@@ -19,6 +19,33 @@ def test_each_row_once_an_epoch(rows: int, window: int) -> None:
         seen = [batch[share(len(batch), rank, workers)] for batch in batches for rank in range(workers)]
         assert sorted(np.concatenate(seen).tolist()) == list(range(rows))
         assert all(len(each) == batch for each in batches[:-1])
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100, 1023])
+@pytest.mark.parametrize("batches", [[8, 4, 8], [3, 5, 2, 64], [1, 2000, 1]])
+def test_a_batch_that_changes_anywhere_neither_loses_nor_repeats_a_row(rows: int, batches: list[int]) -> None:
+    place, seen, last = Place(), list[int](), 0
+    for batch in itertools.cycle(batches):
+        order = Order(rows=rows, batch=batch, seed=5, window=64, start=place)
+        for _ in range(3):  # steps of a group
+            if place.epoch < 3:
+                seen += order.at(place.step).tolist()
+                place, last = order.place(place.step + 1), place.epoch
+                assert len(seen) == place.epoch * rows + place.row
+        if place.epoch == 3:
+            break
+    assert (place.row, last) == (0, 2)
+    whole = Order(rows=rows, batch=rows, seed=5, window=64)
+    assert seen == np.concatenate([whole.at(epoch) for epoch in range(3)]).tolist()
+
+
+def test_places_and_steps_are_each_others_inverse() -> None:
+    order = Order(rows=103, batch=10, seed=1)
+    assert [order.step_at(order.place(step)) for step in range(40)] == list(range(40))
+    assert order.place(11) == Place(step=11, epoch=1, row=0)
+    later = Order(rows=103, batch=50, seed=1, start=Place(step=7, epoch=0, row=70))
+    assert later.place(8) == Place(step=8, epoch=1, row=0)
+    assert order.step_at(later.place(10)) == 21, "a schedule goes on by rows, not by steps"
 
 
 def test_order_is_a_function_of_seed_and_epoch() -> None:

@@ -3,8 +3,13 @@
 import math
 
 import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dlcore import Constant, Cosine, Exponential, Poly, Step, Warmup, scale_linearly
+from dlcore import Constant, Cosine, Exponential, Plateau, Poly, Step, Warmup, scale_linearly
+from dlcore.schedules import after, follows_validation
 
 
 def test_warmup_rises_linearly_then_follows() -> None:
@@ -30,6 +35,29 @@ def test_rates(schedule: Poly, step: int, rate: float) -> None:
     assert schedule(step) == pytest.approx(rate)
 
 
+LOSSES = [1.0, 0.9, 0.95, 0.8999, 0.91, 0.5, 0.5, 0.5, math.nan, 0.6, 0.4, 0.45, 0.45, 0.45, 0.45]
+
+
+@pytest.mark.parametrize("patience", [0, 1, 3])
+@pytest.mark.parametrize("threshold", [1e-4, 0.2])
+def test_plateau_is_that_of_torch(patience: int, threshold: float) -> None:
+    optimizer = SGD([nn.Parameter(torch.ones(1))], lr=0.8)
+    theirs = ReduceLROnPlateau(optimizer, factor=0.5, patience=patience, threshold=threshold, min_lr=0.15)
+    ours = Plateau(lr=0.8, factor=0.5, patience=patience, threshold=threshold, least=0.15)
+    for number, loss in enumerate(LOSSES, 1):
+        theirs.step(loss)
+        assert after(ours, LOSSES[:number])(7) == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert ours(0) == 0.8
+
+
+def test_a_plateau_behind_a_warmup() -> None:
+    schedule = Warmup(start=0.0, steps=4, then=Plateau(lr=0.4, patience=0))
+    assert follows_validation(schedule)
+    assert not follows_validation(Warmup(start=0.0, steps=4, then=Constant(lr=0.4)))
+    assert [after(schedule, [1.0, 1.0])(step) for step in (2, 9)] == pytest.approx([0.02, 0.04])
+    assert after(Constant(lr=0.4), [1.0]) == Constant(lr=0.4)
+
+
 def test_linear_scaling() -> None:
     assert scale_linearly(0.1, batch=2048) == pytest.approx(0.8)
 
@@ -42,6 +70,7 @@ def test_linear_scaling() -> None:
         lambda: Step(lr=0.1, every=0),
         lambda: Cosine(lr=math.nan, steps=3),
         lambda: Constant(lr=-1.0),
+        lambda: Plateau(lr=0.1, factor=1.0),
         lambda: scale_linearly(0.1, batch=0),
     ],
 )

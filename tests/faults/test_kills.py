@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -19,9 +20,10 @@ PROGRAM = Path(__file__).with_name("program.py")
 class Run:
     """The program as a process of its own, followed by its lines."""
 
-    def __init__(self, master: str, folder: Path) -> None:
+    def __init__(self, program: Path, *arguments: str, temporary: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), master, str(folder)],
+            [sys.executable, str(program), *arguments],
+            env=os.environ | {"TMPDIR": temporary},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -58,8 +60,18 @@ def _words(process: psutil.Process | None) -> list[str]:
 
 
 @contextmanager
-def running(master: str, folder: Path) -> Iterator[Run]:
-    run = Run(master, folder)
+def running(*arguments: str, program: Path = PROGRAM) -> Iterator[Run]:
+    """Run the program; however it ends, no process and no temporary file of it is left."""
+    shared = set(os.listdir("/dev/shm"))
+    with TemporaryDirectory() as temporary:
+        with _ending(Run(program, *arguments, temporary=temporary)) as run:
+            yield run
+        left = [*os.listdir(temporary), *(set(os.listdir("/dev/shm")) - shared)]
+    assert not left, f"left behind: {left}"
+
+
+@contextmanager
+def _ending(run: Run) -> Iterator[Run]:
     tree: list[psutil.Process] = []
     try:
         yield run
@@ -79,19 +91,19 @@ def running(master: str, folder: Path) -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> str:
-    with running("local[2]", tmp_path_factory.mktemp("unbroken")) as run:
+    with running("local[2]", str(tmp_path_factory.mktemp("unbroken"))) as run:
         return run.until("weights")
 
 
 def test_a_python_worker_an_executor_and_the_driver_are_killed(unbroken: str, tmp_path: Path) -> None:
-    with running("local-cluster[2,1,1024]", tmp_path) as run:
+    with running("local-cluster[2,1,1024]", str(tmp_path)) as run:
         run.until("step", step=30)
         run.workers()[0].send_signal(signal.SIGKILL)
         run.until("step", step=60)
         run.executors()[0].send_signal(signal.SIGKILL)
         run.until("committed", step=80)
         os.kill(run.process.pid, signal.SIGKILL)
-    with running("local[2]", tmp_path) as run:
+    with running("local[2]", str(tmp_path)) as run:
         assert run.until("weights") == unbroken
     first = next(line for line in run.lines if line.startswith("step"))
     assert int(first.split()[1]) > 80, "the second start began anew"

@@ -32,7 +32,7 @@ def broken(folder: Path, kinds: "itertools.cycle[str]") -> tuple[str, int, list[
     """Train to the end over kills about each 50 steps; the last line, the kills, and seconds from a kill to the next record."""
     kills, waits, step = 0, list[float](), 0
     while True:
-        with running(MASTER, folder) as run:
+        with running(MASTER, str(folder)) as run:
             while True:
                 line = run.until(("step", "weights"))
                 if line.startswith("weights"):
@@ -54,7 +54,7 @@ def main() -> None:
     wanted = arguments.parse_args().kills
     kinds = itertools.cycle(["worker", "executor", "worker", "driver"])
     with tempfile.TemporaryDirectory() as place:
-        with running(MASTER, Path(place) / "unbroken") as run:
+        with running(MASTER, f"{place}/unbroken") as run:
             unbroken = run.until("weights")
         done, waits = 0, list[float]()
         for number in itertools.count():
