@@ -2,8 +2,10 @@
 
 import ctypes
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,18 +17,54 @@ from dlcore.lrn import replace_lrn
 log = logging.getLogger("dlcore")
 
 Precision = Literal["float32", "bfloat16"]
+BF16 = ("amx_bf16", "avx512_bf16")
+INT8 = ("amx_int8", "avx512_vnni", "avx_vnni")
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 LARGEST = 2**31 - 1
 LARGEST_MMAP_THRESHOLD = 32 * 2**20  # glibc refuses more on 64 bits
 
 
-def tune_process(threads: int) -> str:
-    """Use ``threads`` threads and keep freed memory; returns a sentence that says what was chosen."""
+def tune_process(cores: int) -> str:
+    """Use a thread for each of the task's ``cores`` that is a core of its own, and keep freed memory; says what was chosen."""
+    machine = processor()
+    threads = max(1, min(cores, machine.physical))
     torch.set_num_threads(threads)
-    kept = keep_pages()
-    units = ", ".join(sorted(cpu_units())) or "no bf16 or int8 units"
-    memory = "freed memory is kept" if kept else "malloc is as it was"
-    return f"{threads} torch thread{'s' if threads > 1 else ''}, {memory}, processor has {units}"
+    memory = "freed memory is kept" if keep_pages() else "malloc is as it was"
+    return f"{threads} torch thread{'s' if threads > 1 else ''} for {cores} of {machine}, {memory}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processor:
+    """What this process may run on: ``logical`` processors of ``physical`` cores, and their units that speed bf16 and int8 up."""
+
+    logical: int
+    physical: int
+    units: frozenset[str]
+
+    def __str__(self) -> str:
+        threads = (
+            f"{self.logical // self.physical} hyper-threads a core"
+            if self.logical > self.physical
+            else "no hyper-threads"
+        )
+        kinds = [self._having(kind, names) for kind, names in (("bf16", BF16), ("int8", INT8))]
+        return f"{self.logical} processors ({threads}; {', '.join(kinds)})"
+
+    def _having(self, kind: str, names: tuple[str, ...]) -> str:
+        found = [name for name in names if name in self.units]
+        return f"{kind} by {' and '.join(found)}" if found else f"no {kind} units"
+
+
+def processor() -> Processor:
+    """The processors of this process, as Linux tells of them; hyper-threads are unknown elsewhere."""
+    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    return Processor(logical=len(mine), physical=len({_core(number) for number in mine}), units=frozenset(cpu_units()))
+
+
+def _core(number: int) -> str:
+    """A name of the core that a logical processor belongs to: its siblings."""
+    file = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
+    return file.read_text().strip() if file.exists() else str(number)
 
 
 def keep_pages() -> bool:
@@ -42,7 +80,7 @@ def keep_pages() -> bool:
 def cpu_units() -> set[str]:
     """Which of the units that speed bf16 and int8 up this processor has."""
     flags = next((line for line in _cpuinfo().splitlines() if line.startswith("flags")), "").split()
-    return {name for name in ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni") if name in flags}
+    return {*BF16, *INT8} & {*flags}
 
 
 def _cpuinfo() -> str:

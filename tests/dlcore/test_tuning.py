@@ -1,11 +1,13 @@
 """Tuning changes speed, not results: the banded normalisation equals torch's, and a tuned model the one it was."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
 
 from dlcore.lrn import BandedLRN, replace_lrn
-from dlcore.tuning import computing_in, cpu_units, keep_pages, tune_model
+from dlcore.tuning import Processor, computing_in, cpu_units, keep_pages, processor, tune_model, tune_process
 
 
 @pytest.mark.parametrize(("size", "beta", "k"), [(5, 0.75, 1.0), (4, 0.75, 2.0), (3, 0.5, 1.0), (9, 0.75, 1.0)])
@@ -51,4 +53,25 @@ def test_bfloat16_is_near_and_leaves_weights_alone() -> None:
 
 def test_the_machine_is_recognised() -> None:
     assert keep_pages()
-    assert cpu_units() <= {"amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni"}
+    here = processor()
+    assert here.logical == len(os.sched_getaffinity(0))
+    assert 1 <= here.physical <= here.logical
+    assert here.units == cpu_units() <= {"amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni"}
+
+
+def test_units_and_hyper_threads_are_said() -> None:
+    fast = Processor(logical=8, physical=4, units=frozenset({"amx_bf16", "avx512_vnni", "amx_int8"}))
+    assert str(fast) == "8 processors (2 hyper-threads a core; bf16 by amx_bf16, int8 by amx_int8 and avx512_vnni)"
+    plain = Processor(logical=2, physical=2, units=frozenset())
+    assert str(plain) == "2 processors (no hyper-threads; no bf16 units, no int8 units)"
+
+
+def test_there_are_never_more_threads_than_cores() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert tune_process(1).startswith("1 torch thread for 1 of ")
+        assert torch.get_num_threads() == 1
+        tune_process(64)
+        assert torch.get_num_threads() == processor().physical
+    finally:
+        torch.set_num_threads(before)
