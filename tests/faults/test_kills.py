@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
-import pytest
 
 DAEMON = "dlcore.daemon"
 PROGRAM = Path(__file__).with_name("program.py")
@@ -48,7 +47,11 @@ class Run:
         return [p for p in self.tree() if DAEMON in _words(p) and DAEMON in _words(p.parent())]
 
     def executors(self) -> list[psutil.Process]:
-        return [p for p in self.tree() if any("CoarseGrainedExecutorBackend" in word for word in _words(p))]
+        return executors(self.tree())
+
+
+def executors(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for p in processes if any("CoarseGrainedExecutorBackend" in word for word in _words(p))]
 
 
 def _words(process: psutil.Process | None) -> list[str]:
@@ -62,12 +65,17 @@ def _words(process: psutil.Process | None) -> list[str]:
 @contextmanager
 def running(*arguments: str, program: Path = PROGRAM) -> Iterator[Run]:
     """Run the program; however it ends, no process and no temporary file of it is left."""
-    shared = set(os.listdir("/dev/shm"))
+    before = shared()
     with TemporaryDirectory() as temporary:
         with _ending(Run(program, *arguments, temporary=temporary)) as run:
             yield run
-        left = [*os.listdir(temporary), *(set(os.listdir("/dev/shm")) - shared)]
+        left = [*os.listdir(temporary), *(shared() - before)]
     assert not left, f"left behind: {left}"
+
+
+def shared() -> set[str]:
+    """The names in shared memory, but for those of the browser that other tests may run at the same time."""
+    return {name for name in os.listdir("/dev/shm") if "chromium" not in name}
 
 
 @contextmanager
@@ -87,12 +95,6 @@ def _ending(run: Run) -> Iterator[Run]:
         for process in alive:
             process.kill()
     assert not alive, f"left behind: {alive}"
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> str:
-    with running("local[2]", str(tmp_path_factory.mktemp("unbroken"))) as run:
-        return run.until("weights")
 
 
 def test_a_python_worker_an_executor_and_the_driver_are_killed(unbroken: str, tmp_path: Path) -> None:

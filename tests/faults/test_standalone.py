@@ -1,0 +1,28 @@
+"""Training on a standalone master with two workers, as the project's own command starts them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.cluster import Cluster
+from infra.settings import Settings
+from tests.faults.test_kills import executors, running
+
+
+@pytest.fixture
+def master(settings: Settings) -> Iterator[str]:
+    before = set(psutil.Process().children(recursive=True))
+    with Cluster(settings=settings, workers=2, cores=1).running() as address:
+        yield address
+    assert not [p for p in psutil.Process().children(recursive=True) if p not in before]
+
+
+def test_an_executor_is_killed_and_the_weights_are_those_of_an_unbroken_run(
+    master: str, unbroken: str, tmp_path: Path
+) -> None:
+    with running(master, str(tmp_path)) as run:
+        run.until("step", step=30)
+        executors(psutil.Process().children(recursive=True))[0].kill()
+        assert run.until("weights") == unbroken
