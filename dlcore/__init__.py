@@ -2,11 +2,13 @@
 
 from dlcore.artifact import Artifact, ArtifactError
 from dlcore.clipping import ClipNorm, ClipValue
+from dlcore.fields import Field
 from dlcore.inference import predict
 from dlcore.lars import LARS
 from dlcore.progress import Progress
 from dlcore.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
 from dlcore.training import Fitted, Training
+from dlcore.vocabulary import Vocabulary
 
 __all__ = [
     "LARS",
@@ -17,6 +19,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "Field",
     "Fitted",
     "Plateau",
     "Poly",
@@ -24,6 +27,7 @@ __all__ = [
     "Schedule",
     "Step",
     "Training",
+    "Vocabulary",
     "Warmup",
     "predict",
     "scale_linearly",

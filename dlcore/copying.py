@@ -2,41 +2,59 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+import numpy as np
 import pyarrow.dataset as ds
 
+from dlcore.columns import Cells
 from dlcore.files import Folder
 from dlcore.layout import Layout, refuse_unusable
 from dlcore.shards import INDEX, Shards, existing, grouped, write_piece
 
 
-def copy_shards(data: ds.Dataset, folder: Folder, *, features: Sequence[str], label: str) -> Shards:
+def copy_shards(data: ds.Dataset, folder: Folder, layout: Layout) -> Shards:
     """Write the rows of ``data``, in its order, below ``folder``; shards that are there already are used if they hold the same."""
-    layout = Layout.of(data.schema, features=features, label=label)
-    name = fingerprint(data, layout)
     if folder.exists(INDEX):
-        return existing(folder, layout, name)
-    files, rows, size = [], [], 0
+        return existing(folder, layout, fingerprint(data, layout))
+    name, pieces = Fingerprint(layout), []
     unusable: Counter[str] = Counter()
     for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):
         unusable.update(layout.unusable(table))
-        files.append(f"part-{number:05d}.arrow")
-        rows.append(table.num_rows)
-        size += write_piece(folder, files[-1], layout.arrays(table))
+        if not unusable:
+            cells = layout.cells(table)
+            name.update(cells)
+            pieces.append(write_piece(folder, f"part-{number:05d}.arrow", cells))
     refuse_unusable(unusable)
-    if not files:
-        raise ValueError("the data to train on has no rows")
-    shards = Shards(layout=layout, files=tuple(files), rows=tuple(rows), bytes=size, fingerprint=name)
+    shards = Shards.of(layout, pieces, str(name))
     folder.write(INDEX, shards.to_json().encode())
     return shards
 
 
 def fingerprint(data: ds.Dataset, layout: Layout) -> str:
-    """A name of the rows in their order, whatever batches they come in."""
-    digests = {part.name: hashlib.blake2b(digest_size=8) for part in layout.parts}
+    """The name of rows that are read for it alone, under the rules that hold for training."""
+    name = Fingerprint(layout)
     for batch in data.to_batches(columns=list(layout.columns)):
-        for name, array in layout.arrays(batch).items():
-            digests[name].update(array.tobytes())
-    found = " ".join(digest.hexdigest() for digest in digests.values())
-    return hashlib.sha256(f"{layout} {found}".encode()).hexdigest()[:16]
+        refuse_unusable(layout.unusable(batch))
+        name.update(layout.cells(batch))
+    return str(name)
+
+
+class Fingerprint:
+    """A name of rows in their order, whatever batches they come in."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._digests = {part.name: hashlib.blake2b(digest_size=8) for part in layout.parts}
+
+    def update(self, cells: Mapping[str, Cells]) -> None:
+        for name, each in cells.items():
+            if isinstance(each, np.ndarray):
+                self._digests[name].update(each.tobytes())
+                continue
+            for content in each.to_pylist():
+                self._digests[name].update(len(content).to_bytes(8, "little") + content)
+
+    def __str__(self) -> str:
+        found = " ".join(digest.hexdigest() for digest in self._digests.values())
+        return hashlib.sha256(f"{self._layout} {found}".encode()).hexdigest()[:16]

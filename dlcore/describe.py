@@ -29,9 +29,9 @@ def architecture(recipe: Recipe) -> str:
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """One sentence for each setting that is not what it was."""
+    """One sentence for each setting that is not what it was; one that another version does not know is None there."""
     names = sorted(before.keys() | now.keys())
-    return [f"{n} was {before.get(n)}, is {now.get(n)}" for n in names if before.get(n) != now.get(n)]
+    return [f"{n} was {was}, is {is_}" for n in names if (was := before.get(n, "None")) != (is_ := now.get(n, "None"))]
 
 
 def describe(value: Any) -> str:
@@ -63,7 +63,7 @@ def _words(code: CodeType) -> str:
 def shippable(recipe: Recipe) -> None:
     """Check that each part of ``recipe`` can be sent to a worker; a TypeError names the one that cannot."""
     parts: dict[str, Callable[..., Any] | None] = {
-        name: getattr(recipe, name) for name in ("model", "loss", "optimizer", "schedule", "clip")
+        name: getattr(recipe, name) for name in ("model", "loss", "optimizer", "schedule", "clip", "transform")
     }
     for name, part in parts.items():
         try:

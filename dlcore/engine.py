@@ -6,21 +6,21 @@ workers is the gradient of the mean over the global batch, whatever the number o
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dlcore.collective import Alone, Collective
 from dlcore.eager import stepper
-from dlcore.feed import Meal, feed
+from dlcore.feed import Feed, Meal, Portions, training_portions, validation_portions
 from dlcore.gradients import Gradients
-from dlcore.order import Order, Place, share
+from dlcore.order import Order, Place
 from dlcore.ownership import slice_names, split_parameters
 from dlcore.progress import WAITS, Progress, reported
-from dlcore.recipe import Recipe, align
+from dlcore.recipe import Recipe, align, in_float32, predicted
 from dlcore.schedules import after
 from dlcore.shards import Rows
 from dlcore.state import Figures, Since, Slice, capture, restore
@@ -49,17 +49,23 @@ class Pause:
 
 
 class Engine:
-    """One rank's live model and optimizer: a cache of a committed state that steps move forward."""
+    """One rank's live model and optimizer: a cache of a committed state that steps move forward.
 
-    def __init__(self, recipe: Recipe, rows: Rows, validation: Rows | None, *, sharded: bool = False) -> None:
-        self.step = -1
+    ``loaders`` threads run the recipe's transform; without any, the training thread does.
+    """
+
+    def __init__(
+        self, recipe: Recipe, rows: Rows, validation: Rows | None, *, sharded: bool = False, loaders: int = 0
+    ) -> None:
+        self.step, self._loaders = -1, loaders
         self._recipe, self._rows, self._validation = recipe, rows, validation
         self._whole = Order(rows=rows.count, batch=recipe.batch, seed=recipe.seed, window=rows.window)
         self._order = self._whole
         self.model = tune_model(recipe.build().train())
         self._gradients = Gradients(self.model, Alone(), slots=2)
         self._sharded = sharded
-        self.join(Alone())
+        self._collective: Collective = Alone()
+        self._feed = self._feed_of_rank()
 
     @property
     def done(self) -> bool:
@@ -70,7 +76,19 @@ class Engine:
         """Work with these from now on."""
         self._collective = collective
         self._gradients.join(collective)
-        self._feed = feed(self._rows, self._order, rank=collective.rank, workers=collective.workers)
+        self._feed.close()
+        self._feed = self._feed_of_rank()
+
+    def _feed_of_rank(self) -> Feed:
+        mine = training_portions(self._order, rank=self._collective.rank, workers=self._collective.workers)
+        return self._fed(self._rows, mine, self._order.end(self._recipe.epochs))
+
+    def _fed(self, rows: Rows, portions: Portions, steps: int) -> Feed:
+        return Feed(rows, portions, steps=steps, transform=self._recipe.transform, loaders=self._loaders)
+
+    def close(self) -> None:
+        """Let the loader threads end."""
+        self._feed.close()
 
     def load(
         self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1, batch: int | None = None
@@ -156,12 +174,12 @@ class Engine:
         self._gradients.slots[LOSS] = loss.detach()
         loss.backward()  # type: ignore[no-untyped-call]
 
-    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _loss(self, inputs: Any, targets: Any) -> Tensor:
         with computing_in(self._recipe.precision):
-            prediction = self.model(inputs)
-        return self._recipe.loss(
-            *align(prediction if self._recipe.precision == "float32" else prediction.float(), targets)
-        )
+            prediction = predicted(self.model, inputs)
+        if self._recipe.precision != "float32":
+            prediction = in_float32(prediction)
+        return self._recipe.loss(*align(prediction, targets))
 
     def _update(self, rate: float) -> None:
         if self._recipe.clip is not None:
@@ -205,15 +223,18 @@ class Engine:
         """Mean loss over the validation rows, each worker taking its share."""
         if self._validation is None:
             return None
-        mine = np.arange(self._validation.count)[
-            share(self._validation.count, self._collective.rank, self._collective.workers)
-        ]
+        portions = validation_portions(
+            self._validation.count,
+            batch=self._recipe.batch,
+            rank=self._collective.rank,
+            workers=self._collective.workers,
+        )
         total = torch.zeros(1, dtype=torch.float64)
+        eat = self._fed(self._validation, portions.__getitem__, len(portions))
         self.model.eval()
-        with torch.inference_mode():
-            for piece in np.array_split(mine, -(-len(mine) // self._recipe.batch) or 1):
-                if len(piece):
-                    total += float(self._loss(*self._validation.gather(piece))) * len(piece)
+        with closing(eat), torch.inference_mode():
+            for meal in map(eat, range(len(portions))):
+                total += float(self._loss(meal.inputs, meal.targets)) * meal.mine
         self.model.train()
         self._collective.sum(total)()
         return float(total) / self._validation.count

@@ -1,52 +1,122 @@
-"""What a worker is fed at each step: its share of the global batch, gathered ahead of time when gathering takes time."""
+"""What a worker is fed at each step: its share of the global batch, made ahead of time by threads where making it takes time."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from torch import Tensor
+import numpy as np
+from numpy.random import Generator
 
-from dlcore.order import Order, share
-from dlcore.shards import Mapped, Rows
+from dlcore.order import Indices, Order, share
+from dlcore.shards import Gathered, Mapped, Rows
+from dlcore.transform import Transform, transformed
 
-AHEAD = 3
+AHEAD = 2
+"""Steps that are ready or being made beyond those that threads are at."""
+CHANCES = 1
+"""Tells the random numbers of a row from those of the order, which are of seed, epoch and window."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Meal:
-    """A worker's share of a step: ``mine`` of the step's ``whole`` rows."""
+    """A worker's share of a step, ``mine`` of the step's ``whole`` rows: what the model and what the loss gets."""
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Any
+    targets: Any
     mine: int
     whole: int
 
 
-Feed = Callable[[int], Meal]
+@dataclass(frozen=True)
+class Portion:
+    """The rows of a worker's share: their numbers, of how many in the step, and their random numbers."""
+
+    rows: Indices
+    whole: int
+    chances: Callable[[int], Generator | None]
 
 
-def feed(rows: Rows, order: Order, *, rank: int, workers: int) -> Feed:
-    """The function from a step to the worker's share; data in files is gathered by a thread some steps ahead."""
-
-    def gather(step: int) -> Meal:
-        whole = order.at(step)
-        mine = whole[share(len(whole), rank, workers)]
-        return Meal(*rows.gather(mine), len(mine), len(whole))
-
-    return Ahead(gather) if isinstance(rows, Mapped) else gather
+Portions = Callable[[int], Portion]
 
 
-class Ahead:
-    """Gathers the next steps while the current one is computed. One loader thread: it copies, and copying needs no more."""
+class Feed:
+    """The function from a step to the worker's meal.
 
-    def __init__(self, gather: Feed) -> None:
-        self._gather = gather
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="dlcore-loader")
-        self._coming: dict[int, Future[Meal]] = {}
+    Transforms run in ``loaders`` threads some steps ahead, or without any in the caller's own. Mapped rows that no loader gathers are
+    gathered ahead by a thread that counts for none: it copies, and else waits for the disk.
+    """
+
+    def __init__(
+        self, rows: Rows, portions: Portions, *, steps: int, transform: Transform | None = None, loaders: int = 0
+    ) -> None:
+        self._ahead: Ahead[Any] | None = None
+
+        def gather(step: int) -> tuple[Portion, Gathered]:
+            portion = portions(step)
+            return portion, rows.gather(portion.rows)
+
+        def prepare(gathered: tuple[Portion, Gathered]) -> Meal:
+            return _meal(rows, transform, *gathered)
+
+        self._meal: Callable[[int], Meal] = lambda step: prepare(gather(step))
+        if transform is not None and loaders:
+            self._meal = self._ahead = Ahead(self._meal, threads=loaders, steps=steps)
+        elif isinstance(rows, Mapped):
+            gathered = self._ahead = Ahead(gather, threads=1, steps=steps)
+            self._meal = lambda step: prepare(gathered(step))
 
     def __call__(self, step: int) -> Meal:
-        self._coming = {at: meal for at, meal in self._coming.items() if at >= step}
-        for at in range(step, step + AHEAD):
+        return self._meal(step)
+
+    def close(self) -> None:
+        """Let the threads end; what they have made is dropped."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+
+def training_portions(order: Order, *, rank: int, workers: int) -> Portions:
+    """A worker's shares of the steps of a run."""
+
+    def portion(step: int) -> Portion:
+        whole = order.at(step)
+        epoch = order.place(step).epoch
+        mine = whole[share(len(whole), rank, workers)]
+        return Portion(mine, len(whole), lambda row: np.random.default_rng([order.seed, epoch, row, CHANCES]))
+
+    return portion
+
+
+def validation_portions(count: int, *, batch: int, rank: int, workers: int) -> list[Portion]:
+    """A worker's share of the validation rows, in pieces of at most ``batch`` rows."""
+    mine = np.arange(count)[share(count, rank, workers)]
+    pieces = np.array_split(mine, -(-len(mine) // batch)) if len(mine) else []
+    return [Portion(piece, len(piece), lambda _: None) for piece in pieces]
+
+
+def _meal(rows: Rows, transform: Transform | None, portion: Portion, gathered: Gathered) -> Meal:
+    pair: tuple[Any, Any] = rows.layout.pair(gathered)
+    if transform is not None and len(portion.rows):
+        chances = [portion.chances(int(row)) for row in portion.rows]
+        pair = transformed(transform, rows.layout, gathered, chances)
+    return Meal(*pair, len(portion.rows), portion.whole)
+
+
+class Ahead(Generic[T]):
+    """Makes the things of the next steps in threads while the current one is used."""
+
+    def __init__(self, make: Callable[[int], T], *, threads: int, steps: int) -> None:
+        self._make, self._steps, self._reach = make, steps, threads + AHEAD
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dlcore-loader")
+        self._coming: dict[int, Future[T]] = {}
+
+    def __call__(self, step: int) -> T:
+        self._coming = {at: thing for at, thing in self._coming.items() if at >= step}
+        for at in range(step, min(step + self._reach, self._steps)):
             if at not in self._coming:
-                self._coming[at] = self._pool.submit(self._gather, at)
+                self._coming[at] = self._pool.submit(self._make, at)
         return self._coming.pop(step).result()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,15 +1,13 @@
 """The one-process implementation: a table in memory, and groups that run in this process with the same engine."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from dlcore.commits import Saved
-from dlcore.copying import fingerprint
+from dlcore.copying import Fingerprint
 from dlcore.driver import Chain
 from dlcore.engine import Engine
 from dlcore.layout import Layout, refuse_unusable
@@ -21,14 +19,18 @@ if TYPE_CHECKING:  # a second of import, and needed by nobody who brings no pand
     Tabular: TypeAlias = pa.Table | pd.DataFrame
 
 
-def held(data: "Tabular", *, features: Sequence[str], label: str) -> tuple[Rows, str]:
+def table_of(data: "Tabular") -> pa.Table:
+    return data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)
+
+
+def held(table: pa.Table, layout: Layout) -> tuple[Rows, str]:
     """The rows of a table in memory, under the rules that hold for shards, and a name of them in their order."""
-    table = data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)
-    layout = Layout.of(table.schema, features=features, label=label)
     if not table.num_rows:
         raise ValueError("the data to train on has no rows")
     refuse_unusable(layout.unusable(table))
-    return Resident(layout.arrays(table)), fingerprint(ds.dataset(table), layout)
+    cells, name = layout.cells(table), Fingerprint(layout)
+    name.update(cells)
+    return Resident(layout, cells), str(name)
 
 
 @dataclass

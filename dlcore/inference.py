@@ -3,8 +3,9 @@
 A row that cannot be scored becomes a row with null outputs and its reason, not a failed job. A process builds a model once.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +16,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 from torch import Tensor, nn
 
-from dlcore.layout import Part
+from dlcore.columns import Cells, Flags
+from dlcore.fields import Tensors
+from dlcore.layout import Layout
+from dlcore.order import Indices
+from dlcore.recipe import predicted
+from dlcore.sharding import schema_of
+from dlcore.transform import Transform, applied, row_of, stacked
 
-Output = Callable[[Tensor], Tensor]
-Flags = NDArray[np.bool_]
+Output = Callable[[Any], Tensor]
+Reasons = list[str | None]
 
 
 def predict(
@@ -26,24 +33,25 @@ def predict(
     model: Callable[[], nn.Module],
     *,
     key: str,
-    features: Sequence[str],
+    features: Tensors,
     outputs: Mapping[str, Output],
     error: str = "error",
     batch: int = 8192,
+    transform: Transform | None = None,
 ) -> DataFrame:
     """Add a double column for each output and a string column ``error``, null for a row that was scored.
 
     ``model`` builds the module on the executor (for example by loading an artifact); ``key`` names its content, such as the
-    artifact's id: a process that holds a model of that key uses it. An output maps the prediction of n rows to n numbers.
+    artifact's id: a process that holds a model of that key uses it. An output maps the prediction of n rows to n numbers. Features
+    and transform are given as for training; the transform gets None for target and generator, and a row that it fails on its error.
     """
     clash = sorted({*outputs, error} & set(frame.columns))
     if clash or not outputs:
         raise ValueError(f"outputs and error must be new columns, at least one output, got {clash} in the data already")
-    missing = [name for name in features if name not in frame.columns]
-    if missing:
-        raise ValueError(f"features must be columns of the data, {missing} are not among {frame.columns}")
-    part = Part(name="input", columns=tuple(features), dtype="float32")
-    scorer = Scorer(model=model, key=key, part=part, outputs=outputs, error=error, batch=batch)
+    layout = Layout.of(schema_of(frame), features=features)
+    if layout.undecoded and transform is None:
+        raise ValueError(f"columns {layout.undecoded} hold bytes; give predict the transform that decodes them")
+    scorer = Scorer(model=model, key=key, layout=layout, outputs=outputs, error=error, batch=batch, transform=transform)
     added = [StructField(name, DoubleType()) for name in outputs] + [StructField(error, StringType())]
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -60,35 +68,56 @@ class Scorer:
 
     model: Callable[[], nn.Module]
     key: str
-    part: Part
+    layout: Layout
     outputs: Mapping[str, Output]
     error: str
     batch: int
+    transform: Transform | None
 
     def __call__(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        inputs = self.part.array(rows)
-        usable: Flags = np.asarray(np.isfinite(inputs).all(axis=1))
-        scored = self._scored(inputs[usable])
-        columns = [_spread(values, usable) for values in scored]
+        reasons = _reasons(self.layout.usable(rows), rows.num_rows)
+        usable = np.flatnonzero([reason is None for reason in reasons])
+        cells = self.layout.cells(rows.take(pa.array(usable)))
+        scored = np.full((len(self.outputs), rows.num_rows), np.nan)
+        for piece in np.array_split(np.arange(len(usable)), -(-len(usable) // self.batch) or 1):
+            inputs, good = self._inputs(cells, piece, usable, reasons)
+            if len(good):
+                scored[:, good] = self._scored(inputs, len(good))
+        failed = np.array([reason is not None for reason in reasons], dtype=bool)
         return pa.RecordBatch.from_arrays(
-            [*rows.columns, *columns, _reasons(inputs, usable, self.part.columns)],
+            [*rows.columns, *(pa.array(values, mask=failed) for values in scored), pa.array(reasons, pa.string())],
             names=[*rows.schema.names, *self.outputs, self.error],
         )
 
-    def _scored(self, inputs: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-        pieces = [self._piece(piece) for piece in np.array_split(inputs, -(-len(inputs) // self.batch) or 1)]
-        return [np.concatenate(each) for each in zip(*pieces, strict=True)]
+    def _inputs(
+        self, cells: Mapping[str, Cells], piece: Indices, usable: Indices, reasons: Reasons
+    ) -> tuple[Any, Indices]:
+        """What the model gets of a piece of the usable rows, and which rows these are; those that the transform fails on say why."""
+        if self.transform is None:
+            found, _ = self.layout.pair(
+                {name: torch.from_numpy(np.asarray(each[piece])) for name, each in cells.items()}
+            )
+            return found, usable[piece]
+        made, good = [], []
+        for at in piece:
+            try:
+                x, _ = applied(self.transform, self.layout.pair(row_of(cells, int(at)))[0], None, None)
+            except Exception as error:  # noqa: BLE001 - whatever a row makes the user's code raise is that row's reason
+                reasons[usable[at]] = f"{type(error).__name__}: {error}"
+            else:
+                made.append(x)
+                good.append(usable[at])
+        return (stacked(made, "x") if made else None), np.array(good, dtype=np.int64)
 
-    def _piece(self, inputs: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-        if not len(inputs):
-            return [np.empty(0) for _ in self.outputs]
+    def _scored(self, inputs: Any, rows: int) -> NDArray[np.float64]:
+        """[outputs, rows]"""
         with torch.inference_mode():
-            prediction = MODELS.of(self.key, self.model)(torch.from_numpy(inputs))
+            prediction = predicted(MODELS.of(self.key, self.model), inputs)
             found = [output(prediction).reshape(-1).double().numpy() for output in self.outputs.values()]
         for name, values in zip(self.outputs, found, strict=True):
-            if len(values) != len(inputs):
-                raise ValueError(f"output {name} must give one number a row, got {len(values)} for {len(inputs)} rows")
-        return found
+            if len(values) != rows:
+                raise ValueError(f"output {name} must give one number a row, got {len(values)} for {rows} rows")
+        return np.stack(found)
 
 
 @dataclass
@@ -107,16 +136,10 @@ class Models:
 MODELS = Models()
 
 
-def _spread(values: NDArray[np.float64], usable: Flags) -> pa.Array:
-    whole = np.zeros(len(usable))
-    whole[usable] = values
-    return pa.array(whole, mask=~usable)
-
-
-def _reasons(inputs: NDArray[np.float32], usable: Flags, columns: Sequence[str]) -> pa.Array:
-    reasons: list[str | None] = [None] * len(usable)
-    for row in np.flatnonzero(~usable):
-        bad = np.flatnonzero(~np.isfinite(inputs[row]))
-        names = [columns[each] if len(columns) == inputs.shape[1] else columns[0] for each in bad[:5]]
-        reasons[row] = f"not a finite number: {', '.join(dict.fromkeys(names))}"
-    return pa.array(reasons, pa.string())
+def _reasons(usable: Mapping[str, Flags], rows: int) -> Reasons:
+    """For each row why it cannot be scored, naming up to five columns; None where it can."""
+    bad: dict[int, list[str]] = {}
+    for column, good in usable.items():
+        for row in np.flatnonzero(~good):
+            bad.setdefault(int(row), []).append(column)
+    return [f"null or not a finite number: {', '.join(bad[row][:5])}" if row in bad else None for row in range(rows)]

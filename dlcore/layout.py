@@ -1,28 +1,42 @@
-"""Which columns become which tensors.
-
-Numeric features are packed into one float32 matrix, in the order given; a single array column is a tensor of its own. A target keeps
-its kind: whole numbers stay int64, as class numbers; everything else is float32.
-"""
+"""Which columns become which tensors: a user's fields, resolved against a schema."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from dlcore.columns import (
+    Array,
+    Cells,
+    Flags,
+    Rowed,
+    is_bytes,
+    is_list,
+    numbered,
+    numbers,
+    raw,
+    shaped,
+    split,
+    usable,
+    whole,
+)
+from dlcore.fields import BYTES, Field, Tensors, dtype, fields
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One tensor of a row: the ``columns`` it is made of and its element type."""
+    """One tensor of a row: the ``columns`` it is made of, side by side if ``packed``, and its element type."""
 
     name: str
     columns: tuple[str, ...]
     dtype: str
+    packed: bool = False
+    shape: tuple[int, ...] | None = None
+    words: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -30,53 +44,101 @@ class Part:
         if len(set(self.columns)) != len(self.columns):
             raise ValueError(f"{self.name} must name each column once, got {list(self.columns)}")
 
-    def array(self, batch: pa.RecordBatch | pa.Table) -> Array:
-        """The rows of ``batch`` as one array; null becomes NaN. Several columns stand side by side: [rows, columns]."""
-        if len(self.columns) == 1 and not _is_list(batch.schema.field(self.columns[0]).type):
-            values = _scalars(batch, self.columns[0], self.dtype)
-            return values if self.name == "target" else values.reshape(-1, 1)
-        if len(self.columns) == 1:
-            return _lists(batch, self.columns[0], self.dtype)
+    @classmethod
+    def of(cls, name: str, field: Field, schema: pa.Schema, *, listed: str | None) -> "Part":
+        kinds = [schema.field(column).type for column in field.names]
+        return cls(
+            name=name,
+            columns=field.names,
+            dtype=dtype(field, schema, listed=listed),
+            packed=field.listed and not any(is_list(kind) or is_bytes(kind) for kind in kinds),
+            shape=field.shape,
+            words=None if field.vocabulary is None else field.vocabulary.words,
+        )
+
+    @property
+    def key(self) -> str:
+        """The name that the user gave the tensor; empty for one alone."""
+        return self.name.partition(".")[2]
+
+    def cells(self, batch: Rowed) -> Cells:
+        """The rows of ``batch``, all usable, as an array or as bytes."""
+        if self.dtype == BYTES:
+            return whole(batch, self.columns[0])
+        rows = self._packed(batch) if self.packed else self._single(whole(batch, self.columns[0]), self.columns[0])
+        return shaped(rows, self.shape, ", ".join(self.columns))
+
+    def _packed(self, batch: Rowed) -> Array:
         packed = np.empty((batch.num_rows, len(self.columns)), dtype=self.dtype)
         for place, column in enumerate(self.columns):
-            packed[:, place] = _scalars(batch, column, self.dtype)
+            packed[:, place] = self._flat(whole(batch, column), column)
         return packed
+
+    def _single(self, values: pa.Array, column: str) -> Array:
+        if is_list(values.type):
+            return split(self._flat(values.flatten(), column), values, column)
+        if is_bytes(values.type):
+            return raw(values, column).astype(self.dtype, copy=False)
+        return self._flat(values, column)
+
+    def _flat(self, values: pa.Array, column: str) -> Array:
+        return numbers(values, self.dtype, column) if self.words is None else numbered(values, self.words)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The tensors of a row: what the model takes, and what the loss compares with."""
+    """The tensors of a row: what the model takes, and what the loss compares with (nothing, where rows are only scored)."""
 
-    input: Part
-    target: Part
+    inputs: tuple[Part, ...]
+    targets: tuple[Part, ...]
 
     @classmethod
-    def of(cls, schema: pa.Schema, *, features: Sequence[str], label: str) -> "Layout":
+    def of(cls, schema: pa.Schema, *, features: Tensors, label: Tensors | None = None) -> "Layout":
         """Read the types from a schema; a missing column is a ValueError that names it."""
-        missing = [name for name in (*features, label) if name not in schema.names]
+        inputs, targets = fields(features, "input"), fields(label, "target")
+        missing = [name for field in (inputs | targets).values() for name in field.names if name not in schema.names]
         if missing:
             raise ValueError(f"features and label must be columns of the data, {missing} are not among {schema.names}")
-        whole = pa.types.is_integer(schema.field(label).type)
         return cls(
-            input=Part(name="input", columns=tuple(features), dtype="float32"),
-            target=Part(name="target", columns=(label,), dtype="int64" if whole else "float32"),
+            inputs=tuple(Part.of(name, field, schema, listed="float32") for name, field in inputs.items()),
+            targets=tuple(Part.of(name, field, schema, listed=None) for name, field in targets.items()),
         )
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        return self.input, self.target
+        return self.inputs + self.targets
 
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(column for part in self.parts for column in part.columns))
 
-    def arrays(self, batch: pa.RecordBatch | pa.Table) -> dict[str, Array]:
-        return {part.name: part.array(batch) for part in self.parts}
+    @property
+    def undecoded(self) -> list[str]:
+        """Columns of bytes, which only a transform makes tensors of."""
+        return [part.columns[0] for part in self.parts if part.dtype == BYTES]
 
-    def unusable(self, batch: pa.RecordBatch | pa.Table) -> dict[str, int]:
+    def cells(self, batch: Rowed) -> dict[str, Cells]:
+        return {part.name: part.cells(batch) for part in self.parts}
+
+    def pair(self, values: Mapping[str, T]) -> tuple[T | dict[str, T], T | dict[str, T]]:
+        """Values by part as what the model gets and what the loss gets: a value alone, or a dict by the user's names."""
+        return _bundle(self.inputs, values), _bundle(self.targets, values)
+
+    def usable(self, batch: Rowed) -> dict[str, Flags]:
+        """For each column whether its rows can be used; of words, all can."""
+        names = dict.fromkeys(column for part in self.parts if part.words is None for column in part.columns)
+        return {column: usable(whole(batch, column)) for column in names}
+
+    def unusable(self, batch: Rowed) -> dict[str, int]:
         """How many rows of each column are null, NaN or infinite; only columns that have some."""
-        counts = {column: _unusable(batch.column(column)) for column in self.columns}
+        counts = {column: int((~good).sum()) for column, good in self.usable(batch).items()}
         return {column: count for column, count in counts.items() if count}
+
+
+def _bundle(parts: Sequence[Part], values: Mapping[str, T]) -> T | dict[str, T]:
+    if len(parts) == 1 and not parts[0].key:
+        return values[parts[0].name]
+    return {part.key: values[part.name] for part in parts}
 
 
 def refuse_unusable(counts: Mapping[str, int]) -> None:
@@ -84,41 +146,3 @@ def refuse_unusable(counts: Mapping[str, int]) -> None:
     if counts:
         found = ", ".join(f"{column} in {count} rows" for column, count in sorted(counts.items()))
         raise ValueError(f"features and label must be finite numbers, got null, NaN or infinity for {found}")
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
-def _scalars(batch: pa.RecordBatch | pa.Table, column: str, dtype: str) -> Array:
-    values = batch.column(column)
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if pa.types.is_decimal(values.type) or pa.types.is_boolean(values.type):
-        values = values.cast(pa.int8() if pa.types.is_boolean(values.type) else pa.float64())
-    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-        raise ValueError(f"column {column} must hold numbers, got {values.type}")
-    return np.asarray(values.to_numpy(zero_copy_only=False)).astype(dtype, copy=False)
-
-
-def _lists(batch: pa.RecordBatch | pa.Table, column: str, dtype: str) -> Array:
-    values = batch.column(column)
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False)).astype(dtype, copy=False)
-    width, rest = divmod(len(flat), max(1, len(values)))
-    lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
-    if rest or not (lengths == width).all():
-        raise ValueError(f"arrays of column {column} must all have one length, got {sorted(set(lengths.tolist()))[:5]}")
-    return flat.reshape(len(values), width)
-
-
-def _unusable(values: pa.Array | pa.ChunkedArray) -> int:
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if _is_list(values.type):
-        return int(values.null_count) or _unusable(values.flatten())
-    bad = int(values.null_count)
-    if pa.types.is_floating(values.type):
-        bad += len(values) - bad - int(pc.sum(pc.is_finite(values)).as_py() or 0)
-    return bad

@@ -58,6 +58,11 @@ class Order:
         epochs, within = divmod(taken - rest, self.steps)
         return Place(step=step, epoch=self.start.epoch + 1 + epochs, row=within * self.batch)
 
+    def end(self, epochs: int) -> int:
+        """The number of steps after which ``epochs`` epochs are done."""
+        rest = -(-(self.rows - self.start.row) // self.batch)
+        return self.start.step + rest + (epochs - self.start.epoch - 1) * self.steps
+
     def step_at(self, place: Place) -> int:
         """How many whole steps a run in batches of this size needs to come to ``place``."""
         return place.epoch * self.steps + place.row // self.batch

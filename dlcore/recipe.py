@@ -1,6 +1,6 @@
 """What a training is: model, loss, optimizer, schedule, clipping, batch, epochs and seed, and nothing of where it runs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from torch.random import fork_rng, manual_seed
 from dlcore.clipping import Clip
 from dlcore.eager import build
 from dlcore.schedules import Schedule
+from dlcore.transform import Transform
 from dlcore.tuning import Precision
 
 KeptBatch = Literal["global", "worker"]
@@ -20,13 +21,15 @@ KeptBatch = Literal["global", "worker"]
 class Recipe:
     """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch.
 
+    ``model`` is called with one tensor, or with several by keyword; ``loss`` with the prediction and one target, or a dict of them.
+    ``transform`` makes of a row what the model and the loss get (``dlcore.transform``).
     When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
     """
 
     model: Callable[[], nn.Module]
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[[Any, Any], Tensor]
     optimizer: Callable[..., Optimizer]
     schedule: Schedule
     batch: int
@@ -35,6 +38,7 @@ class Recipe:
     clip: Clip | None = None
     precision: Precision = "float32"
     kept_batch: KeptBatch = "global"
+    transform: Transform | None = None
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -69,11 +73,29 @@ class Recipe:
         return optimizer
 
 
-def align(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def predicted(model: nn.Module, inputs: Any) -> Any:
+    """The model's prediction: several inputs go by keyword."""
+    return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+
+
+def in_float32(prediction: Any) -> Any:
+    """A prediction, or each in a dict, list or tuple of them, as the loss takes it."""
+    if isinstance(prediction, Tensor):
+        return prediction.float()
+    if isinstance(prediction, Mapping):
+        return {name: in_float32(each) for name, each in prediction.items()}
+    return type(prediction)(map(in_float32, prediction)) if type(prediction) in (list, tuple) else prediction
+
+
+def align(prediction: Any, target: Any) -> tuple[Any, Any]:
     """Give a one-output model its target in the shape and type of the prediction; class numbers stay as they are.
 
-    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most.
+    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most. Of
+    predictions and targets by name, those of one name are aligned.
     """
-    if prediction.numel() == target.numel():
+    if isinstance(prediction, Mapping) and isinstance(target, Mapping):
+        aligned = {name: align(prediction.get(name), each)[1] for name, each in target.items()}
+        return prediction, aligned
+    if isinstance(prediction, Tensor) and isinstance(target, Tensor) and prediction.numel() == target.numel():
         return prediction, target.reshape(prediction.shape).to(prediction.dtype)
     return prediction, target

@@ -1,57 +1,69 @@
 """From a Spark DataFrame to shards: one Spark job writes the rows as Arrow pieces, and nothing passes through the driver."""
 
 import hashlib
+import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 from pyspark import TaskContext
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import ArrayType
+from pyspark.sql.pandas.types import to_arrow_type
+from pyspark.sql.types import DataType, DoubleType
 
 from dlcore.files import Folder
 from dlcore.layout import Layout, refuse_unusable
-from dlcore.shards import INDEX, Shards, existing, grouped, write_piece
+from dlcore.shards import INDEX, Piece, Shards, existing, grouped, write_piece
 
-_WRITTEN = "file string, rows long, bytes long, hash long, column string, unusable long"
+_WRITTEN = "file string, rows long, bytes long, shapes string, hash long, column string, unusable long, problem string"
 _HASH = "__row_hash"
 
 
-def write_shards(frame: DataFrame, folder: Folder, *, features: Sequence[str], label: str) -> Shards:
+def schema_of(frame: DataFrame) -> pa.Schema:
+    """The Arrow types of the columns; a type that Arrow does not carry stands as a struct that tells its name."""
+    return pa.schema({field.name: _kind(field.dataType) for field in frame.schema.fields})
+
+
+def _kind(kind: DataType) -> pa.DataType:
+    try:
+        return to_arrow_type(kind)
+    except PySparkException:  # no harm where the column is not asked for; Layout refuses the struct where it is
+        return pa.struct({kind.simpleString(): pa.null()})
+
+
+def write_shards(frame: DataFrame, folder: Folder, layout: Layout) -> Shards:
     """Write ``frame`` below ``folder`` and return its index; shards that are there already are used if they hold the same rows."""
-    layout = Layout.of(to_arrow_schema(frame.schema), features=features, label=label)
     selected = _selected(frame, layout)
     if folder.exists(INDEX):
         return _reuse(selected, folder, layout)
     written = selected.mapInArrow(_writer(folder, layout), _WRITTEN).collect()
+    if problems := sorted(row.problem for row in written if row.problem):
+        raise ValueError(problems[0])
     refuse_unusable(_unusable(written))
-    pieces = sorted((row for row in written if row.file), key=lambda row: row.file)
-    if not pieces:
-        raise ValueError("the data to train on has no rows")
-    shards = Shards(
-        layout=layout,
-        files=tuple(row.file for row in pieces),
-        rows=tuple(row.rows for row in pieces),
-        bytes=sum(row.bytes for row in pieces),
-        fingerprint=_fingerprint(layout, sum(row.rows for row in pieces), sum(row.hash for row in pieces)),
-    )
+    found = sorted((row for row in written if row.file), key=lambda row: row.file)
+    pieces = [Piece(file=row.file, rows=row.rows, bytes=row.bytes, shapes=json.loads(row.shapes)) for row in found]
+    name = _fingerprint(layout, sum(row.rows for row in found), sum(row.hash for row in found))
+    shards = Shards.of(layout, pieces, name)
     folder.write(INDEX, shards.to_json().encode())
     return shards
 
 
 def _selected(frame: DataFrame, layout: Layout) -> DataFrame:
+    """The layout's columns, as narrow as the tensors need them, and a hash of each row."""
     kinds = {field.name: field.dataType for field in frame.schema.fields}
-    names = [name for name in layout.columns if not isinstance(kinds[name], ArrayType)]
-    narrow = [
-        F.col(f"`{name}`").cast("float" if name in layout.input.columns else kinds[name]).alias(name)
-        if name in names
-        else F.col(f"`{name}`")
-        for name in layout.columns
-    ]
-    chosen = frame.select(narrow)
+    narrow = {column for part in layout.parts if part.dtype == "float32" for column in part.columns}
+    narrow -= {column for part in layout.parts if part.dtype != "float32" for column in part.columns}
+    chosen = frame.select(
+        [
+            F.col(f"`{name}`")
+            .cast("float" if name in narrow and kinds[name] == DoubleType() else kinds[name])
+            .alias(name)
+            for name in layout.columns
+        ]
+    )
     return chosen.withColumn(_HASH, F.xxhash64(*[F.col(f"`{name}`") for name in layout.columns]))
 
 
@@ -92,15 +104,25 @@ def _written(folder: Folder, layout: Layout, file: str, table: pa.Table) -> Iter
     unusable = layout.unusable(table)
     for column, count in unusable.items():
         yield _report(column=column, unusable=count)
-    if not unusable:
-        size = write_piece(folder, file, layout.arrays(table))
-        hashes = sum(table.column(_HASH).to_pylist())
-        yield _report(file=file, rows=table.num_rows, bytes=size, hash=(hashes + 2**63) % 2**64 - 2**63)
-
-
-def _report(
-    *, file: str = "", rows: int = 0, bytes: int = 0, hash: int = 0, column: str = "", unusable: int = 0
-) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist(
-        [{"file": file, "rows": rows, "bytes": bytes, "hash": hash, "column": column, "unusable": unusable}]
+    if unusable:
+        return
+    try:
+        cells = layout.cells(table)
+    except ValueError as error:  # of the data, not of this task: the driver raises it as it is
+        yield _report(problem=str(error))
+        return
+    piece = write_piece(folder, file, cells)
+    hashes = sum(table.column(_HASH).to_pylist())
+    yield _report(
+        file=file,
+        rows=piece.rows,
+        bytes=piece.bytes,
+        shapes=json.dumps(piece.shapes),
+        hash=(hashes + 2**63) % 2**64 - 2**63,
     )
+
+
+def _report(**given: str | int) -> pa.RecordBatch:
+    """What a task tells the driver of a piece, or of what is wrong with its rows."""
+    nothing = {"file": "", "rows": 0, "bytes": 0, "shapes": "", "hash": 0, "column": "", "unusable": 0, "problem": ""}
+    return pa.RecordBatch.from_pylist([nothing | given])

@@ -1,29 +1,38 @@
 """Training data as files: Arrow pieces written once, mapped into memory by the workers, described by one JSON index."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
+from dlcore.columns import Array, Cells, ragged, shaped
 from dlcore.files import Folder
-from dlcore.layout import Array, Layout, Part
+from dlcore.layout import Layout, Part
 from dlcore.order import Indices
 
+FORMAT = 2
 INDEX = "index.json"
 PIECE_BYTES = 32 * 2**20
 RESIDENT_BYTES = 256 * 2**20
-"""Below this size a worker holds its own copy of the data: one gather instead of one a piece."""
+"""Up to this size a worker holds its own copy of the data: one gather instead of one a piece."""
 WINDOW_BYTES = 128 * 2**20
 """Of larger data, rows within this much are shuffled among each other."""
 
+Gathered: TypeAlias = dict[str, Tensor | list[bytes]]
+"""Rows by part: a tensor whose first axis counts them, or the bytes of each."""
+
 
 class Rows(Protocol):
-    """Random access to rows: ``gather`` gives the tensors of the rows with the numbers asked for, in that order."""
+    """Random access to rows: ``gather`` gives the rows with the numbers asked for, in that order, by part."""
+
+    @property
+    def layout(self) -> Layout: ...
 
     @property
     def count(self) -> int: ...
@@ -33,7 +42,17 @@ class Rows(Protocol):
         """How many rows may be shuffled among each other."""
         ...
 
-    def gather(self, indices: Indices) -> tuple[Tensor, Tensor]: ...
+    def gather(self, indices: Indices) -> Gathered: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One file of shards: its rows, its bytes, and the shape of a row of each tensor."""
+
+    file: str
+    rows: int
+    bytes: int
+    shapes: Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,34 +65,53 @@ class Shards:
     bytes: int
     fingerprint: str
 
+    @classmethod
+    def of(cls, layout: Layout, pieces: Sequence[Piece], fingerprint: str) -> "Shards":
+        """The index of ``pieces``, at least one, whose rows all have the same shapes."""
+        if not pieces:
+            raise ValueError("the data to train on has no rows")
+        for part in layout.parts:
+            lengths = sorted({piece.shapes[part.name][-1] for piece in pieces if piece.shapes.get(part.name)})
+            if len(lengths) > 1:
+                raise ragged(part.columns[0], lengths)
+        return cls(
+            layout=layout,
+            files=tuple(piece.file for piece in pieces),
+            rows=tuple(piece.rows for piece in pieces),
+            bytes=sum(piece.bytes for piece in pieces),
+            fingerprint=fingerprint,
+        )
+
     @property
     def count(self) -> int:
         return sum(self.rows)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        return json.dumps({"format": FORMAT} | asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "Shards":
         content = json.loads(text)
-        parts = {
-            name: Part(name=part["name"], columns=tuple(part["columns"]), dtype=part["dtype"])
-            for name, part in content.pop("layout").items()
-        }
+        if (found := content.pop("format", 1)) != FORMAT:
+            raise ValueError(
+                f"shards have format {found}, this version reads {FORMAT}; delete their folder to write them anew"
+            )
+        sides = content.pop("layout")
+        layout = Layout(**{side: tuple(_part(part) for part in parts) for side, parts in sides.items()})
         content |= {"files": tuple(content["files"]), "rows": tuple(content["rows"])}
-        return cls(layout=Layout(**parts), **content)
+        return cls(layout=layout, **content)
 
-    def open(self, folder: Folder) -> Rows:
-        """Open every piece: copied into memory when all of it is small, mapped otherwise."""
-        pieces = [read_piece(folder, file) for file in self.files]
-        if self.bytes <= RESIDENT_BYTES:
-            joined = {part.name: np.concatenate([piece[part.name] for piece in pieces]) for part in self.layout.parts}
-            return Resident(joined)
-        return Mapped(pieces, window=self.window)
+    def open(self, folder: Folder, *, resident_bytes: int = RESIDENT_BYTES) -> Rows:
+        """Open every piece: copied into memory when all of it is ``resident_bytes`` or less, mapped otherwise."""
+        pieces = [read_piece(folder, file, self.layout) for file in self.files]
+        if self.bytes <= resident_bytes:
+            joined = {part.name: _joined([piece[part.name] for piece in pieces]) for part in self.layout.parts}
+            return Resident(self.layout, joined, window=self.window)
+        return Mapped(self.layout, pieces, window=self.window)
 
     @property
     def window(self) -> int:
-        """Rows of a shuffling window: all of them where they are held in memory; a function of the data alone."""
+        """Rows of a shuffling window, a function of the data alone: all of them where ``RESIDENT_BYTES`` hold them."""
         if self.bytes <= RESIDENT_BYTES:
             return self.count
         return max(1, WINDOW_BYTES * self.count // self.bytes)
@@ -82,37 +120,65 @@ class Shards:
 class Resident:
     """Rows in this process's own memory."""
 
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        own = [np.require(arrays[name], requirements=["C", "W"]) for name in ("input", "target")]
-        self._input, self._target = map(torch.from_numpy, own)
-        self.count = self.window = len(self._target)
+    def __init__(self, layout: Layout, cells: Mapping[str, Cells], *, window: int | None = None) -> None:
+        self.layout = layout
+        self._cells = {name: _own(each) for name, each in cells.items()}
+        self.count = len(next(iter(cells.values())))
+        self.window = window or self.count
 
-    def gather(self, indices: Indices) -> tuple[Tensor, Tensor]:
+    def gather(self, indices: Indices) -> Gathered:
         picked = torch.from_numpy(indices)
-        return self._input.index_select(0, picked), self._target.index_select(0, picked)
+        return {
+            name: cells.index_select(0, picked) if isinstance(cells, Tensor) else cells.take(indices).to_pylist()
+            for name, cells in self._cells.items()
+        }
 
 
 class Mapped:
     """Rows in mapped files: the kernel keeps what fits, and nothing counts as this process's own memory."""
 
-    def __init__(self, pieces: Sequence[Mapping[str, Array]], *, window: int) -> None:
-        self._pieces = pieces
+    def __init__(self, layout: Layout, pieces: Sequence[Mapping[str, Cells]], *, window: int) -> None:
+        self.layout = layout
         self.window = window
-        self._ends = np.cumsum([len(piece["target"]) for piece in pieces])
+        self._pieces = pieces
+        self._ends = np.cumsum([len(next(iter(piece.values()))) for piece in pieces])
         self.count = int(self._ends[-1])
 
-    def gather(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        return self._part("input", indices), self._part("target", indices)
-
-    def _part(self, name: str, indices: Indices) -> Tensor:
-        first = self._pieces[0][name]
-        found = np.empty((len(indices), *first.shape[1:]), dtype=first.dtype)
+    def gather(self, indices: Indices) -> Gathered:
         owners = np.searchsorted(self._ends, indices, side="right")
-        for owner in np.unique(owners):
-            mine = owners == owner
+        places = {int(owner): np.flatnonzero(owners == owner) for owner in np.unique(owners)}
+        return {part.name: self._part(part.name, indices, places) for part in self.layout.parts}
+
+    def _part(self, name: str, indices: Indices, places: Mapping[int, Indices]) -> Tensor | list[bytes]:
+        first = self._pieces[0][name]
+        if isinstance(first, np.ndarray):
+            tensor, found = aligned((len(indices), *first.shape[1:]), first.dtype)
+        else:
+            tensor, found = None, np.empty(len(indices), dtype=object)
+        for owner, mine in places.items():
             piece = self._pieces[owner][name]
-            found[mine] = piece[indices[mine] - (self._ends[owner] - len(piece))]
-        return torch.from_numpy(found)
+            rows = indices[mine] - (self._ends[owner] - len(piece))
+            found[mine] = piece[rows] if isinstance(piece, np.ndarray) else piece.take(rows).to_pylist()
+        return found.tolist() if tensor is None else tensor
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Tensor, Array]:
+    """New memory as tensor and array: torch's begins on 64-byte lines, so that vector code rounds alike in every process."""
+    tensor = torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+    return tensor, tensor.numpy()
+
+
+def _own(cells: Cells) -> Tensor | pa.LargeBinaryArray:
+    return torch.from_numpy(np.require(cells, requirements=["C", "W"])) if isinstance(cells, np.ndarray) else cells
+
+
+def _joined(cells: Sequence[Cells]) -> Cells:
+    return np.concatenate(cells) if isinstance(cells[0], np.ndarray) else pa.concat_arrays(cells)
+
+
+def _part(content: Mapping[str, Any]) -> Part:
+    fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in content.items()}
+    return Part(**fields)
 
 
 def existing(folder: Folder, layout: Layout, fingerprint: str) -> Shards:
@@ -139,27 +205,31 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def write_piece(folder: Folder, file: str, arrays: Mapping[str, Array]) -> int:
-    """Write one piece as an Arrow file of one record batch; a row of a matrix is one fixed-size list. Returns its bytes."""
-    columns = {name: _to_arrow(array) for name, array in arrays.items()}
+def write_piece(folder: Folder, file: str, cells: Mapping[str, Cells]) -> Piece:
+    """Write one piece as an Arrow file of one record batch; a row of a tensor is one fixed-size list, bytes are as they are."""
+    columns = {name: _to_arrow(each) for name, each in cells.items()}
     batch = pa.record_batch(list(columns.values()), names=list(columns))
     with folder.writer(file) as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return int(batch.nbytes)
+    shapes = {name: each.shape[1:] for name, each in cells.items() if isinstance(each, np.ndarray)}
+    return Piece(file=file, rows=batch.num_rows, bytes=int(batch.nbytes), shapes=shapes)
 
 
-def read_piece(folder: Folder, file: str) -> dict[str, Array]:
+def read_piece(folder: Folder, file: str, layout: Layout) -> dict[str, Cells]:
     """Map one piece: each tensor as a read-only view of the file."""
     batch = pa.ipc.open_file(folder.mapped(file)).get_batch(0)
-    return {name: _from_arrow(batch.column(name)) for name in batch.schema.names}
+    return {part.name: _from_arrow(batch.column(part.name), part) for part in layout.parts}
 
 
-def _to_arrow(array: Array) -> pa.Array:
-    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
-    return flat if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, array.shape[1])
+def _to_arrow(cells: Cells) -> pa.Array:
+    if not isinstance(cells, np.ndarray):
+        return cells
+    flat = pa.array(np.ascontiguousarray(cells).reshape(-1))
+    return flat if cells.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, math.prod(cells.shape[1:]))
 
 
-def _from_arrow(column: pa.Array) -> Array:
+def _from_arrow(column: pa.Array, part: Part) -> Cells:
     if pa.types.is_fixed_size_list(column.type):
-        return np.asarray(column.flatten().to_numpy()).reshape(len(column), column.type.list_size)
-    return np.asarray(column.to_numpy())
+        flat = np.asarray(column.flatten().to_numpy()).reshape(len(column), column.type.list_size)
+        return shaped(flat, part.shape, part.name)
+    return column if pa.types.is_large_binary(column.type) else np.asarray(column.to_numpy())

@@ -4,13 +4,16 @@ import json
 import logging
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 import safetensors.torch
+import torch
 from pyspark.sql import DataFrame, SparkSession
 from torch import nn
 
@@ -20,22 +23,26 @@ from dlcore.copying import copy_shards
 from dlcore.describe import differences, settings, shippable
 from dlcore.driver import Chain, OnProgress, Records, advance
 from dlcore.engine import Engine
+from dlcore.fields import Tensors
 from dlcore.files import Folder
 from dlcore.group import BarrierGroups, driver_address, refuse_dynamic_allocation
-from dlcore.here import GroupsHere, held
+from dlcore.here import GroupsHere, held, table_of
+from dlcore.layout import Layout
 from dlcore.listener import HeardGroups, Listener
 from dlcore.progress import Progress, shares, told
 from dlcore.recipe import Recipe
 from dlcore.schedules import follows_validation
-from dlcore.sharding import write_shards
-from dlcore.shards import Rows
+from dlcore.sharding import schema_of, write_shards
+from dlcore.shards import RESIDENT_BYTES, Rows
 from dlcore.state import Figures, capture, restore
+from dlcore.tuning import computing_with, divided
 from dlcore.worker import Assignment, Sharded
 
 if TYPE_CHECKING:
     from dlcore.here import Tabular
 
     Data: TypeAlias = DataFrame | ds.Dataset | Tabular
+    Laid: TypeAlias = Callable[[pa.Schema], Layout]
 
 log = logging.getLogger("dlcore")
 
@@ -69,6 +76,9 @@ class Training(Recipe):
     ``least_workers``, groups begin with fewer workers when ``slots_wait_s`` seconds bring no more slots, and with more when they come.
     With ``shard_optimizer`` each worker holds the optimizer's state of its part of the parameters, and the result is the same for any
     optimizer that works parameter by parameter. The newest ``keep_commits`` commits stay.
+
+    Data of up to ``resident_bytes`` is held by each worker in its own memory, larger data mapped. ``loaders`` of a task's cores run
+    the transform, ahead of the steps, and torch has the others; on one core the training thread does both.
     """
 
     group_s: float = 30.0
@@ -78,18 +88,24 @@ class Training(Recipe):
     least_workers: int | None = None
     shard_optimizer: bool = False
     keep_commits: int = 2
+    resident_bytes: int = RESIDENT_BYTES
+    loaders: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.keep_commits < 1:
             raise ValueError(f"Training.keep_commits must be at least 1, got {self.keep_commits}")
+        if self.loaders < 0 or self.resident_bytes < 0:
+            raise ValueError(
+                f"Training.loaders and Training.resident_bytes must be zero or more, got {self.loaders}, {self.resident_bytes}"
+            )
 
     def fit(
         self,
         data: "Data",
         *,
-        features: Sequence[str],
-        label: str,
+        features: Tensors,
+        label: Tensors,
         workers: int = 1,
         folder: str | None = None,
         validation: "Data | None" = None,
@@ -98,18 +114,17 @@ class Training(Recipe):
         """Train on ``data`` and return the fitted module.
 
         A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
-        dataset (Parquet files) by either, without Spark in the data's path. A
-        ``folder`` that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
+        dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
+        tensors, in one of the ways that ``dlcore.fields`` lists. A ``folder`` that holds an unfinished run of the same settings
+        and data is gone on from; of others it is refused.
         """
-        if workers < 1 or not features:
-            raise ValueError(
-                f"fit needs at least one worker and one feature, got {workers=}, features={list(features)}"
-            )
+        if workers < 1 or not features or not label:
+            raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
         if validation is None and follows_validation(self.schedule):
             raise ValueError(
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
-        columns = {"features": list(features), "label": label}
+        columns = partial(self._laid, features=features, label=label)
         with _place(folder) as place:
             if session := _session(data, workers):
                 return self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
@@ -119,30 +134,37 @@ class Training(Recipe):
         self,
         data: "Data",
         validation: "Data | None",
-        columns: Mapping[str, Any],
+        columns: "Laid",
         folder: Folder,
         on_progress: OnProgress | None,
     ) -> Fitted:
-        rows, name = _rows(data, folder / "data", columns)
-        held_out = None if validation is None else _rows(validation, folder / "validation", columns)[0]
+        rows, name = self._rows(data, folder / "data", columns)
+        held_out = None if validation is None else self._rows(validation, folder / "validation", columns)[0]
         chain = self._chain(folder, settings(self, data=name, workers=1), on_progress)
-        groups = GroupsHere(Engine(self, rows, held_out), chain, self.group_s)
-        return self._end(advance(chain, epochs=self.epochs, group=groups))
+        threads, loaders = divided(torch.get_num_threads(), self._loaders)
+        log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
+        engine = Engine(self, rows, held_out, loaders=loaders)
+        with computing_with(threads), closing(engine):
+            return self._end(advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s)))
+
+    @property
+    def _loaders(self) -> int:
+        return self.loaders if self.transform is not None else 0
 
     def _fit_on_spark(
         self,
         session: SparkSession,
         data: "Data",
         validation: "Data | None",
-        columns: Mapping[str, Any],
+        columns: "Laid",
         workers: int,
         folder: Folder,
         on_progress: OnProgress | None,
     ) -> Fitted:
         shippable(self)
         refuse_dynamic_allocation(session.sparkContext.getConf())
-        train = _sharded(data, folder / "data", columns)
-        held_out = None if validation is None else _sharded(validation, folder / "validation", columns)
+        train = self._sharded(data, folder / "data", columns)
+        held_out = None if validation is None else self._sharded(validation, folder / "validation", columns)
         now = settings(self, data=train.shards.fingerprint, workers=workers)
         chain = self._chain(folder, now, on_progress)
         groups = self._groups(session, train, held_out, chain, workers)
@@ -166,6 +188,7 @@ class Training(Recipe):
             workers=workers,
             batch=self.batch,
             sharded=self.shard_optimizer,
+            loaders=self._loaders,
             longest_s=self.group_s,
             patience_s=self.patience_s,
         )
@@ -178,6 +201,33 @@ class Training(Recipe):
             slots_wait_s=self.slots_wait_s,
         )
         return HeardGroups(groups, Listener(switchboard, assignment.run, chain))
+
+    def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
+        layout = Layout.of(schema, features=features, label=label)
+        if layout.undecoded and self.transform is None:
+            raise ValueError(
+                f"columns {layout.undecoded} hold bytes; give Training a transform that decodes them, or, if the bytes are the "
+                "elements of a tensor, say Field(column, shape=...)"
+            )
+        return layout
+
+    def _sharded(self, data: "Data", folder: Folder, columns: "Laid") -> Sharded:
+        if isinstance(data, DataFrame):
+            shards = write_shards(data, folder, columns(schema_of(data)))
+        elif isinstance(data, ds.Dataset):
+            shards = copy_shards(data, folder, columns(data.schema))
+        else:
+            raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
+        return Sharded(folder=folder, shards=shards, resident_bytes=self.resident_bytes)
+
+    def _rows(self, data: "Data", folder: Folder, columns: "Laid") -> tuple[Rows, str]:
+        if isinstance(data, DataFrame):
+            raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
+        if not isinstance(data, ds.Dataset):
+            table = table_of(data)
+            return held(table, columns(table.schema))
+        sharded = self._sharded(data, folder, columns)
+        return sharded.open(), sharded.shards.fingerprint
 
     def _chain(self, folder: Folder, now: Mapping[str, str], on_progress: OnProgress | None) -> Chain:
         """The folder's commits, from the one to go on from, which must be of the settings of ``now``."""
@@ -230,20 +280,3 @@ def _session(data: "Data", workers: int) -> SparkSession | None:
             f"trained on by this process alone, got {workers=}"
         )
     return session
-
-
-def _sharded(data: "Data", folder: Folder, columns: Mapping[str, Any]) -> Sharded:
-    if isinstance(data, DataFrame):
-        return Sharded(folder=folder, shards=write_shards(data, folder, **columns))
-    if isinstance(data, ds.Dataset):
-        return Sharded(folder=folder, shards=copy_shards(data, folder, **columns))
-    raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
-
-
-def _rows(data: "Data", folder: Folder, columns: Mapping[str, Any]) -> tuple[Rows, str]:
-    if isinstance(data, DataFrame):
-        raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
-    if not isinstance(data, ds.Dataset):
-        return held(data, **columns)
-    sharded = _sharded(data, folder, columns)
-    return sharded.open(), sharded.shards.fingerprint

@@ -24,13 +24,30 @@ LARGEST = 2**31 - 1
 LARGEST_MMAP_THRESHOLD = 32 * 2**20  # glibc refuses more on 64 bits
 
 
-def tune_process(cores: int) -> str:
-    """Use a thread for each of the task's ``cores`` that is a core of its own, and keep freed memory; says what was chosen."""
+def tune_process(cores: int, *, loaders: int = 0) -> str:
+    """Use a thread for each of the task's ``cores`` that is a core of its own, and keep freed memory; says what was chosen.
+
+    ``loaders`` of the threads are not torch's.
+    """
     machine = processor()
-    threads = max(1, min(cores, machine.physical))
+    threads, loaders = divided(machine.real(cores), loaders)
     torch.set_num_threads(threads)
     memory = "freed memory is kept" if keep_pages() else "malloc is as it was"
-    return f"{threads} torch thread{'s' if threads > 1 else ''} for {cores} of {machine}, {memory}"
+    counted = [_counted(threads, "torch thread")] + [_counted(loaders, "loader thread")] * (loaders > 0)
+    return f"{' and '.join(counted)} for {cores} of {machine}, {memory}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def divided(cores: int, loaders: int) -> tuple[int, int]:
+    """How a task's cores are shared by torch and by threads that transform rows: together they are never more than the cores.
+
+    So on one core the training thread transforms its rows itself.
+    """
+    loaders = min(loaders, cores - 1)
+    return cores - loaders, loaders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +66,10 @@ class Processor:
         )
         kinds = [self._having(kind, names) for kind, names in (("bf16", BF16), ("int8", INT8))]
         return f"{self.logical} processors ({threads}; {', '.join(kinds)})"
+
+    def real(self, cores: int) -> int:
+        """How many of ``cores`` are cores of their own."""
+        return max(1, min(cores, self.physical))
 
     def _having(self, kind: str, names: tuple[str, ...]) -> str:
         found = [name for name in names if name in self.units]
@@ -94,6 +115,17 @@ def tune_model(model: nn.Module) -> nn.Module:
     if any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
+
+
+@contextmanager
+def computing_with(threads: int) -> Iterator[None]:
+    """Use ``threads`` torch threads in the body, and then as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from dlcore.meeting import Claim, all_ready, meet, unready
 from dlcore.progress import Progress
 from dlcore.recipe import Recipe
 from dlcore.shards import Rows, Shards
-from dlcore.tuning import tune_process
+from dlcore.tuning import divided, processor, tune_process
 from dlcore.watch import Watch
 from dlcore.writer import Part, Writer
 
@@ -31,9 +31,10 @@ class Sharded:
 
     folder: Folder
     shards: Shards
+    resident_bytes: int
 
     def open(self) -> Rows:
-        return self.shards.open(self.folder)
+        return self.shards.open(self.folder, resident_bytes=self.resident_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Assignment:
     workers: int
     batch: int
     sharded: bool
+    loaders: int
     longest_s: float
     patience_s: float
 
@@ -130,10 +132,10 @@ MEETING_S = 300.0
 
 def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
     """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it."""
-    tuned = tune_process(cores)
+    tuned = tune_process(cores, loaders=assignment.loaders)
     line = Line(assignment.host, assignment.port, patience_s=MEETING_S)
     try:
-        kept = _prepare(assignment, line, group)
+        kept = _prepare(assignment, line, group, cores)
         line.post(f"{assignment.run}/tuned", f"rank {kept.claim.rank}: {tuned}")
         last = _run(assignment, line, kept)
         _commit(kept, group, workers=assignment.workers, wait=last)
@@ -144,7 +146,7 @@ def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
         return _ended(line, group, error=_pickled(error), trace=traceback.format_exc())
 
 
-def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
+def _prepare(assignment: Assignment, line: Line, group: str, cores: int) -> Kept:
     """Meet the others; go on with what is kept if all can, else load the committed state and build a new process group."""
     kept = PROCESS.of(assignment.run)
     claim = kept.claim if kept else Claim()
@@ -153,7 +155,7 @@ def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
     rank, warm = meet(line, group, claim, workers=assignment.workers, step=assignment.ahead)
     if kept is not None and warm:
         return kept
-    engine = kept.engine if kept else _engine(assignment)
+    engine = kept.engine if kept else _engine(assignment, cores)
     start = assignment.start
     engine.load(
         start.figures,
@@ -180,13 +182,15 @@ def _prepare(assignment: Assignment, line: Line, group: str) -> Kept:
     return kept
 
 
-def _engine(assignment: Assignment) -> Engine:
+def _engine(assignment: Assignment, cores: int) -> Engine:
     validation = assignment.validation
+    _, loaders = divided(processor().real(cores), assignment.loaders)
     return Engine(
         assignment.recipe,
         assignment.train.open(),
         validation.open() if validation else None,
         sharded=assignment.sharded,
+        loaders=loaders,
     )
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from torch.optim import SGD, Adam, Optimizer
 from dlcore import LARS, ClipNorm, Constant, Poly, Progress
 from dlcore.collective import Alone, Collective, Gloo
 from dlcore.engine import Engine
+from dlcore.layout import Layout
 from dlcore.order import Place
 from dlcore.recipe import Recipe
 from dlcore.shards import Resident
@@ -37,7 +39,9 @@ RECIPE: dict[str, Any] = {
 def rows() -> Resident:
     generator = np.random.default_rng(4)
     x = generator.standard_normal((70, 5), dtype=np.float32)
-    return Resident({"input": x, "target": x.sum(axis=1)})
+    table = pa.table({"x": list(x), "y": x.sum(axis=1)})
+    layout = Layout.of(table.schema, features="x", label="y")
+    return Resident(layout, layout.cells(table))
 
 
 State = tuple[Figures, list[Slice]]

@@ -103,6 +103,7 @@ def test_an_error_of_on_progress_reaches_the_caller(tumours: pd.DataFrame) -> No
         ({"batch": 0}, "batch=0"),
         ({"kept_batch": "none"}, "kept_batch must be one of"),
         ({"keep_commits": 0}, "keep_commits must be at least 1, got 0"),
+        ({"loaders": -1}, "loaders and Training.resident_bytes must be zero or more, got -1"),
         ({"seed": -1}, "seed must be zero or more, got -1"),
         ({"optimizer": LBFGS}, "LBFGS evaluates the loss several times"),
         ({"model": lambda: nn.ReLU()}, "with trainable parameters"),

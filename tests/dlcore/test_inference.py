@@ -40,7 +40,7 @@ def test_rows_keep_columns_and_order_and_bad_rows_say_why(
     found: pd.DataFrame = scored.toPandas()
     assert found["key"].tolist() == list(range(569))
     assert found["word"].tolist() == ["kept"] * 569
-    assert found.loc[7, "error"] == "not a finite number: mean_texture"
+    assert found.loc[7, "error"] == "null or not a finite number: mean_texture"
     assert found["error"].isna().sum() == found["probability"].notna().sum() == 568
     inputs = torch.tensor(rows.drop(index=7)[features].to_numpy(), dtype=torch.float32)
     expected = torch.sigmoid(saved.module({"linear": nn.Linear})(inputs)).reshape(-1)

@@ -63,6 +63,14 @@ def test_shares_differ_by_one_at_most_and_rank_zero_is_never_short(length: int, 
     assert sizes[0] == max(sizes)
 
 
+@pytest.mark.parametrize("start", [Place(), Place(step=7, epoch=1, row=3), Place(step=9, epoch=2, row=99)])
+@pytest.mark.parametrize("batch", [1, 30, 100, 128])
+def test_a_run_ends_with_the_last_row_of_its_last_epoch(start: Place, batch: int) -> None:
+    order = Order(rows=100, batch=batch, seed=1, start=start)
+    assert order.place(order.end(3)) == Place(step=order.end(3), epoch=3)
+    assert order.place(order.end(3) - 1).epoch == 2
+
+
 def test_a_wrong_rank_or_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"rank must be in 0\.\.1, got 2"):
         share(10, 2, 2)

@@ -1,26 +1,31 @@
 """Shards: pieces come back as they were, mapped or copied, and a mapped gather is no part of this process's own memory."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from dlcore.feed import feed
+from dlcore.feed import Feed, training_portions
 from dlcore.files import Folder
 from dlcore.layout import Layout, Part
 from dlcore.order import Order
-from dlcore.shards import Mapped, Resident, Shards, read_piece, write_piece
+from dlcore.shards import Mapped, Resident, Rows, Shards, read_piece, write_piece
 
 LAYOUT = Layout(
-    input=Part(name="input", columns=("a", "b"), dtype="float32"),
-    target=Part(name="target", columns=("y",), dtype="int64"),
+    inputs=(Part(name="input", columns=("a", "b"), dtype="float32", packed=True),),
+    targets=(Part(name="target", columns=("y",), dtype="int64"),),
 )
 
 
 def piece(start: int, rows: int, width: int = 2) -> dict[str, np.ndarray]:
     numbers = np.arange(start, start + rows)
     return {"input": np.stack([numbers] * width, axis=1).astype("float32"), "target": numbers}
+
+
+def tensors(rows: Rows, indices: np.ndarray) -> tuple[Any, Any]:
+    return rows.layout.pair(rows.gather(indices))
 
 
 def test_mapped_and_resident_rows_are_the_same(tmp_path: Path) -> None:
@@ -31,21 +36,22 @@ def test_mapped_and_resident_rows_are_the_same(tmp_path: Path) -> None:
     files = tuple(f"{number}.arrow" for number in range(3))
     shards = Shards(layout=LAYOUT, files=files, rows=tuple(sizes), bytes=1, fingerprint="f")
     resident = Shards.from_json(shards.to_json()).open(folder)
-    mapped = Mapped([read_piece(folder, file) for file in files], window=4)
+    mapped = Shards.from_json(shards.to_json()).open(folder, resident_bytes=0)
     assert isinstance(resident, Resident)
+    assert isinstance(mapped, Mapped)
     wanted = np.array([13, 0, 3, 2, 4, 4])
     for rows in (resident, mapped):
-        inputs, targets = rows.gather(wanted)
+        inputs, targets = tensors(rows, wanted)
         assert targets.tolist() == wanted.tolist()
         assert torch.equal(inputs, torch.tensor(wanted).float().reshape(-1, 1).expand(-1, 2))
-        assert rows.gather(wanted[:0])[0].shape == (0, 2)
+        assert tensors(rows, wanted[:0])[0].shape == (0, 2)
 
 
 def test_gathering_ahead_gives_each_row_once_wherever_it_begins(tmp_path: Path) -> None:
     write_piece(Folder(str(tmp_path)), "0.arrow", piece(0, 1000))
-    rows = Mapped([read_piece(Folder(str(tmp_path)), "0.arrow")], window=200)
+    rows = Mapped(LAYOUT, [read_piece(Folder(str(tmp_path)), "0.arrow", LAYOUT)], window=200)
     order = Order(rows=1000, batch=64, seed=1, window=200)
-    feeds = [feed(rows, order, rank=rank, workers=2) for rank in range(2)]
+    feeds = [Feed(rows, training_portions(order, rank=rank, workers=2), steps=order.steps) for rank in range(2)]
     seen = [feeds[rank](step).targets for step in range(order.steps) for rank in range(2)]
     assert sorted(torch.cat(seen).tolist()) == list(range(1000))
     assert feeds[0](3).targets.tolist() == order.at(3)[:32].tolist()
@@ -57,9 +63,9 @@ def test_mapped_data_is_not_the_process_own_memory(tmp_path: Path) -> None:
         write_piece(folder, f"{number}.arrow", piece(number * 50_000, 50_000, width=100))
     size = sum(file.stat().st_size for file in tmp_path.iterdir())
     before = own_bytes()
-    rows = Mapped([read_piece(folder, f"{number}.arrow") for number in range(6)], window=50_000)
+    rows = Mapped(LAYOUT, [read_piece(folder, f"{number}.arrow", LAYOUT) for number in range(6)], window=50_000)
     order = Order(rows=rows.count, batch=1000, seed=1, window=50_000)
-    eat = feed(rows, order, rank=0, workers=1)
+    eat = Feed(rows, training_portions(order, rank=0, workers=1), steps=order.steps)
     total = sum(int(eat(step).targets.sum()) for step in range(order.steps))
     assert total == 300_000 * 299_999 // 2
     assert own_bytes() - before < size / 3
