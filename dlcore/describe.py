@@ -46,6 +46,12 @@ def describe(value: Any) -> str:
         return f"{value.__module__}.{value.__qualname__}#{_code(value)}"
     if inspect.isclass(value) or inspect.isbuiltin(value):
         return f"{value.__module__}.{value.__qualname__}"
+    call = inspect.getattr_static(type(value), "__call__", None)
+    if isinstance(call, FunctionType) and repr(value) == object.__repr__(
+        value
+    ):  # a class that does not tell its settings
+        held = ", ".join(f"{name}={describe(each)}" for name, each in sorted(vars(value).items()))
+        return f"{describe(call)}({held})"
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 

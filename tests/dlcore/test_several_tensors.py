@@ -221,6 +221,25 @@ def test_an_error_in_a_transform_is_raised_with_its_rank_and_trace(
         training(transform=picky).fit(rows, features=FEATURES, label=LABEL)
 
 
+class Brighter:
+    """A transform with a setting, as users write them."""
+
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def __call__(self, x: dict[str, Any], y: dict[str, Any], generator: Generator | None) -> tuple[Any, Any]:
+        x, y = decode(x, y, generator)
+        return x | {"picture": x["picture"] + self.by}, y
+
+
+def test_a_transform_of_another_setting_is_another_training(rows: pd.DataFrame, tmp_path: Path) -> None:
+    columns: dict[str, Any] = {"features": FEATURES, "label": LABEL, "folder": str(tmp_path)}
+    for _ in range(2):
+        training(epochs=1, transform=Brighter(1)).fit(rows, **columns)
+    with pytest.raises(ValueError, match=r"transform was .*\(by=1\), is .*\(by=2\)"):
+        training(epochs=1, transform=Brighter(2)).fit(rows, **columns)
+
+
 def test_another_transform_is_another_training(rows: pd.DataFrame, tmp_path: Path) -> None:
     training(epochs=1).fit(rows, features=FEATURES, label=LABEL, folder=str(tmp_path))
     with pytest.raises(ValueError, match=r"transform was .*decode.*, is .*<lambda>"):
