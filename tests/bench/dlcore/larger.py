@@ -55,12 +55,14 @@ def frame(spark: SparkSession, size: int) -> DataFrame:
     return spark.range(0, size // WIDTH, 1, 4).mapInArrow(make, "x binary, y float")
 
 
-class Perceptron(nn.Sequential):
+class Perceptron(nn.Module):
     def __init__(self) -> None:
-        super().__init__(nn.Linear(WIDTH, 256), nn.ReLU(), nn.Linear(256, 1))
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(WIDTH, 256), nn.ReLU(), nn.Linear(256, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float() / 255)  # type: ignore[no-any-return]
+        prediction: Tensor = self.layers(x.float() / 255)
+        return prediction
 
 
 class Watched:
