@@ -26,6 +26,7 @@ class Watch:
         return self.asked or time.monotonic() > self._deadline
 
     def __enter__(self) -> Self:
+        self._look()  # a group that begins after a stop sees it on every worker, however short it is
         self._thread.start()
         return self
 
@@ -38,7 +39,10 @@ class Watch:
     def _poll(self) -> None:
         while not self._left.wait(POLL_S):
             try:
-                self.asked = self.asked or self._line.look(f"{self._run}/stop") is not None
+                self._look()
             except RuntimeError as error:  # torch's DistError: the store's server is gone
                 self._lost = str(error)
                 return
+
+    def _look(self) -> None:
+        self.asked = self.asked or self._line.look(f"{self._run}/stop") is not None
