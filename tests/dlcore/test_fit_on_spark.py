@@ -1,12 +1,17 @@
 """Training on Spark: N workers end where one does, whatever the rows and partitions; errors and refusals reach the driver."""
 
 import logging
+import os
+import signal
+import tempfile
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pyarrow.dataset as ds
 import pytest
 import torch
@@ -16,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, Training, Warmup
+from dlcore import ClipNorm, Constant, Progress, Training, Warmup
 from dlcore.group import refuse_dynamic_allocation
 from dlcore.progress import told
 
@@ -114,6 +119,55 @@ def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(
         )
     assert "raised on rank" in caught.value.__notes__[0]
     assert "in picky" in caught.value.__notes__[0]
+
+
+def test_idle_workers_that_spark_ends_between_groups_change_nothing(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Spark ends idle workers after a minute, by SIGKILL; here that comes at once, with no group under way."""
+    ended: list[int] = []
+
+    def end_idle_workers(record: Progress) -> None:
+        while spark.sparkContext.statusTracker().getActiveJobsIds():
+            time.sleep(0.01)
+        if record.epoch == 2:
+            ended.extend(worker.pid for worker in python_workers())
+            for pid in ended:
+                os.kill(pid, signal.SIGKILL)
+
+    frame = spark.createDataFrame(tumours).repartition(2)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
+    slow = training(batch=200, group_s=0.001)
+    broken = slow.fit(frame, **columns, folder=f"{tmp_path}/a", on_progress=end_idle_workers)
+    whole = slow.fit(frame, **columns, folder=f"{tmp_path}/b")
+    assert len(ended) >= 2
+    assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), broken.module.parameters(), strict=True))
+
+
+def python_workers() -> list[psutil.Process]:
+    """This session's Python worker processes: those whose parent is a Python daemon like them."""
+    everyone = psutil.Process().children(recursive=True)
+    daemons = {p.pid for p in everyone if any(word.endswith(".daemon") for word in p.cmdline())}
+    return [p for p in everyone if p.pid in daemons and p.ppid() in daemons]
+
+
+def test_nothing_is_left_in_temporary_places(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(prediction: Tensor, target: Tensor) -> Tensor:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shared = set(os.listdir("/dev/shm"))
+    frame = spark.createDataFrame(tumours)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
+    places: list[list[str]] = []
+    training(epochs=1).fit(frame, **columns, on_progress=lambda _: places.append(os.listdir(tmp_path)))
+    with pytest.raises(ZeroDivisionError):
+        training(loss=fails).fit(frame, **columns)
+    assert any(name.startswith("dlcore-") for name in places[0])
+    assert os.listdir(tmp_path) == []
+    assert set(os.listdir("/dev/shm")) <= shared
 
 
 def test_a_worker_that_fails_alone_does_not_leave_the_other_waiting(

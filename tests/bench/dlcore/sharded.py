@@ -1,0 +1,70 @@
+"""What a worker holds with the optimizer's state whole and sharded, and how fast it is: ``python -m tests.bench.dlcore.sharded``."""
+
+import os
+import statistics
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torch.optim import Adam
+
+from dlcore import Constant, Training
+from dlcore.progress import told
+
+WIDTH, DEPTH = 2048, 6
+
+
+def main() -> None:
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    print(f"{DEPTH * WIDTH * (WIDTH + 1) / 1e6:.1f} M parameters, Adam, 2 workers")
+    for sharded in (False, True):
+        measure(sharded)
+
+
+def measure(sharded: bool) -> None:
+    """Train in a session of its own, since a worker keeps its pages."""
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    for name in ("spark.driver.bindAddress", "spark.driver.host"):
+        builder = builder.config(name, "127.0.0.1")
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    rows = np.random.default_rng(1).standard_normal((256, WIDTH), dtype=np.float32)
+    frame = spark.createDataFrame(pd.DataFrame({"x": list(rows), "y": rows.sum(axis=1)}))
+    with tempfile.TemporaryDirectory() as place:
+
+        def loss(prediction: Tensor, target: Tensor) -> Tensor:
+            Path(place, f"held-{os.getpid()}").write_text(anonymous())
+            return mse_loss(prediction.mean(dim=1), target)
+
+        fitted = Training(
+            model=lambda: nn.Sequential(*[nn.Linear(WIDTH, WIDTH) for _ in range(DEPTH)]),
+            loss=loss,
+            optimizer=partial(Adam),
+            schedule=Constant(lr=1e-5),
+            batch=32,
+            epochs=4,
+            shard_optimizer=sharded,
+        ).fit(frame, features=["x"], label="y", workers=2, folder=f"{place}/run")
+        held = sorted(int(file.read_text()) // 1024 for file in Path(place).glob("held-*"))
+    speed = statistics.median(record.rows_per_s for record in fitted.history[1:])
+    print(
+        f"{'sharded' if sharded else 'whole':8s} {held} MB a worker, {speed:.0f} rows/s, {told(fitted.shares)}",
+        flush=True,
+    )
+    spark.stop()
+
+
+def anonymous() -> str:
+    """This process's anonymous memory in kB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("RssAnon"))
+
+
+if __name__ == "__main__":
+    main()
