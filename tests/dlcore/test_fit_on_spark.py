@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import tempfile
 import time
 from dataclasses import replace
@@ -131,9 +130,9 @@ def test_idle_workers_that_spark_ends_between_groups_change_nothing(
         while spark.sparkContext.statusTracker().getActiveJobsIds():
             time.sleep(0.01)
         if record.epoch == 2:
-            ended.extend(worker.pid for worker in python_workers())
-            for pid in ended:
-                os.kill(pid, signal.SIGKILL)
+            for worker in python_workers():
+                ended.append(worker.pid)
+                worker.kill()
 
     frame = spark.createDataFrame(tumours).repartition(2)
     columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
@@ -146,9 +145,10 @@ def test_idle_workers_that_spark_ends_between_groups_change_nothing(
 
 def python_workers() -> list[psutil.Process]:
     """This session's Python worker processes: those whose parent is a Python daemon like them."""
-    everyone = psutil.Process().children(recursive=True)
-    daemons = {p.pid for p in everyone if any(word.endswith(".daemon") for word in p.cmdline())}
-    return [p for p in everyone if p.pid in daemons and p.ppid() in daemons]
+    alive = psutil.process_iter(["cmdline", "ppid"], ad_value=None)
+    daemons = {p.pid: p for p in alive if any(word.endswith(".daemon") for word in p.info["cmdline"] or ())}
+    ours = {p.pid for p in psutil.Process().children(recursive=True)}
+    return [p for pid, p in daemons.items() if pid in ours and p.info["ppid"] in daemons]
 
 
 def test_nothing_is_left_in_temporary_places(
