@@ -5,10 +5,8 @@ threads. Steady state is the median of an epoch's speed after the first; wall cl
 """
 
 import argparse
-import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,8 +22,9 @@ from torch.optim import SGD
 
 from dlcore import Constant, Training
 from dlcore.progress import told
-from tests.bench.dlcore.models import LeNet, inception, mnist, pictures
+from tests.bench.dlcore.models import LeNet, inception, mnist, pictures, unpacked
 from tests.bench.dlcore.peers import ddp, saved, tuned
+from tests.bench.dlcore.session import session
 
 
 def ours(
@@ -53,29 +52,46 @@ def timed(name: str, run: Callable[[], list[float]]) -> float:
     started = time.perf_counter()
     speeds = run()
     steady = statistics.median(speeds[1:])
-    print(f"{name:40s} {steady:10.1f} rows/s steady, {time.perf_counter() - started:6.1f} s wall clock", flush=True)
+    print(f"{name:50s} {steady:10.1f} rows/s steady, {time.perf_counter() - started:6.1f} s wall clock", flush=True)
     return steady
 
 
-def peers(kind: str, file: str, batch: int, epochs: int) -> dict[str, Callable[[], list[float]]]:
+def peers(kind: str, file: Path, batch: int, epochs: int, folder: Path | None) -> dict[str, Callable[[], list[float]]]:
+    """Each peer by name; with MNIST's ``folder``, DDP reads it as PyTorch's example does too."""
     build = LeNet if kind == "lenet" else inception
-    distributor = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
-    return {
-        "one tuned torch process, 2 threads": lambda: tuned(build(), file, batch, epochs, threads=2),
-        "DDP under TorchDistributor": lambda: list(distributor.run(ddp, kind, file, batch, epochs) or ()),
+
+    def distributed(source: Path) -> list[float]:
+        distributor = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
+        return list(distributor.run(ddp, kind, str(source), batch, epochs) or ())
+
+    found: dict[str, Callable[[], list[float]]] = {
+        "one tuned torch process, 2 threads": lambda: tuned(build(), str(file), batch, epochs, threads=2),
+        "DDP under TorchDistributor, rows in memory": lambda: distributed(file),
     }
+    if folder is not None:
+        found["DDP under TorchDistributor, MNIST by torchvision"] = lambda: distributed(unpacked(folder, file.parent))
+    return found
 
 
-def compare(spark: SparkSession, kind: str, data: pd.DataFrame, batch: int, epochs: int, against: list[str]) -> None:
+def compare(
+    spark: SparkSession,
+    kind: str,
+    data: pd.DataFrame,
+    *,
+    batch: int,
+    epochs: int,
+    against: list[str],
+    folder: Path | None,
+) -> None:
     build = LeNet if kind == "lenet" else inception
     file = saved(np.stack(data["pixels"].tolist()), data["digit"].to_numpy())
-    chosen = {n: run for n, run in peers(kind, file, batch, epochs).items() if n.split()[0].lower() in against}
+    chosen = {n: run for n, run in peers(kind, file, batch, epochs, folder).items() if n.split()[0].lower() in against}
     theirs = {name: timed(name, run) for name, run in chosen.items()}
     for precision in ["float32"] if kind == "lenet" else ["float32", "bfloat16"]:
         mine = timed(f"dlcore, 2 workers, {precision}", partial(ours, spark, build, data, batch, epochs, precision))
         for name, speed in theirs.items():
             print(f"  against {name}: {mine / speed:.2f}", flush=True)
-    shutil.rmtree(Path(file).parent)
+    shutil.rmtree(file.parent)
 
 
 def main() -> None:
@@ -88,16 +104,12 @@ def main() -> None:
     )
     arguments.add_argument("--against", nargs="+", default=["one", "ddp"], choices=["one", "ddp"])
     chosen = arguments.parse_args()
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    for name in ("spark.driver.bindAddress", "spark.driver.host"):
-        builder = builder.config(name, "127.0.0.1")
-    spark = builder.config("spark.driver.memory", "3g").config("spark.rpc.message.maxSize", "1024").getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = session({"spark.driver.memory": "3g", "spark.rpc.message.maxSize": "1024"})
     print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
     data = mnist(chosen.folder, "train")[: chosen.rows] if chosen.work == "lenet" else pictures(chosen.rows or 128)
-    compare(spark, chosen.work, data, 2048 if chosen.work == "lenet" else 32, chosen.epochs, chosen.against)
+    folder = chosen.folder if chosen.work == "lenet" else None
+    batch = 2048 if chosen.work == "lenet" else 32
+    compare(spark, chosen.work, data, batch=batch, epochs=chosen.epochs, against=chosen.against, folder=folder)
     spark.stop()
 
 

@@ -1,29 +1,21 @@
 """From a DataFrame of a million rows and thirty floats to the first record, 100 steps in: ``python -m tests.bench.dlcore.first_step``."""
 
-import os
 import sys
 import tempfile
 import time
 from functools import partial
 
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD
 
 from dlcore import Constant, Training
+from tests.bench.dlcore.session import session
 
 
 def main() -> None:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    for name in ("spark.driver.bindAddress", "spark.driver.host"):
-        builder = builder.config(name, "127.0.0.1")
-    if "--daemon" in sys.argv:
-        builder = builder.config("spark.python.daemon.module", "dlcore.daemon")
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = session({"spark.python.daemon.module": "dlcore.daemon"} if "--daemon" in sys.argv else None)
     features = [f"x{number}" for number in range(30)]
     columns = [F.rand(number).cast("float").alias(name) for number, name in enumerate(features)]
     spark.range(10).count()

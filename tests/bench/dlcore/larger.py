@@ -4,8 +4,6 @@ Two single-core workers train on the same rows mapped and held in memory. What c
 read again (RssAnon of each Python worker, sampled each tenth of a second); what training itself needs is that of a run on few rows.
 """
 
-import os
-import sys
 import tempfile
 import threading
 import time
@@ -24,21 +22,11 @@ from torch.optim import SGD
 
 from dlcore import Constant, Field, Training
 from dlcore.shards import RESIDENT_BYTES
+from tests.bench.dlcore.session import session
 
 WIDTH = 1024
 TIMES = 3
 MB = 2**20
-
-
-def session() -> SparkSession:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    builder = builder.config("spark.ui.showConsoleProgress", "false")
-    for name in ("spark.driver.bindAddress", "spark.driver.host"):
-        builder = builder.config(name, "127.0.0.1")
-    spark = builder.config("spark.driver.memory", "2g").getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 def frame(spark: SparkSession, size: int) -> DataFrame:
@@ -127,7 +115,7 @@ def main() -> None:
     started = time.perf_counter()
     size = TIMES * RESIDENT_BYTES
     with tempfile.TemporaryDirectory() as place:
-        spark = session()
+        spark = session({"spark.driver.memory": "2g"})
         rows, few = frame(spark, size), frame(spark, 16 * MB)
         base = train(few, f"{place}/few", resident_bytes=0, epochs=2)[2]
         print(

@@ -10,19 +10,18 @@ from torch import Tensor, nn
 
 
 class LeNet(nn.Module):
-    """LeNet-5 on rows of 784 pixels (44,426 parameters)."""
+    """LeNet-5 on rows of 784 pixels, in whatever shape (44,426 parameters)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Unflatten(1, (1, 28, 28)),
             *[nn.Conv2d(1, 6, 5), nn.Tanh(), nn.MaxPool2d(2)],
             *[nn.Conv2d(6, 16, 5), nn.Tanh(), nn.MaxPool2d(2)],
             *[nn.Flatten(), nn.Linear(256, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)],
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x / 255)  # type: ignore[no-any-return]
+        return self.layers(x.reshape(-1, 1, 28, 28) / 255)  # type: ignore[no-any-return]
 
 
 class Branches(nn.Module):
@@ -79,6 +78,15 @@ def mnist(folder: Path, part: str) -> pd.DataFrame:
     with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(), np.uint8, offset=8)
     return pd.DataFrame({"pixels": list(images.astype("float32")), "digit": labels.astype("int64")})
+
+
+def unpacked(folder: Path, root: Path) -> Path:
+    """Lay MNIST's files down below ``root`` as torchvision looks for them."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in folder.glob("*-ubyte.gz"):
+        (raw / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+    return root
 
 
 def pictures(rows: int) -> pd.DataFrame:

@@ -2,26 +2,24 @@
 
 import os
 import statistics
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim import Adam
 
 from dlcore import Constant, Training
 from dlcore.progress import told
+from tests.bench.dlcore.session import session
 
 WIDTH, DEPTH = 2048, 6
 
 
 def main() -> None:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     print(f"{DEPTH * WIDTH * (WIDTH + 1) / 1e6:.1f} M parameters, Adam, 2 workers")
     for sharded in (False, True):
         measure(sharded)
@@ -29,11 +27,7 @@ def main() -> None:
 
 def measure(sharded: bool) -> None:
     """Train in a session of its own, since a worker keeps its pages."""
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    for name in ("spark.driver.bindAddress", "spark.driver.host"):
-        builder = builder.config(name, "127.0.0.1")
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = session()
     rows = np.random.default_rng(1).standard_normal((256, WIDTH), dtype=np.float32)
     frame = spark.createDataFrame(pd.DataFrame({"x": list(rows), "y": rows.sum(axis=1)}))
     with tempfile.TemporaryDirectory() as place:
