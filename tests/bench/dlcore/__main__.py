@@ -1,116 +1,23 @@
-"""Speed beside the peers, in one run: ``python -m tests.bench.dlcore lenet MNIST_FOLDER`` or ``... inception``.
+"""Every measurement of dlcore, one after the other: ``python -m tests.bench.dlcore``, or ``BENCH=dlcore make bench MNIST=folder``.
 
-Two single-core workers in ``local[2]`` against DistributedDataParallel in two processes of TorchDistributor and one torch process with two
-threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from call to result.
+``MNIST`` in the environment names a folder with the data set's idx files; without it LeNet is left out.
 """
 
-import argparse
-import shutil
-import statistics
-import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+import os
+import subprocess
+import sys
 
-import numpy as np
-import pandas as pd
-from pyspark.ml.torch.distributor import TorchDistributor
-from pyspark.sql import SparkSession
-from torch.nn.functional import cross_entropy
-from torch.optim import SGD
-
-from dlcore import Constant, Training
-from dlcore.progress import told
-from tests.bench.dlcore.models import LeNet, inception, mnist, pictures, unpacked
-from tests.bench.dlcore.peers import ddp, saved, tuned
-from tests.bench.dlcore.session import session
-
-
-def ours(
-    spark: SparkSession, model: Callable[[], object], data: pd.DataFrame, batch: int, epochs: int, precision: str
-) -> list[float]:
-    training = Training(
-        model=model,  # type: ignore[arg-type]
-        loss=cross_entropy,
-        optimizer=partial(SGD, momentum=0.9),
-        schedule=Constant(lr=0.05),
-        batch=batch,
-        epochs=epochs,
-        precision=precision,  # type: ignore[arg-type]
-        group_s=60,
-    )
-    folder = tempfile.mkdtemp(prefix="dlcore-bench-")
-    frame = spark.createDataFrame(data)
-    fitted = training.fit(frame, features=["pixels"], label="digit", workers=2, folder=folder)
-    shutil.rmtree(folder)
-    print(f"  of dlcore's time: {told(fitted.shares)}")
-    return [record.rows_per_s for record in fitted.history]
-
-
-def timed(name: str, run: Callable[[], list[float]]) -> float:
-    started = time.perf_counter()
-    speeds = run()
-    steady = statistics.median(speeds[1:])
-    print(f"{name:50s} {steady:10.1f} rows/s steady, {time.perf_counter() - started:6.1f} s wall clock", flush=True)
-    return steady
-
-
-def peers(kind: str, file: Path, batch: int, epochs: int, folder: Path | None) -> dict[str, Callable[[], list[float]]]:
-    """Each peer by name; with MNIST's ``folder``, DDP reads it as PyTorch's example does too."""
-    build = LeNet if kind == "lenet" else inception
-
-    def distributed(source: Path) -> list[float]:
-        distributor = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
-        return list(distributor.run(ddp, kind, str(source), batch, epochs) or ())
-
-    found: dict[str, Callable[[], list[float]]] = {
-        "one tuned torch process, 2 threads": lambda: tuned(build(), str(file), batch, epochs, threads=2),
-        "DDP under TorchDistributor, rows in memory": lambda: distributed(file),
-    }
-    if folder is not None:
-        found["DDP under TorchDistributor, MNIST by torchvision"] = lambda: distributed(unpacked(folder, file.parent))
-    return found
-
-
-def compare(
-    spark: SparkSession,
-    kind: str,
-    data: pd.DataFrame,
-    *,
-    batch: int,
-    epochs: int,
-    against: list[str],
-    folder: Path | None,
-) -> None:
-    build = LeNet if kind == "lenet" else inception
-    file = saved(np.stack(data["pixels"].tolist()), data["digit"].to_numpy())
-    chosen = {n: run for n, run in peers(kind, file, batch, epochs, folder).items() if n.split()[0].lower() in against}
-    theirs = {name: timed(name, run) for name, run in chosen.items()}
-    for precision in ["float32"] if kind == "lenet" else ["float32", "bfloat16"]:
-        mine = timed(f"dlcore, 2 workers, {precision}", partial(ours, spark, build, data, batch, epochs, precision))
-        for name, speed in theirs.items():
-            print(f"  against {name}: {mine / speed:.2f}", flush=True)
-    shutil.rmtree(file.parent)
+PROGRAMS = ("speed inception", "first_step", "larger", "sharded", "planner", "kills")
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("work", choices=["lenet", "inception"])
-    arguments.add_argument("folder", nargs="?", type=Path, help="the four MNIST idx files, for lenet")
-    arguments.add_argument("--epochs", type=int, default=5)
-    arguments.add_argument(
-        "--rows", type=int, default=None, help="take fewer rows than all of MNIST, or than 128 pictures"
-    )
-    arguments.add_argument("--against", nargs="+", default=["one", "ddp"], choices=["one", "ddp"])
-    chosen = arguments.parse_args()
-    spark = session({"spark.driver.memory": "3g", "spark.rpc.message.maxSize": "1024"})
-    print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
-    data = mnist(chosen.folder, "train")[: chosen.rows] if chosen.work == "lenet" else pictures(chosen.rows or 128)
-    folder = chosen.folder if chosen.work == "lenet" else None
-    batch = 2048 if chosen.work == "lenet" else 32
-    compare(spark, chosen.work, data, batch=batch, epochs=chosen.epochs, against=chosen.against, folder=folder)
-    spark.stop()
+    folder = os.environ.get("MNIST")
+    if not folder:
+        print("LeNet is left out: name a folder with MNIST's idx files, MNIST=folder")
+    for program in [*([f"speed lenet {folder}"] if folder else []), *PROGRAMS]:
+        name, *arguments = program.split(" ", 2)
+        print(f"-- {program}", flush=True)
+        subprocess.run([sys.executable, "-m", f"tests.bench.dlcore.{name}", *arguments], check=True)
 
 
 if __name__ == "__main__":
