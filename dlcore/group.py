@@ -21,11 +21,11 @@ from dlcore.worker import ENDED, Assignment, Ended, work
 log = logging.getLogger("dlcore")
 
 
-SHARE = 0.02
-"""The part of the time that pauses between groups may take."""
+SHARE = 0.015
+"""The part of the time that pauses between groups are given, so that it stays under 2 % though they vary."""
 SHORTEST_S = 5.0
 """Groups that cost next to nothing to begin are still no shorter than this: the pause before one is never known well."""
-ASSUMED_PAUSE_S = 0.3
+ASSUMED_PAUSE_S = 0.4
 SETTLE_S = 10.0
 
 
