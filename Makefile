@@ -30,7 +30,7 @@ stop: ## end Airflow and all that it started
 	@test ! -x $(BIN)/python || $(BIN)/python -m infra stop
 
 test: lint ## lint, types, import contracts and every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 lint: setup ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check $(SOURCES)

@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 from pyspark.sql import SparkSession
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from apps.fraud import columns
 from infra import settings as platform
@@ -20,11 +22,15 @@ pytest_plugins = ["tests.services"]
 DAYS = ("2013-09-01", "2013-09-02")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups, for two processes of pytest-xdist: one has the Airflow, the other the Spark session."""
-    for item in items:
-        shared = "airflow" if "stand" in getattr(item, "fixturenames", ()) else "session"
-        item.add_marker(pytest.mark.xdist_group(shared))
+class ByService(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests in two processes: one has the Airflow, the other the Spark session."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "airflow" if nodeid.startswith(("tests/browser/", "tests/integration/")) else "session"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByService:
+    return ByService(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import psutil
 
 DAEMON = "dlcore.daemon"
 PROGRAM = Path(__file__).with_name("program.py")
+REPOSITORY = Path(__file__).parents[2]
 
 
 class Run:
@@ -22,7 +23,7 @@ class Run:
     def __init__(self, program: Path, *arguments: str, temporary: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, str(program), *arguments],
-            env=os.environ | {"TMPDIR": temporary},
+            env=os.environ | {"TMPDIR": temporary, "PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
