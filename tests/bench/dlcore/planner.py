@@ -101,7 +101,7 @@ def pause_s() -> float:
         optimizer=SGD,
         schedule=Constant(lr=0.01),
         batch=500,
-        epochs=150,
+        epochs=30,
         group_s=1.0,
     )
     history = training.fit(rows, features=["x"], label="y", workers=2).history
