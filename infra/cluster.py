@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import psutil
@@ -60,9 +59,7 @@ class Cluster:
         environment["SPARK_PUBLIC_DNS"] = self.host
         log = self.settings.state / "logs" / f"{kind.partition('.')[0]}.log"
         with log.open("ab") as opened:
-            return subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened, cwd=Path.cwd()
-            )
+            return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)
 
     def _await(self, started: list[subprocess.Popen[bytes]], page: str) -> None:
         """Wait until the master counts every worker, or raise with where to look."""
