@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pyspark
 
 from infra import jre
@@ -120,7 +121,11 @@ def airflow(settings: Settings) -> Finding:
     if service.leader is None:
         return (True, f"Airflow does not run; make airflow starts it on {settings.airflow_host}")
     client = service.client()
-    ill = {part: status for part, status in client.health().items() if status not in ("healthy", None)}
+    try:
+        health = client.health()
+    except httpx.HTTPError as error:
+        return (False, f"Airflow at {client.url} does not answer: {error}; it may be starting, else see {service.log}")
+    ill = {part: status for part, status in health.items() if status not in ("healthy", None)}
     return not ill, f"Airflow at {client.url}: {ill or 'every part is healthy'}"
 
 

@@ -1,6 +1,9 @@
+import json
 import socket
+import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra import check
@@ -34,6 +37,21 @@ def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixt
     assert len(failed) == 4
     for named in ("warehouse", "landing", "metastore", "spark_master"):
         assert any(named in line for line in failed)
+
+
+def test_an_airflow_that_is_still_starting_gets_a_sentence(tmp_path: Path) -> None:
+    starting = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        born = psutil.Process(starting.pid).create_time()
+        (tmp_path / "airflow").mkdir()
+        (tmp_path / "airflow" / "service.json").write_text(json.dumps({"pid": starting.pid, "born": born, "url": url}))
+        good, sentence = check.airflow(load([f"state={tmp_path}"]))
+    starting.kill()
+    starting.wait()
+    assert not good
+    assert f"Airflow at {url} does not answer" in sentence
 
 
 def test_an_address_that_answers_is_good(landing: Path) -> None:
