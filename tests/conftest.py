@@ -17,7 +17,7 @@ from infra import spark as engine
 from infra.hive import Table
 from infra.settings import Settings
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.services", "tests.chromium", "tests.runs"]
 
 DAYS = ("2013-09-01", "2013-09-02")
 

@@ -65,15 +65,6 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         service.stop()
 
 
-@pytest.fixture(scope="session")
-def scheduled(stand: Stand) -> str:
-    """The run that the scheduler makes once the DAG is no longer paused, at its end."""
-    stand.airflow.pause(DAG, paused=False)
-    (run,) = wait_for(lambda: stand.airflow.runs(DAG))
-    assert stand.follow(run["dag_run_id"]) == "success"
-    return str(run["dag_run_id"])
-
-
 def sample(source: Path, target: Path) -> None:
     """Take one day's frauds and every so many of its normal rows, each line untouched."""
     place = Path(DAG) / f"ds={DAY}" / "transactions.csv"

@@ -1,32 +1,17 @@
-"""Runs of the DAG in a real Airflow: by the scheduler, by REST, repeated, broken and cancelled."""
+"""Runs of the DAG in a real Airflow: by the scheduler, repeated by an operator, broken, cancelled, and by REST."""
 
 import hashlib
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
-from pipelines.registry import Registry
 from tests.services import DAG, DAY, Stand, drivers, processes_of, wait_for
 
-pytestmark = pytest.mark.timeout(1800)  # on two cores that nobody else uses, a run takes two minutes
+pytestmark = pytest.mark.timeout(1800)  # on two cores that nobody else uses, a run takes three minutes
+UNDELIVERED = "2013-09-01"
 PARTITIONED = ("ingest", "score")
-
-
-@pytest.fixture(scope="module")
-def repeated(stand: Stand, scheduled: str) -> str:
-    """A run by REST of what the scheduler ran, by the same champion, whose member loses its Spark driver in mid-training."""
-    registry = Registry(folder=Path(stand.settings.registry) / DAG)
-    with registry.changing():
-        champion = stand.outcome(scheduled, "evaluate")["details"]["candidate"]
-        registry.promote(champion, by="test", reason="a run of other parameters may have published a better one since")
-    run = stand.airflow.trigger(DAG, {})
-    (driver, *_) = wait_for(lambda: drivers(run, "train"))
-    driver.kill()
-    assert stand.follow(run) == "success"
-    return run
 
 
 def weights(stand: Stand, run: str) -> dict[str, str]:
@@ -86,3 +71,13 @@ def test_a_cancelled_task_leaves_no_process_and_runs_again_alone_with_the_same_r
     assert weights(stand, repeated) == before
     after = stand.attempts(repeated)
     assert {name for name in after if after[name] != others[name]} == {"train"}
+
+
+def test_a_run_by_rest_of_a_day_that_was_not_delivered_fails_with_its_sentence(stand: Stand, repeated: str) -> None:
+    run = stand.airflow.trigger(DAG, {"first_date": UNDELIVERED, "last_date": UNDELIVERED})
+    assert stand.follow(run) == "failed"
+    why = (stand.settings.run_folder(DAG, run) / "failures" / f"ingest@{UNDELIVERED}.txt").read_text()
+    assert f"fraud/ds={UNDELIVERED}" in why
+    states = {task["task_id"]: task["state"] for task in stand.airflow.tasks(DAG, run)}
+    assert (states["ingest"], states["features"], states["report"]) == ("failed", "upstream_failed", "upstream_failed")
+    assert stand.attempts(run)["ingest"] == 3
