@@ -1,4 +1,4 @@
-"""A data scientist's script, killed by the tests: ``program.py MASTER FOLDER``. It prints a line a record and its weights' hash."""
+"""A data scientist's script, killed by the tests: ``program.py MASTER FOLDER [EPOCHS]``. It prints records and its weights' hash."""
 
 import hashlib
 import logging
@@ -45,7 +45,7 @@ def digest(model: nn.Module) -> str:
     return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
 
 
-def main(master: str, folder: str) -> None:
+def main(master: str, folder: str, epochs: str = "20") -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("dlcore").addFilter(lambda record: record.levelno != logging.INFO)
     logging.getLogger("dlcore").setLevel(logging.DEBUG)
@@ -58,7 +58,7 @@ def main(master: str, folder: str) -> None:
         optimizer=partial(SGD, momentum=0.9),
         schedule=Constant(lr=0.01),
         batch=50,
-        epochs=20,
+        epochs=int(epochs),
         seed=5,
         group_s=1.0,
         patience_s=30,

@@ -8,11 +8,11 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 
-def session(options: Mapping[str, str] | None = None) -> SparkSession:
+def session(options: Mapping[str, str] | None = None, *, master: str = "local[2]") -> SparkSession:
     """A session of two workers, with further ``options`` of Spark's."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
-    builder = SparkSession.builder.master("local[2]")
+    builder = SparkSession.builder.master(master)
     for name in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
         builder = builder.config(name, "false")
     for name in ("spark.driver.bindAddress", "spark.driver.host"):
