@@ -63,6 +63,7 @@ def open_form(stand: Stand, page: Page) -> Page:
 
 def trigger_by_form(stand: Stand, page: Page, typed: dict[str, str]) -> str:
     """Type values into the form, submit it, and return the id of the run that it made."""
+    before = {run["dag_run_id"] for run in stand.airflow.runs(DAG)}
     form = open_form(stand, page)
     for name, value in typed.items():
         form.fill(f"[name=element_{name}]", value)
@@ -71,7 +72,8 @@ def trigger_by_form(stand: Stand, page: Page, typed: dict[str, str]) -> str:
         form.get_by_test_id("trigger-dag-submit").click()
     assert answer.value.ok
     leave(page)
-    return str(answer.value.json()["dag_run_id"])
+    (run,) = {run["dag_run_id"] for run in stand.airflow.runs(DAG)} - before
+    return str(run)
 
 
 def picture(page: Page, name: str) -> Path:
