@@ -53,7 +53,7 @@ class Followed:
 
     def step(self) -> int:
         """The last step that was told of."""
-        return max((int(line.split()[-1]) for _, line in self.lines if "step" in line), default=0)
+        return max((int(line.split()[-1]) for _, line in self.lines if line.startswith("step")), default=0)
 
     def committed(self, after: int, since: float) -> float | None:
         """When a group was committed that ended beyond step ``after``; none as long as there is none."""
