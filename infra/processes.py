@@ -23,8 +23,12 @@ def session_members(leader: int) -> list[psutil.Process]:
 
 
 def end(leader: int, *, patience_s: float = 20.0) -> None:
-    """Interrupt the leader's group and terminate the groups its tasks made; who stays is told twice more, each time harder."""
-    _signal_groups([leader], signal.SIGINT)
+    """Interrupt the leader and terminate the groups its tasks made; who stays is told twice more, each time harder.
+
+    The leader ends its own group: an Airflow scheduler that is told twice forgets its idle workers, and waits for them.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGINT)
     _signal_groups(_groups(leader) - {leader}, signal.SIGTERM)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if _left(leader, patience_s):
