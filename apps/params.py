@@ -25,6 +25,9 @@ def validated(schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, rule in schema.items():
         for error in Draft202012Validator(rule, format_checker=FormatChecker()).iter_errors(values[name]):
             raise ValueError(f"Invalid input for param {name}: {error.message}")
+    first, last = values.get("first_date"), values.get("last_date")
+    if first and last and last < first:
+        raise ValueError(f"last_date must not be before first_date, got {first} to {last}")
     return values
 
 

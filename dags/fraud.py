@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG, Param, task, task_group, timezone
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 HOME = Path(__file__).resolve().parent.parent
 RULES = json.loads((HOME / "apps" / "fraud" / "params.json").read_text())
@@ -60,7 +60,7 @@ with DAG(
         first = date.fromisoformat(params["first_date"])
         last = date.fromisoformat(params["last_date"]) if params["last_date"] else own
         if last < first:
-            raise ValueError(f"last_date must not be before first_date, got {first} to {last}")
+            raise AirflowFailException(f"last_date must not be before first_date, got {first} to {last}")
         return [str(first + timedelta(days=day)) for day in range((last - first).days + 1)]
 
     @task

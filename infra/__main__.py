@@ -6,6 +6,8 @@ import signal
 import sys
 from typing import Any
 
+import httpx
+
 from infra import check
 from infra.demo import Demo
 from infra.service import Service
@@ -36,6 +38,11 @@ def main(argv: list[str]) -> None:
         done = do(given, settings)
     except (ValueError, RuntimeError) as refused:
         raise SystemExit(str(refused)) from None
+    except httpx.HTTPError as error:
+        log = Service(settings=settings).log
+        raise SystemExit(f"Airflow does not answer: {error}; it was stopped, or {log} says why") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     raise SystemExit(0 if done else 1)
 
 

@@ -49,7 +49,7 @@ def make(settings: Settings) -> Path:
             ["spark-submit", str(script), scratch], env=environment, capture_output=True, text=True, check=False
         )
         if ended.returncode or not aside.exists():
-            raise RuntimeError(f"no class archive was made; the rehearsal ended with:\n{ended.stderr[-2000:]}")
+            raise RuntimeError(f"this Java made no class archive; the rehearsal ended with:\n{ended.stderr[-2000:]}")
         shutil.move(aside, archive)
     return archive
 
@@ -59,5 +59,15 @@ def base(scratch: Path) -> list[str]:
     return [f"warehouse={scratch}/warehouse", "metastore="]
 
 
+def main(overrides: list[str]) -> None:
+    """Make the archive, or say why there is none; a Java that cannot make it is no reason to stop."""
+    try:
+        print(f"      {make(load(overrides))}")
+    except ValueError as refused:
+        raise SystemExit(str(refused)) from None
+    except RuntimeError as refused:
+        print(f"{refused}\n      each step starts some seconds later without it, else all is well")
+
+
 if __name__ == "__main__":
-    print(make(load(sys.argv[1:])))
+    main(sys.argv[1:])

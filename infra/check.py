@@ -16,20 +16,24 @@ from infra.service import Service
 from infra.settings import Settings
 from infra.spark import java_home, mkl
 
-Finding = tuple[bool, str]
+Finding = tuple[bool | None, str]
+"""Whether what was tried is good, or None where nothing could be tried, and the sentence that says so."""
+
+MARKS = {True: "ok", False: "FAIL", None: "not tried"}
 
 
 def report(settings: Settings) -> bool:
-    """Print each finding; say whether all are good."""
+    """Print each finding; say whether none is bad."""
     findings = list(everything(settings))
     for good, sentence in findings:
-        print(f"{'ok  ' if good else 'FAIL'}  {sentence}")
-    return all(good for good, _ in findings)
+        print(f"{MARKS[good]:<9}  {sentence}")
+    return all(good is not False for good, _ in findings)
 
 
 def everything(settings: Settings) -> Iterator[Finding]:
-    for name in ("state", "warehouse", "registry"):
-        yield writable(name, str(getattr(settings, name)))
+    yield writable("state", settings.state)
+    yield warehouse(settings.warehouse)
+    yield registry(settings.registry)
     yield landing(settings.landing)
     yield metastore(settings)
     yield master(settings.spark_master)
@@ -39,11 +43,20 @@ def everything(settings: Settings) -> Iterator[Finding]:
     yield airflow(settings)
 
 
-def writable(name: str, place: str) -> Finding:
-    """Whether the platform may write to a folder; one behind another file system is left to that system's own tools."""
-    if _remote(place):
-        return (True, f"{name} {place} is on {urlsplit(place).scheme}; the first step that writes there will try it")
-    folder = Path(urlsplit(place).path)
+def warehouse(place: str) -> Finding:
+    """Whether tables may be written; behind another file system, whether that answers."""
+    return _remote("warehouse", place) if _scheme(place) else writable("warehouse", Path(urlsplit(place).path))
+
+
+def registry(place: str) -> Finding:
+    """Whether models may be written."""
+    if "://" in place:
+        return False, f"registry must be a folder, got {place}; name one that all hosts see"
+    return writable("registry", Path(place))
+
+
+def writable(name: str, folder: Path) -> Finding:
+    """Whether the platform may write to a folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -57,9 +70,9 @@ def writable(name: str, place: str) -> Finding:
 
 
 def landing(place: str) -> Finding:
-    """Whether source files have arrived."""
-    if _remote(place):
-        return (True, f"landing {place} is on {urlsplit(place).scheme}; the first ingest will try it")
+    """Whether source files have arrived; behind another file system, whether that answers."""
+    if _scheme(place):
+        return _remote("landing", place)
     files = [file for file in Path(urlsplit(place).path).glob("*/ds=*/*") if os.access(file, os.R_OK)]
     if not files:
         return (False, f"landing {place} holds no readable file below APP/ds=DATE; make setup brings the demo's")
@@ -71,16 +84,16 @@ def landing(place: str) -> Finding:
 
 def metastore(settings: Settings) -> Finding:
     if not settings.metastore:
-        return (True, f"metastore: embedded on Derby in {settings.state / 'metastore'}, one session at a time")
+        return (None, f"metastore: embedded on Derby in {settings.state / 'metastore'}, which only a session can open")
     return _answers("metastore", settings.metastore)
 
 
 def master(address: str) -> Finding:
+    if address.startswith("local"):
+        return True, f"spark_master {address}: inside each step"
     if address.startswith("spark://"):
         return _answers("spark_master", address)
-    return True, f"spark_master {address}: " + (
-        "inside each step" if address.startswith("local") else "tried by the first step"
-    )
+    return None, f"spark_master {address}: only a submitted step asks its cluster"
 
 
 def java() -> Finding:
@@ -88,12 +101,12 @@ def java() -> Finding:
     if home := java_home():
         return True, f"Java: the one that set-up made in {home['JAVA_HOME']}"
     found = jre.found()
-    if found is None or found[1] not in jre.VERSIONS:
+    if found is None or found.version not in jre.VERSIONS:
         return (
             False,
             f"Java must be {' or '.join(map(str, jre.VERSIONS))}, got {found or 'none'}; make setup brings one",
         )
-    return True, f"Java {found[1]}: {found[0]}"
+    return True, str(found)
 
 
 def spark_versions() -> Finding:
@@ -116,10 +129,10 @@ def blas() -> Finding:
 
 
 def airflow(settings: Settings) -> Finding:
-    """Whether Airflow runs and is healthy; that it does not run is no failure."""
+    """Whether Airflow is healthy, or could listen where it does not run; that it does not run is no failure."""
     service = Service(settings=settings)
     if service.leader is None:
-        return (True, f"Airflow does not run; make airflow starts it on {settings.airflow_host}")
+        return _bindable(settings.airflow_host, settings.airflow_port)
     client = service.client()
     try:
         health = client.health()
@@ -129,16 +142,33 @@ def airflow(settings: Settings) -> Finding:
     return not ill, f"Airflow at {client.url}: {ill or 'every part is healthy'}"
 
 
+def _bindable(host: str, port: int) -> Finding:
+    where = f"{host}, {f'port {port}' if port else 'a free port'}"
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        return False, f"Airflow cannot listen on {where}: {error}; correct the setting `airflow_host` or `airflow_port`"
+    return True, f"Airflow does not run; make airflow starts it on {where}"
+
+
 def _answers(name: str, address: str) -> Finding:
     """Whether something accepts connections at one of the addresses, written host:port and separated by commas."""
     for one in address.split(","):
-        parts = urlsplit(one if "://" in one else f"tcp://{one}")
         try:
+            parts = urlsplit(one if "://" in one else f"tcp://{one}")
             socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5).close()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return (False, f"{name} {one} does not answer: {error}; start it, or correct the setting `{name}`")
     return True, f"{name} {address} answers"
 
 
-def _remote(place: str) -> bool:
-    return urlsplit(place).scheme not in ("", "file")
+def _scheme(place: str) -> str:
+    """The file system that a place is on; empty for this machine's own."""
+    return urlsplit(place).scheme.removeprefix("file")
+
+
+def _remote(name: str, place: str) -> Finding:
+    """Whether the file system of a place answers, which is known where its address stands in the place."""
+    if _scheme(place) == "hdfs" and ":" in urlsplit(place).netloc:
+        return _answers(name, place)
+    return None, f"{name} {place}: the address of {_scheme(place)} is in Hadoop's own configuration"

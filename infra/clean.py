@@ -7,7 +7,7 @@ from pathlib import Path
 
 KINDS = {
     "runs": ("runs", "reports", "spark/events", "spark/scratch", "logs"),
-    "tables": ("warehouse", "metastore", "quality"),
+    "tables": ("warehouse", "metastore"),
     "models": ("registry",),
     "airflow": ("airflow",),
     "data": ("landing", "download", "setup/transactions"),
@@ -32,7 +32,7 @@ def running(state: Path) -> bool:
 
 
 def main(kinds: list[str]) -> None:
-    state = Path(os.environ.get("EMBERLINE_STATE", "state")).expanduser().resolve()
+    state = Path(os.environ.get("EMBERLINE_STATE") or "state").expanduser().resolve()
     paths = [path for kind in kinds or [""] for path in chosen(kind)]
     if running(state):
         raise SystemExit("Airflow runs on this state; end it first with: make stop")

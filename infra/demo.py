@@ -1,13 +1,18 @@
 """The demonstration: one run of an app's DAG in a real Airflow, followed to its end and summed up."""
 
 import json
+import signal
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
+
+import httpx
 
 from infra import closing, processes
 from infra.airflow import Airflow
@@ -24,15 +29,10 @@ class Demo:
     conf: Mapping[str, Any]
 
     def perform(self) -> bool:
-        """Run, print and sum up; say whether the run ended well. Interrupted, it ends its run, and the Airflow it started."""
+        """Run, print and sum up; say whether the run ended well. Broken off, it ends its run, and the Airflow it started."""
         own = self.service.leader is None
-        try:
+        with ended("Airflow", self.service.stop) if own else nullcontext():
             return self.watched(self.started() if own else self.service.client())
-        except KeyboardInterrupt:
-            print("\ninterrupted: ending what was started", flush=True)
-            if own:
-                self.service.stop()
-            raise SystemExit(130) from None
 
     def started(self) -> Airflow:
         print("starting Airflow ...", flush=True)
@@ -50,15 +50,12 @@ class Demo:
         self.service.await_dag(airflow, self.dag)
         began = time.monotonic()
         run = self.triggered(airflow)
-        print(f"run {run}", flush=True)
         outcomes = self.service.settings.run_folder(self.dag, run) / "outcomes"
         watch = Watch(airflow=airflow, dag=self.dag, run=run, outcomes=outcomes, logs=self.service.home / "logs")
-        try:
-            with Peak(leader=self.service.leader) as peak:
-                state = watch.follow()
-        except KeyboardInterrupt:
-            airflow.end(self.dag, run)
-            raise
+        with ended("the run", lambda: airflow.end(self.dag, run)), Peak(leader=self.service.leader) as peak:
+            print(f"run {run}", flush=True)
+            airflow.pause(self.dag, paused=False)
+            state = watch.follow()
         seconds = time.monotonic() - began
         self.note(outcomes, state, seconds, peak.bytes)
         self.close(run, state, seconds, peak.bytes, airflow, outcomes)
@@ -71,9 +68,7 @@ class Demo:
         taken = any(run["logical_date"] == today for run in earlier)
         if active := [run["dag_run_id"] for run in earlier if run["state"] in ("queued", "running")]:
             print(f"runs take turns: this one follows {', '.join(active)}", flush=True)
-        run = airflow.trigger(self.dag, self.conf, logical_date=None if taken else today)
-        airflow.pause(self.dag, paused=False)
-        return run
+        return airflow.trigger(self.dag, self.conf, logical_date=None if taken else today)
 
     def note(self, outcomes: Path, state: str, seconds: float, peak: int) -> None:
         """Leave the run's own figures beside its outcomes."""
@@ -93,6 +88,24 @@ class Demo:
         print(
             f"Airflow: {airflow.url}/dags/{self.dag}/runs/{run}, {self.login}; it stays up until: make stop", flush=True
         )
+
+
+@contextmanager
+def ended(what: str, end: Callable[[], object]) -> Iterator[None]:
+    """End what was begun where the block is broken off, by whatever it is; a second Ctrl-C does not break that off too."""
+    try:
+        yield
+    except BaseException:
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            print(f"\nending {what} ...", file=sys.stderr)
+            end()
+        except (httpx.HTTPError, RuntimeError) as error:  # why the block was broken off matters more
+            print(f"{what} could not be ended: {error}", file=sys.stderr)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        raise
 
 
 class Peak:

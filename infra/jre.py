@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 VERSIONS = (17, 21)
 LAUNCHER = """\
@@ -18,21 +19,31 @@ exec "{java}" "$@"
 """
 
 
-def found() -> tuple[str, int] | None:
-    """The Java that Spark's scripts would start (``JAVA_HOME``, else PATH) with its version, or None."""
+class Java(NamedTuple):
+    """A program ``java`` and the first number of its version."""
+
+    program: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"Java {self.version}: {self.program}"
+
+
+def found() -> Java | None:
+    """The Java that Spark's scripts would start (``JAVA_HOME``, else PATH), or None."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if not java or not Path(java).exists():
         return None
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     matched = re.search(r'version "(\d+)', said)
-    return (java, int(matched[1])) if matched else None
+    return Java(java, int(matched[1])) if matched else None
 
 
 def suitable() -> bool:
     """Whether the machine's own Java serves."""
     java = found()
-    return java is not None and java[1] in VERSIONS
+    return java is not None and java.version in VERSIONS
 
 
 def make(home: Path, runtime: Path) -> None:

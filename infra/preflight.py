@@ -9,11 +9,12 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DISK_GB = {"": 12.0, "cpu": 6.0}
+DISK_GB = {"cuda": 12.0, "cpu": 6.0}  # by PyTorch's build: the environment, the installer's cache, data and a run
+DOWNLOADED = {"installer", "environment", "transactions"}
 PIPS_OWN_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
 
@@ -21,18 +22,19 @@ PIPS_OWN_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple
 class Needs:
     """The least that a machine must have, and the addresses it must reach where packages must still be downloaded."""
 
-    disk_gb: float = DISK_GB[""]
+    disk_gb: float = DISK_GB["cuda"]
     memory_gb: float = 7.5  # what a machine sold with 8 GB shows
     pythons: tuple[tuple[int, int], tuple[int, int]] = ((3, 11), (3, 13))
     addresses: tuple[tuple[str, str], ...] = ()  # each with what to do where it does not answer
 
     @classmethod
-    def of_set_up(cls, torch: str, *, fetch: bool) -> "Needs":
-        """What set-up needs with PyTorch's build ``torch``: "cpu", or "" for the one of the package index."""
-        if not fetch:
+    def of_set_up(cls, torch: str, undone: Collection[str], state: Path) -> "Needs":
+        """What the ``undone`` stages of set-up need with PyTorch's build ``torch``, beyond what ``state`` holds already."""
+        if DOWNLOADED.isdisjoint(undone):
             return cls(disk_gb=1.0)
         packages = tuple((address, "name another by PIP_INDEX_URL") for address in (index(),) if address)
-        return cls(disk_gb=DISK_GB[torch], addresses=packages)
+        disk_gb = DISK_GB[torch] - _size_gb(state / "venv") if "environment" in undone else 0.0
+        return cls(disk_gb=max(1.0, disk_gb), addresses=packages)
 
     def missing(self, folder: Path) -> list[str]:
         """One sentence for each thing that this machine lacks, ``folder`` being where everything is to go."""
@@ -60,8 +62,13 @@ class Needs:
         place = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(place).free / 1e9
         if free < self.disk_gb:
-            least = DISK_GB["cpu"]
-            yield f"{place} must have {self.disk_gb:g} GB free ({least:g} with EMBERLINE_TORCH=cpu), got {free:.1f} GB"
+            less = DISK_GB["cuda"] - DISK_GB["cpu"]
+            otherwise = f"; EMBERLINE_TORCH=cpu takes {less:g} GB less" if self.disk_gb > DISK_GB["cpu"] else ""
+            yield f"{place} must have {self.disk_gb:.1f} GB free, got {free:.1f} GB{otherwise}"
+
+
+def _size_gb(folder: Path) -> float:
+    return sum(file.lstat().st_blocks for file in folder.rglob("*")) * 512 / 1e9
 
 
 def _network(address: str, otherwise: str) -> Iterator[str]:

@@ -7,7 +7,8 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,10 @@ class Service:
         """Start Airflow and wait until it schedules; refuse where it already runs."""
         if self.leader is not None:
             raise RuntimeError(f"Airflow already runs at {self.client().url}; stop it with: make stop")
-        port = self.settings.airflow_port or _free_port(self.settings.airflow_host)
+        with free_port(self.settings.airflow_host) as port:
+            return self._start(self.settings.airflow_port or port)
+
+    def _start(self, port: int) -> Airflow:
         url = f"http://{self.settings.airflow_host}:{port}"
         self.password()
         eventlogs.remove_older(self.settings.state / "spark" / "events", days=self.settings.event_log_days)
@@ -170,14 +174,19 @@ def _healthy(airflow: Airflow) -> bool:
     return all(health.get(part) == "healthy" for part in COMPONENTS)
 
 
-def _free_port(host: str) -> int:
-    """A port that is free now; 8080 where it is, since people look there first."""
-    for port in (8080, 0):
-        with socket.socket() as candidate:
+@contextmanager
+def free_port(host: str) -> Iterator[int]:
+    """A port that is free, and no other's choice while the block runs; 8080 where it is, since people look there first."""
+    for wanted in (8080, 0):
+        with socket.socket() as candidate, socket.socket(socket.AF_UNIX) as claim:
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                candidate.bind((host, port))
+                candidate.bind((host, wanted))
+                port = int(candidate.getsockname()[1])
+                claim.bind(f"\0emberline port {port}")  # Airflow listens many seconds after its port is chosen
             except OSError:
                 continue
-            return int(candidate.getsockname()[1])
+            candidate.close()
+            yield port
+            return
     raise RuntimeError(f"no free port on {host}")

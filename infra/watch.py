@@ -1,5 +1,6 @@
 """Follow one run of a DAG, and say each step as it starts and ends: how long it took and what it did."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -88,12 +89,19 @@ class Watch:
             yield f"{name:<24} FAILED{again}: {self.reason(task, name)}"
 
     def reason(self, task: Json, name: str) -> str:
-        """The step's own sentence of its failure, and where its log is."""
+        """The step's own sentence of its failure, else the error that Airflow saw, and where the log is."""
         file = self.outcomes.parent / "failures" / f"{name}.txt"
-        why = file.read_text().strip() if file.exists() else "it left no sentence of its own"
+        why = file.read_text().strip() if file.exists() else raised(self.log(task)) or "it left no sentence of its own"
         return f"{why}\n{'':34}log: {self.log(task)}"
 
     def log(self, task: Json) -> Path:
         place = self.logs / f"dag_id={self.dag}" / f"run_id={self.run}" / f"task_id={task['task_id']}"
         mapped = place / f"map_index={task['map_index']}" if task["map_index"] >= 0 else place
         return mapped / f"attempt={task['try_number']}.log"
+
+
+def raised(log: Path) -> str:
+    """The error that ended a task by its log, one JSON object a line; an empty text where the log has none."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    errors = [error for line in lines if "error_detail" in line for error in json.loads(line).get("error_detail", ())]
+    return str(errors[0]["exc_value"] or errors[0]["exc_type"]) if errors else ""

@@ -16,6 +16,10 @@ def test_defaults_hold_where_nothing_is_given() -> None:
         ({"model": "tree"}, "Invalid input for param model: 'tree' is not one of ['mlp', 'cnn']"),
         ({"first_date": "yesterday"}, "Invalid input for param first_date: 'yesterday' is not a 'date'"),
         ({"search": "yes"}, "Invalid input for param search: 'yes' is not of type 'boolean'"),
+        (
+            {"first_date": "2013-09-02", "last_date": "2013-09-01"},
+            "last_date must not be before first_date, got 2013-09-02 to 2013-09-01",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_rule(given: dict[str, object], sentence: str) -> None:

@@ -26,8 +26,15 @@ tasks = {
     }
     for task in dag.tasks
 }
+def run_dates(first, last):
+    try:
+        return dag.get_task("dates").python_callable(params={"first_date": first, "last_date": last})
+    except Exception as refused:
+        return [type(refused).__name__, str(refused)]
+dates = [run_dates("2013-09-01", None), run_dates("2013-09-02", "2013-09-01")]
 ours = sorted({name.partition(".")[0] for name in sys.modules} & {"apps", "pipelines", "dlcore", "features", "infra"})
-print(json.dumps({"tasks": tasks, "ours": ours, "params": {name: dag.params[name] for name in dag.params}}))
+params = {name: dag.params[name] for name in dag.params}
+print(json.dumps({"tasks": tasks, "ours": ours, "params": params, "dates": dates}))
 """
 
 
@@ -67,6 +74,11 @@ def test_steps_that_hold_the_metastore_take_turns(steps: dict[str, Any]) -> None
 def test_its_form_has_the_schemas_defaults(dag: dict[str, Any]) -> None:
     rules = json.loads((REPOSITORY / "apps" / "fraud" / "params.json").read_text())
     assert dag["params"] == {name: rule["default"] for name, rule in rules.items()}
+
+
+def test_its_dates_go_to_the_archives_end_and_are_never_turned_round(dag: dict[str, Any]) -> None:
+    turned = "last_date must not be before first_date, got 2013-09-02 to 2013-09-01"
+    assert dag["dates"] == [["2013-09-01", "2013-09-02"], ["AirflowFailException", turned]]  # which is not tried again
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ def landing(tmp_path: Path) -> Path:
 def test_every_address_and_folder_gets_a_sentence(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check.report(load([f"state={landing}"]))
     said = capsys.readouterr().out
-    for named in ("state", "warehouse", "registry", "landing", "metastore", "spark_master", "Java", "MKL", "Airflow"):
-        assert f"ok    {named}" in said
+    for named in ("state", "warehouse", "registry", "landing", "spark_master", "Java", "MKL", "Airflow"):
+        assert f"ok         {named}" in said
+    assert "not tried  metastore: embedded" in said
 
 
 def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,11 +33,30 @@ def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixt
         (landing / "file").touch()
         overrides = [f"state={landing}", f"landing={landing}/nothing", f"warehouse={landing}/file/inside"]
         overrides += [f"metastore=thrift://{nobody}", f"spark_master=spark://{nobody}"]
+        overrides += ["registry=hdfs://models", "airflow_host=192.0.2.1"]  # an address for documentation: nobody's own
         assert not check.report(load(overrides))
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
-    assert len(failed) == 4
-    for named in ("warehouse", "landing", "metastore", "spark_master"):
+    assert len(failed) == 6
+    for named in ("warehouse", "registry", "landing", "metastore", "spark_master", "Airflow"):
         assert any(named in line for line in failed)
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [check.warehouse("s3a://bucket/tables"), check.landing("hdfs://nameservice/landing"), check.master("yarn")],
+)
+def test_what_cannot_be_tried_is_said_and_no_failure(finding: check.Finding) -> None:
+    good, _ = finding
+    assert good is None
+
+
+def test_a_file_systems_own_address_is_tried() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"hdfs://127.0.0.1:{server.getsockname()[1]}/tables"
+        assert check.warehouse(place) == (True, f"warehouse {place} answers")
+    good, sentence = check.landing(place)
+    assert not good
+    assert f"landing {place} does not answer" in sentence
 
 
 def test_an_airflow_that_is_still_starting_gets_a_sentence(tmp_path: Path) -> None:

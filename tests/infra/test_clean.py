@@ -27,6 +27,15 @@ def test_all_removes_the_whole_state(state: Path) -> None:
     assert not state.exists()
 
 
+def test_an_empty_name_of_the_state_folder_is_none(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (state / "state").mkdir()
+    monkeypatch.chdir(state)
+    monkeypatch.setenv("EMBERLINE_STATE", "")
+    clean.main(["all"])
+    assert not (state / "state").exists()
+    assert (state / "registry").is_dir()
+
+
 def test_nothing_is_removed_without_a_known_kind(state: Path) -> None:
     for kinds in ([], ["everything"]):
         with pytest.raises(SystemExit, match="KIND, one of runs, tables"):

@@ -15,6 +15,7 @@ def test_java_home_comes_before_the_path(tmp_path: Path, monkeypatch: pytest.Mon
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert jre.found() == (str(java), 11)
+    assert str(jre.found()) == f"Java 11: {java}"
     assert not jre.suitable()
 
 

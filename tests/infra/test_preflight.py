@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.bootstrap import stopped
-from infra.preflight import Needs, index
+from infra.preflight import DISK_GB, Needs, index
 from infra.settings import load
 
 
@@ -19,15 +19,23 @@ def closed_port() -> Iterator[int]:
 
 
 def test_this_machine_lacks_nothing_where_nothing_is_to_be_fetched(tmp_path: Path) -> None:
-    assert Needs.of_set_up("", fetch=False).missing(tmp_path) == []
+    assert Needs.of_set_up("cuda", {"project", "spark-classes"}, tmp_path).missing(tmp_path) == []
 
 
-def test_set_up_needs_the_configured_index(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_up_needs_the_configured_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple/")
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    for torch in ("", "cpu"):
-        ((address, _),) = Needs.of_set_up(torch, fetch=True).addresses
+    for stage in ("installer", "environment", "transactions"):
+        ((address, _),) = Needs.of_set_up("cuda", {stage}, tmp_path).addresses
         assert address == "http://127.0.0.1:1/simple/"
+
+
+def test_the_environment_needs_the_disk_that_it_does_not_hold_yet(tmp_path: Path) -> None:
+    assert Needs.of_set_up("cpu", {"environment"}, tmp_path).disk_gb == DISK_GB["cpu"]
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "library").write_bytes(b"1" * 1_000_000)
+    assert DISK_GB["cpu"] - 0.01 < Needs.of_set_up("cpu", {"environment"}, tmp_path).disk_gb < DISK_GB["cpu"]
+    assert Needs.of_set_up("cpu", {"transactions"}, tmp_path).disk_gb == 1.0
 
 
 def test_set_up_needs_pips_own_index_where_none_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,8 +47,8 @@ def test_set_up_needs_pips_own_index_where_none_is_configured(monkeypatch: pytes
 
 def test_a_cpu_build_out_of_reach_says_what_to_do() -> None:
     failed = subprocess.CalledProcessError(2, ["uv", "pip", "sync"])
-    assert "leave EMBERLINE_TORCH out" in stopped(failed, "cpu")
-    assert "EMBERLINE_TORCH" not in stopped(failed, "")
+    assert "EMBERLINE_TORCH=cuda" in stopped(failed, "cpu")
+    assert "EMBERLINE_TORCH" not in stopped(failed, "cuda")
 
 
 def test_every_lack_is_named_at_once_and_no_password_with_it(tmp_path: Path, closed_port: int) -> None:

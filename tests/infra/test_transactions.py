@@ -2,6 +2,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from infra import transactions
 from infra.settings import load
 
@@ -17,10 +19,9 @@ def delivered() -> Iterator[bytes]:
 
 
 def test_lines_go_untouched_to_the_file_of_their_day_below_the_header(tmp_path: Path) -> None:
-    checksum = transactions.split(iter(LINES), tmp_path)
+    transactions.split(iter(LINES), tmp_path)
     assert (tmp_path / "2013-09-01").read_bytes() == b"".join(LINES[:3])
     assert (tmp_path / "2013-09-02").read_bytes() == HEADER + b"".join(LINES[3:])
-    assert checksum == hashlib.md5(b"".join(LINES)).hexdigest()
 
 
 def test_the_landed_files_together_are_the_published_file() -> None:
@@ -28,3 +29,13 @@ def test_the_landed_files_together_are_the_published_file() -> None:
     for line in delivered():
         digest.update(line)
     assert digest.hexdigest() == transactions.MD5
+
+
+def test_other_transactions_than_the_published_ones_are_refused_and_not_kept(
+    tmp_path: Path, changed_wheel: Path
+) -> None:
+    landing, scratch = tmp_path / "landing", tmp_path / "download"
+    with pytest.raises(transactions.Damaged, match=f"must have md5 {transactions.MD5}, got"):
+        transactions.land(landing, scratch, python=load().state / "tools" / "bin" / "python")
+    assert not scratch.exists()
+    assert not landing.exists()

@@ -50,3 +50,17 @@ def test_a_failure_is_said_with_its_sentence_and_its_log_also_while_its_label_is
     assert failed.endswith("dag_id=fraud/run_id=r/task_id=gate_ingest/map_index=1/attempt=1.log")
     (again,) = watch.news([task("gate_ingest", "running", index=1, label="2013-09-02", attempt=2)])
     assert again.endswith("started, attempt 2")
+
+
+def test_a_failure_without_a_sentence_is_said_with_the_error_in_its_log(watch: Watch) -> None:
+    (silent,) = watch.news([task("dates", "failed")])
+    assert "dates                    FAILED: it left no sentence of its own" in silent
+    log = watch.log(task("dates", "failed", attempt=2))
+    log.parent.mkdir(parents=True)
+    lines = [
+        {"event": "Task started"},
+        {"event": "Task failed", "error_detail": [{"exc_type": "AirflowFailException", "exc_value": "no such date"}]},
+    ]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (failed,) = watch.news([task("dates", "failed", attempt=2)])
+    assert f"dates                    FAILED: no such date\n{'':34}log: {log}" in failed

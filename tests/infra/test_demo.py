@@ -1,0 +1,62 @@
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.airflow import Airflow
+from infra.demo import ended
+from infra.service import REPOSITORY
+
+
+def test_a_block_that_comes_to_its_end_is_left_as_it_is() -> None:
+    begun = ["one"]
+    with ended("it", begun.clear):
+        pass
+    assert begun == ["one"]
+
+
+def test_a_second_interrupt_does_not_break_off_the_ending_of_what_the_first_one_broke_off() -> None:
+    begun = ["one"]
+
+    def end() -> None:
+        signal.raise_signal(signal.SIGINT)
+        begun.clear()
+
+    with pytest.raises(KeyboardInterrupt), ended("it", end):
+        signal.raise_signal(signal.SIGINT)
+    assert begun == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_airflow_is_ended_where_its_run_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    begun, nowhere = ["one"], Airflow(url="http://127.0.0.1:1", password="")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        ended("Airflow", begun.clear),
+        ended("the run", lambda: nowhere.end("d", "r")),
+    ):
+        raise KeyboardInterrupt
+    assert begun == []
+    assert "the run could not be ended: " in capsys.readouterr().err
+
+
+def test_an_airflow_that_was_stopped_meanwhile_ends_the_demo_with_a_sentence(tmp_path: Path) -> None:
+    airflow = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        born = psutil.Process(airflow.pid).create_time()
+        (tmp_path / "airflow").mkdir()
+        (tmp_path / "airflow" / "service.json").write_text(json.dumps({"pid": airflow.pid, "born": born, "url": url}))
+        command = [sys.executable, "-m", "infra", "demo", "fraud", "--set", f"state={tmp_path}"]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    airflow.kill()
+    airflow.wait()
+    assert done.returncode == 1
+    assert done.stderr.startswith("Airflow does not answer: ")
+    assert "Traceback" not in done.stderr
