@@ -11,6 +11,7 @@ import psutil
 from pyspark.sql import SparkSession
 
 from apps.run import Run, Session, Stage
+from infra import blas
 from infra import spark as engine
 from infra.settings import Settings
 from pipelines.outcome import Outcome
@@ -36,12 +37,11 @@ def perform(name: str, run: Run, stage: Stage) -> Outcome:
     """Build a step while the session it asks for starts, run it, and write its outcome with its timings."""
     began = time()
     with ThreadPoolExecutor(1) as beside:
-        building = beside.submit(
-            stage.build, run
-        )  # which imports its libraries: seconds of Python, beside those of Java
+        building = beside.submit(stage.build, run)  # imports its libraries: seconds of Python, beside those of Java
         spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
         try:
             step = building.result()
+            log.info(blas.sentence(spark))  # here: until the step is built, torch may be half imported
             ready = time()
             result = step.run(spark)
         finally:

@@ -1,6 +1,5 @@
 """The Spark session of a step, and the environment that configures every Spark of the platform."""
 
-import logging
 import os
 import sys
 from importlib.metadata import files
@@ -8,10 +7,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from infra import blas, failures
+from infra import failures
 from infra.settings import Settings
-
-log = logging.getLogger(__name__)
 
 LOG4J = """\
 rootLogger.level = warn
@@ -137,9 +134,7 @@ def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSessio
         builder = builder.master(settings.spark_master)
     if hive:
         return _with_hive(builder, settings)
-    spark = builder.getOrCreate()
-    log.info(blas.sentence(spark))
-    return spark
+    return builder.getOrCreate()
 
 
 def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSession:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from pyspark.sql import SparkSession
 
 from infra import blas
@@ -62,12 +63,14 @@ def test_second_session_on_derby_is_told_what_to_do(spark: SparkSession, setting
     )
 
 
-def test_blas_of_spark_is_mkl_where_it_is_installed(spark: SparkSession) -> None:
+def test_blas_of_spark_and_torch_is_mkl_where_it_is_installed(spark: SparkSession) -> None:
+    assert torch.backends.mkl.is_available()
     if engine.mkl() is None:
         pytest.skip("the mkl package is not installed; with it, Spark ML must use it")
     assert blas.spark_ml(spark) == "JNIBLAS"
     assert "libmkl_rt" in blas.library(spark)
-    assert blas.sentence(spark).startswith(f"linear algebra: Spark ML by JNIBLAS on {engine.mkl()}")
+    assert blas.sentence(spark) == f"linear algebra: Spark ML by JNIBLAS on {engine.mkl()}; torch by MKL"
+    assert blas.sentence(None) == "linear algebra: torch by MKL"
 
 
 @pytest.fixture
