@@ -15,6 +15,7 @@ from apps.turn import turn
 from infra import blas
 from infra import spark as engine
 from infra.settings import Settings
+from pipelines import outcome
 from pipelines.outcome import Outcome
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def perform(name: str, run: Run, stage: Stage) -> Outcome:
                 if spark is not None:
                     spark.stop()
         times = {"launched": launched(), "began": began, "ready": ready, "ended": time()}
-        write(run.folder / "outcomes" / f"{instance}.json", replace(result, times=times).to_json())
+        write(outcome.file(run.folder, instance), replace(result, times=times).to_json())
     return result
 
 
