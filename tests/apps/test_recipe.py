@@ -1,9 +1,11 @@
 """The fraud recipe: a step built too early, or for a date that the run has not, is told which step comes first."""
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from apps.fraud import recipe
 from apps.perform import write
@@ -12,6 +14,7 @@ from infra.hive import Partition
 from pipelines import outcome
 from pipelines.outcome import Outcome, Step
 from pipelines.registry import Registry
+from pipelines.report import Report
 from pipelines.score import Score
 from tests.apps.test_run import run
 from tests.pipelines.test_registry import artifact
@@ -79,3 +82,13 @@ def scored_by(found: Run) -> str:
     step = recipe.score(found)
     assert isinstance(step, Score)
     return step.version
+
+
+def test_the_report_names_the_versions_of_all_that_ran(ingested: Run) -> None:
+    step = recipe.report(ingested)
+    assert isinstance(step, Report)
+    versions = step.settings["versions"]
+    assert versions["python"] == platform.python_version()
+    assert versions["torch"] == torch.__version__.partition("+")[0]
+    assert versions["java"][:2] in ("17", "21")
+    assert {"emberline", "pyspark"} < versions.keys()
