@@ -31,7 +31,6 @@ class Settings(BaseSettings):
     airflow_host: str = Field(default="127.0.0.1", description="address Airflow's UI listens on")
     airflow_port: int = Field(default=0, ge=0, le=65535, description="port of Airflow's UI; 0: a free one")
     event_log_days: int = Field(default=7, ge=0, description="days that Spark event logs are kept")
-    torch_threads: int = Field(default=1, ge=1, description="torch threads of a driver-side model")
 
     @field_validator("state")
     @classmethod

@@ -46,14 +46,13 @@ class Baselines:
         frames["train"] = frames["train"].select("assembled", self.label).cache()
         seconds = {name: self.score(name, estimator, frames) for name, estimator in self.estimators().items()}
         figures = {name: measures.headline(predictions.read(self.into / name / "test")) for name in seconds}
-        best = max(figures, key=lambda name: figures[name]["average_precision"])
         return Outcome(
             summary="average precision on test rows: "
             + ", ".join(f"{TITLES[name]} {each['average_precision']:.3f}" for name, each in figures.items()),
             metrics={f"{name}_average_precision": each["average_precision"] for name, each in figures.items()}
             | {f"{name}_fit_seconds": took for name, took in seconds.items()},
             files={name: str(self.into / name) for name in seconds},
-            details={"models": figures, "titles": TITLES, "best": best},
+            details={"models": figures, "titles": TITLES},
         )
 
     def estimators(self) -> dict[str, Estimator[Any]]:

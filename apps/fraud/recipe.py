@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from apps.fraud import columns
 from apps.run import Run, Stage
+from features.columns import DAY_S
 from infra import spark
 from infra.hive import Partition
 from pipelines.outcome import Step
@@ -62,7 +63,7 @@ def features(run: Run) -> Step:
         table=columns.FEATURE_TABLE,
         inputs=tuple(outcome.partitions[0] for outcome in run.outcomes("ingest")),
         transform=columns.engineered,
-        history_days=1,
+        history_days=-(-columns.WINDOWS.longest_s // DAY_S),
         run_id=run.id,
     )
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from apps.fraud import recipe
+from apps.fraud import columns, recipe
 from apps.perform import write
 from apps.run import Run
+from features.columns import DAY_S
 from infra.hive import Partition
 from pipelines import outcome
+from pipelines.engineer import Engineer
 from pipelines.outcome import Outcome, Step
 from pipelines.registry import Registry
 from pipelines.report import Report
@@ -82,6 +84,12 @@ def scored_by(found: Run) -> str:
     step = recipe.score(found)
     assert isinstance(step, Score)
     return step.version
+
+
+def test_features_reach_back_as_far_as_the_longest_window(ingested: Run) -> None:
+    step = recipe.features(ingested)
+    assert isinstance(step, Engineer)
+    assert (step.history_days - 1) * DAY_S < columns.WINDOWS.longest_s <= step.history_days * DAY_S
 
 
 def test_the_report_names_the_versions_of_all_that_ran(ingested: Run) -> None:
