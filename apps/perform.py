@@ -41,6 +41,7 @@ def perform(name: str, run: Run, stage: Stage) -> Outcome:
     Tries of one instance take turns: the one before may still write when a retry begins.
     """
     began, instance = time(), stage.instance(name, run)
+    os.environ["EMBERLINE_RUN"] = run.id  # by hand, as a DAG does for the JVM that it submits: its log names the run
     with turn(run.folder / "locks" / f"{instance}.lock"):
         with ThreadPoolExecutor(1) as beside:
             building = beside.submit(stage.build, run)  # imports its libraries: seconds of Python, beside those of Java

@@ -1,4 +1,5 @@
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def test_the_log_says_what_computes_once_the_step_is_built(tmp_path: Path, caplo
     with caplog.at_level(logging.INFO):
         attempt("count", run(tmp_path), Stage(build, "none"))
     assert [line for line in caplog.messages if "linear algebra" in line] == ["linear algebra: torch by MKL"]
+
+
+def test_what_a_step_starts_knows_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EMBERLINE_RUN", raising=False)
+    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=len(os.environ["EMBERLINE_RUN"])), "none"))
+    assert run(tmp_path).outcome("count").rows == Rows(taken=3, given=3)
 
 
 def test_rows_that_do_not_add_up_are_refused() -> None:
