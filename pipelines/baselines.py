@@ -15,8 +15,10 @@ from xgboost.collective import Config
 from xgboost.spark import SparkXGBClassifier
 
 from pipelines import measures, predictions
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, Rows
+from pipelines.split import recorded
 
+RATED = ("validation", "test")
 TITLES = {"logistic": "Logistic regression", "forest": "Random forest", "xgboost": "XGBoost"}
 
 
@@ -45,10 +47,12 @@ class Baselines:
         frames = {part: self.assembled(spark, part) for part in ("train", "validation", "test")}
         frames["train"] = frames["train"].select("assembled", self.label).cache()
         seconds = {name: self.score(name, estimator, frames) for name, estimator in self.estimators().items()}
+        rows, *_ = [self.rated(name) for name in seconds]
         figures = {name: measures.headline(predictions.read(self.into / name / "test")) for name in seconds}
         return Outcome(
             summary="average precision on test rows: "
             + ", ".join(f"{TITLES[name]} {each['average_precision']:.3f}" for name, each in figures.items()),
+            rows=rows,
             metrics={f"{name}_average_precision": each["average_precision"] for name, each in figures.items()}
             | {f"{name}_fit_seconds": took for name, took in seconds.items()},
             files={name: str(self.into / name) for name in seconds},
@@ -80,6 +84,11 @@ class Baselines:
         )
         return {"logistic": logistic, "forest": forest, "xgboost": boosted}
 
+    def rated(self, name: str) -> Rows:
+        """The frame's validation and test rows against those that a baseline rated."""
+        given = sum(predictions.count(self.into / name / part) for part in RATED)
+        return Rows(taken=recorded(self.frame, *RATED), given=given)
+
     def assembled(self, spark: SparkSession, part: str) -> DataFrame:
         """Read one part with its features as a vector."""
         vector = VectorAssembler(inputCols=list(self.features), outputCol="assembled")
@@ -90,7 +99,7 @@ class Baselines:
         began = time.monotonic()
         model = estimator.fit(frames["train"])
         took = time.monotonic() - began
-        for part in ("validation", "test"):
+        for part in RATED:
             rated = model.transform(frames[part]).withColumn("probability", vector_to_array(F.col("probability"))[1])
             predictions.write(rated, self.into / name / part, label=self.label, amount=self.amount)
         return took

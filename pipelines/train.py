@@ -10,7 +10,8 @@ from pyspark.sql import SparkSession
 
 from dlcore import Training
 from pipelines.bag import Bag, balance
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, Rows
+from pipelines.split import recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Train:
         assert spark is not None
         counted = self.bag.counted(spark.read.parquet(str(self.frame / "train")))
         drawn = balance(counted, self.bag.label)
+        read = Rows(taken=recorded(self.frame, "train"), given=drawn.rows)
         rows = self.bag.repeated(counted).orderBy(*self.order).select(*self.features, self.bag.label)
         fitted = self.training(drawn.drawn_rows).fit(
             rows,
@@ -49,6 +51,7 @@ class Train:
         return Outcome(
             summary=f"member {self.bag.member} fitted in {last.step} steps over {drawn.drawn_rows:,} drawn rows "
             f"with {drawn.drawn_frauds:,} frauds, loss {last.loss:.4f}",
+            rows=read,
             metrics={"loss": last.loss, "rows_per_s": last.rows_per_s, "seconds": last.seconds}
             | {name: float(count) for name, count in asdict(drawn).items()},
             files={"member": str(self.into)},
