@@ -33,6 +33,8 @@ def defaults(settings: Settings) -> dict[str, str]:
     options = {
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": (scratch / "events").as_uri(),
+        "spark.driver.bindAddress": settings.driver_address,
+        "spark.driver.host": settings.driver_address,
         "spark.executor.extraJavaOptions": " ".join(["-Duser.timezone=UTC", *native_blas()]),
         "spark.pyspark.python": sys.executable,
         # A cache's statistics leave NaN out, so that filters on them would lose rows that hold it.
@@ -43,11 +45,7 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
     }
     if settings.spark_master.startswith("local"):
-        options |= {
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.host": "127.0.0.1",
-            "spark.sql.shuffle.partitions": "4",
-        }
+        options["spark.sql.shuffle.partitions"] = "4"
     if settings.metastore:
         return options | {"spark.hadoop.hive.metastore.uris": settings.metastore}
     return options | {"spark.hadoop.javax.jdo.option.ConnectionURL": derby(settings)}
@@ -113,7 +111,7 @@ def configure(settings: Settings) -> dict[str, str]:
         "SPARK_SUBMIT_OPTS": " ".join(f'"{option}"' for option in options),
         "SPARK_DRIVER_MEMORY": settings.driver_memory,
         "SPARK_LOCAL_DIRS": str(spark / "scratch"),
-        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_IP": settings.driver_address,
         "PYSPARK_PYTHON": sys.executable,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }

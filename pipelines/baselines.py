@@ -38,7 +38,6 @@ class Baselines:
     workers: int = 1
     trees: int = 60
     rounds: int = 400
-    address: str = "127.0.0.1"
     label: str = "fraud"
     amount: str = "amount"
 
@@ -46,7 +45,8 @@ class Baselines:
         assert spark is not None
         frames = {part: self.assembled(spark, part) for part in ("train", "validation", "test")}
         frames["train"] = frames["train"].select("assembled", self.label).cache()
-        seconds = {name: self.score(name, estimator, frames) for name, estimator in self.estimators().items()}
+        address = str(spark.conf.get("spark.driver.host"))
+        seconds = {name: self.score(name, estimator, frames) for name, estimator in self.estimators(address).items()}
         rows, *_ = [self.rated(name) for name in seconds]
         figures = {name: measures.headline(predictions.read(self.into / name / "test")) for name in seconds}
         return Outcome(
@@ -59,8 +59,8 @@ class Baselines:
             details={"models": figures, "titles": TITLES},
         )
 
-    def estimators(self) -> dict[str, Estimator[Any]]:
-        """Each baseline, over the column ``assembled``."""
+    def estimators(self, address: str) -> dict[str, Estimator[Any]]:
+        """Each baseline, over the column ``assembled``; XGBoost's workers meet at the driver's ``address``."""
         logistic = LogisticRegression(
             featuresCol="assembled", labelCol=self.label, regParam=1e-4, maxIter=100
         )  # it scales features by itself
@@ -71,7 +71,7 @@ class Baselines:
             features_col="assembled",
             label_col=self.label,
             num_workers=self.workers,
-            coll_cfg=Config(tracker_host_ip=self.address),
+            coll_cfg=Config(tracker_host_ip=address),
             n_estimators=self.rounds,
             max_depth=6,
             learning_rate=0.05,

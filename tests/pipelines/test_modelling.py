@@ -125,6 +125,12 @@ def test_baselines_leave_a_probability_for_every_row(frame: Path, compared: Outc
         assert compared.details["models"][name]["average_precision"] > 0.3
 
 
+def test_xgboost_meets_where_executors_reach_the_driver(spark: SparkSession, frame: Path) -> None:
+    step = Baselines(frame=frame, into=frame, features=frames.FEATURES, seed=7)
+    xgboost = step.estimators("10.0.0.7")["xgboost"]
+    assert xgboost.getOrDefault("coll_cfg").tracker_host_ip == "10.0.0.7"
+
+
 def test_evaluation_compares_all_models_on_the_same_rows(evaluated: Outcome, compared: Outcome) -> None:
     details = evaluated.details
     assert set(details["models"]) == {"ensemble", *baselines.TITLES}
