@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from infra import eventlogs, processes
+from infra import processes
 from infra.airflow import Airflow
 from infra.settings import Settings
 from infra.spark import configure
@@ -63,7 +63,6 @@ class Service:
         port = self.settings.airflow_port or _free_port(self.settings.airflow_host)
         url = f"http://{self.settings.airflow_host}:{port}"
         self.password()
-        eventlogs.remove_older(self.settings.state / "spark" / "events", days=self.settings.event_log_days)
         self._launch(url, port)
         airflow = Airflow(url=url, password=self.password())
         try:

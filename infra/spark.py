@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from infra import failures, jre
+from infra import eventlogs, failures, jre
 from infra.settings import Settings
 
 LOG4J = """\
@@ -29,10 +29,9 @@ logger.client.level = error
 
 def defaults(settings: Settings) -> dict[str, str]:
     """Spark's configuration by the platform: UTC, its folders inside the state folder, the warehouse and its metastore."""
-    scratch = settings.state / "spark"
     options = {
         "spark.eventLog.enabled": "true",
-        "spark.eventLog.dir": (scratch / "events").as_uri(),
+        "spark.eventLog.dir": events(settings).as_uri(),
         "spark.driver.bindAddress": settings.driver_address,
         "spark.driver.host": settings.driver_address,
         "spark.executor.extraJavaOptions": " ".join(["-Duser.timezone=UTC", *native_blas()]),
@@ -49,6 +48,11 @@ def defaults(settings: Settings) -> dict[str, str]:
     if settings.metastore:
         return options | {"spark.hadoop.hive.metastore.uris": settings.metastore}
     return options | {"spark.hadoop.javax.jdo.option.ConnectionURL": derby(settings)}
+
+
+def events(settings: Settings) -> Path:
+    """Where each session leaves the log of its Spark events."""
+    return settings.state / "spark" / "events"
 
 
 def derby(settings: Settings) -> str:
@@ -103,7 +107,7 @@ def configure(settings: Settings) -> dict[str, str]:
     ``SPARK_CONF_DIR`` still overrides what is set here.
     """
     spark = settings.state / "spark"
-    for folder in (spark / "events", spark / "scratch", settings.state / "logs"):
+    for folder in (events(settings), spark / "scratch", settings.state / "logs"):
         folder.mkdir(parents=True, exist_ok=True)
     (spark / "log4j2.properties").write_text(LOG4J)
     options = java_options(settings) + [f"-D{name}={value}" for name, value in defaults(settings).items()]
@@ -134,6 +138,7 @@ def java() -> str:
 
 def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSession:
     """Start a step's session: under spark-submit on the master given there, by hand on the one of the settings."""
+    eventlogs.remove_older(events(settings), days=settings.event_log_days)
     builder = SparkSession.builder.appName(name)
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         os.environ.update(configure(settings))

@@ -1,5 +1,6 @@
 """Sessions: UTC, one at a time on the embedded metastore, many on a metastore service; linear algebra on MKL."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -115,11 +116,16 @@ def test_the_driver_is_reached_at_one_address_by_any_master(tmp_path: Path) -> N
 
 def test_two_sessions_share_a_metastore_service(metastore: str, tmp_path: Path) -> None:
     assert _listening(metastore) == {"127.0.0.1"}
+    old = tmp_path / "a" / "spark" / "events" / "a log of 1970"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    os.utime(old, (0, 0))
     first = second(tmp_path / "a", metastore=metastore, warehouse=tmp_path / "warehouse")
     assert first.returncode == 0, first.stderr
     other = second(tmp_path / "b", metastore=metastore, warehouse=tmp_path / "warehouse")
     assert other.stdout == "rows: 5 at 127.0.0.2\n", other.stderr
     assert not (tmp_path / "a" / "metastore").exists()
+    assert not old.exists() and [*old.parent.iterdir()]
 
 
 def test_unreachable_metastore_is_named(tmp_path: Path) -> None:
