@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
+from torch.optim import SGD
 
 from apps.fraud import fitting
 from apps.fraud.model import MODELS, ensemble
@@ -112,6 +113,23 @@ def test_a_member_is_not_trained_on_fewer_rows_than_the_split_wrote(
     pd.read_parquet(frame / "train")[1:].to_parquet(tmp_path / "frame" / "train" / "part-0.parquet", index=False)
     with pytest.raises(ValueError, match=r"rows in must equal rows out.*got 1,800 rows in, 1,799 out"):
         train(tmp_path / "frame", 0, tmp_path / "member").run(spark)
+
+
+def breaks_off(_: object) -> SGD:
+    raise RuntimeError("broke off")
+
+
+def test_a_training_that_broke_off_does_not_block_one_on_other_rows(
+    spark: SparkSession, frame: Path, tmp_path: Path
+) -> None:
+    first = train(frame, 0, tmp_path / "member")
+    with pytest.raises(RuntimeError, match="broke off"):
+        replace(first, training=lambda rows: replace(first.training(rows), optimizer=breaks_off)).run(spark)
+    other = frames.write(tmp_path / "frame", frames.rows(seed=5))
+    shutil.copy(frame / "statistics.json", other)
+    found = train(other, 0, tmp_path / "member").run(spark)
+    assert found.rows == Rows(taken=1800, given=1800)
+    assert not (tmp_path / "member" / "training").exists()
 
 
 def test_baselines_leave_a_probability_for_every_row(frame: Path, compared: Outcome) -> None:
