@@ -115,7 +115,7 @@ def test_a_member_is_not_trained_on_fewer_rows_than_the_split_wrote(
         train(tmp_path / "frame", 0, tmp_path / "member").run(spark)
 
 
-def breaks_off(_: object) -> SGD:
+def breaks_off(_: object, lr: float) -> SGD:
     raise RuntimeError("broke off")
 
 
