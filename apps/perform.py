@@ -11,8 +11,11 @@ import psutil
 from pyspark.sql import SparkSession
 
 from apps.run import Run, Session, Stage
+from apps.turn import turn
+from infra import blas
 from infra import spark as engine
 from infra.settings import Settings
+from pipelines import outcome
 from pipelines.outcome import Outcome
 
 log = logging.getLogger(__name__)
@@ -33,22 +36,26 @@ def attempt(name: str, run: Run, stage: Stage) -> None:
 
 
 def perform(name: str, run: Run, stage: Stage) -> Outcome:
-    """Build a step while the session it asks for starts, run it, and write its outcome with its timings."""
-    began = time()
-    with ThreadPoolExecutor(1) as beside:
-        building = beside.submit(
-            stage.build, run
-        )  # which imports its libraries: seconds of Python, beside those of Java
-        spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
-        try:
-            step = building.result()
-            ready = time()
-            result = step.run(spark)
-        finally:
-            if spark is not None:
-                spark.stop()
-    times = {"launched": launched(), "began": began, "ready": ready, "ended": time()}
-    write(run.folder / "outcomes" / f"{stage.instance(name, run)}.json", replace(result, times=times).to_json())
+    """Build a step while the session it asks for starts, run it, and write its outcome with its timings.
+
+    Tries of one instance take turns: the one before may still write when a retry begins.
+    """
+    began, instance = time(), stage.instance(name, run)
+    os.environ["EMBERLINE_RUN"] = run.id  # by hand, as a DAG does for the JVM that it submits: its log names the run
+    with turn(run.folder / "locks" / f"{instance}.lock"):
+        with ThreadPoolExecutor(1) as beside:
+            building = beside.submit(stage.build, run)  # imports its libraries: seconds of Python, beside those of Java
+            spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
+            try:
+                step = building.result()
+                log.info(blas.sentence(spark))  # here: until the step is built, torch may be half imported
+                ready = time()
+                result = step.run(spark)
+            finally:
+                if spark is not None:
+                    spark.stop()
+        times = {"launched": launched(), "began": began, "ready": ready, "ended": time()}
+        write(outcome.file(run.folder, instance), replace(result, times=times).to_json())
     return result
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,23 +31,22 @@ class Run:
         """The run's own folder, named by its id."""
         return self.settings.run_folder(self.app, self.id)
 
-    @property
-    def dates(self) -> list[str]:
-        """Every date from ``first_date`` to ``last_date``, both included."""
-        first = date.fromisoformat(self.params["first_date"])
-        last = date.fromisoformat(self.params["last_date"] or self.ds)
-        if last < first:
-            raise ValueError(f"last_date must not be before first_date, got {first} to {last}")
-        return [str(first + timedelta(days=day)) for day in range((last - first).days + 1)]
-
     def outcomes(self, step: str) -> list[Outcome]:
         """Every outcome of an earlier step of this run."""
         return outcome.read(self.folder, step)
 
-    def outcome(self, step: str) -> Outcome:
-        """The outcome of an earlier step that runs once a run."""
-        (single,) = self.outcomes(step)
+    def outcome(self, instance: str) -> Outcome:
+        """The outcome of one invocation of an earlier step: ``split``, ``ingest@2013-09-01``, ``train@003``."""
+        (single,) = self.outcomes(instance)
         return single
+
+    def did(self, instance: str) -> bool:
+        """Whether that invocation of a step has left its outcome."""
+        return outcome.file(self.folder, instance).exists()
+
+    def dated(self, step: str) -> Outcome:
+        """The outcome of an earlier step for this invocation's date."""
+        return self.outcome(f"{step}@{self.ds}")
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,20 @@ def library(spark: SparkSession) -> str:
     return str(jvm.java.lang.System.getProperty("dev.ludovic.netlib.blas.nativeLibPath", ""))
 
 
-def sentence(spark: SparkSession) -> str:
-    """What a log should say; of torch only where the step has imported it."""
+def sentence(spark: SparkSession | None) -> str:
+    """What a log should say of a step that has this session, once its libraries are imported."""
+    parts = [*([f"Spark ML by {_spark_ml(spark)}"] if spark else []), *_torch()]
+    return f"linear algebra: {'; '.join(parts) or 'neither Spark ML nor torch'}"
+
+
+def _spark_ml(spark: SparkSession) -> str:
     found = spark_ml(spark)
-    native = f"{found} on {library(spark)}" if found == "JNIBLAS" else f"{found}, in Java"
-    return f"linear algebra: Spark ML by {native}{_torch()}"
+    return f"{found} on {library(spark)}" if found == "JNIBLAS" else f"{found}, in Java"
 
 
-def _torch() -> str:
+def _torch() -> list[str]:
+    """Of torch only where the step has imported it."""
     torch = sys.modules.get("torch")
     if torch is None:
-        return ""
-    return "; torch by MKL" if torch.backends.mkl.is_available() else "; torch without MKL"
+        return []
+    return ["torch by MKL" if torch.backends.mkl.is_available() else "torch without MKL"]

@@ -55,7 +55,7 @@ class Fence:
         by = f"a later try of run {later}" if later == claim.run else f"run {later}"
         raise Superseded(
             f"{self.subject}: run {claim.run} was superseded by {by}, which began to write the same partition later; "
-            "nothing of the earlier one is kept, and the later one's result stands"
+            f"nothing of this try is kept; run the step again only if the rows of run {claim.run} are to replace the later ones"
         )
 
     def committed(self) -> list[str]:

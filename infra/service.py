@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from infra import eventlogs, processes
+from infra import processes
 from infra.airflow import Airflow
 from infra.settings import Settings
 from infra.spark import configure
@@ -67,7 +67,6 @@ class Service:
     def _start(self, port: int) -> Airflow:
         url = f"http://{self.settings.airflow_host}:{port}"
         self.password()
-        eventlogs.remove_older(self.settings.state / "spark" / "events", days=self.settings.event_log_days)
         self._launch(url, port)
         airflow = Airflow(url=url, password=self.password())
         try:

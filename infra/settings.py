@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     state: Path = Field(default=Path("state"), description="the one folder for everything the platform writes")
     spark_master: str = Field(default="local[2]", description="Spark master of steps started by hand")
     driver_memory: str = Field(default="1g", description="heap of a step's Spark driver")
+    driver_address: str = Field(
+        default="127.0.0.1", description="IP address at which executors reach a step's driver, on which it listens"
+    )
     warehouse: str = Field(default="", description="folder or URI of the Hive tables; empty: state/warehouse")
     metastore: str = Field(default="", description="thrift://host:port of a Hive metastore; empty: embedded on Derby")
     landing: str = Field(default="", description="folder or URI where source files arrive; empty: state/landing")
@@ -31,7 +34,6 @@ class Settings(BaseSettings):
     airflow_host: str = Field(default="127.0.0.1", description="address Airflow's UI listens on")
     airflow_port: int = Field(default=0, ge=0, le=65535, description="port of Airflow's UI; 0: a free one")
     event_log_days: int = Field(default=7, ge=0, description="days that Spark event logs are kept")
-    torch_threads: int = Field(default=1, ge=1, description="torch threads of a driver-side model")
 
     @field_validator("state", mode="before")
     @classmethod

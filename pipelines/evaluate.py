@@ -17,9 +17,11 @@ from infra.hive import Partition
 from pipelines import calibration, importance, measures, predictions, rating
 from pipelines.ensemble import Ensemble, assembled, averaged
 from pipelines.measures import Cost, Scored
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, Rows
+from pipelines.split import recorded
 from pipelines.statistics import Statistics
 
+PARTS = ("validation", "test")
 Parts = dict[str, Scored]
 Rated = tuple[pa.Table, Tensor]
 
@@ -51,7 +53,9 @@ class Evaluate:
 
     def run(self, spark: SparkSession | None) -> Outcome:
         ensemble = assembled(self.build, self.arguments, self.members)
-        rated = {part: self.rated(ensemble, part) for part in ("validation", "test")}
+        rated = {part: self.rated(ensemble, part) for part in PARTS}
+        rows = Rows(taken=recorded(self.frame, *PARTS), given=sum(len(table) for table, _ in rated.values()))
+        self.refuse_other_rows(rated)
         self.calibrate(ensemble, rated["validation"])
         models = {
             "ensemble": {part: self.scored(each, ensemble.probability(each[1].T)) for part, each in rated.items()}
@@ -63,6 +67,7 @@ class Evaluate:
         members = self.single(rated["test"])
         return Outcome(
             summary=self.sentence(figures),
+            rows=rows,
             metrics=figures["ensemble"] | {"threshold": threshold, "member_average_precision": float(np.mean(members))},
             files={"candidate": str(self.into)},
             warnings=self.behind(figures),
@@ -86,6 +91,16 @@ class Evaluate:
         """The rows of one part, and every member's log-odds for them at the base rate before its draw."""
         keep = [*predictions.KEY, self.label, self.amount]
         return rating.rate(self.frame / part, self.features, keep, lambda rows_NF: ensemble.each(rows_NF).T)
+
+    def refuse_other_rows(self, rated: Mapping[str, Rated]) -> None:
+        """Models are compared on the same rows, or not at all."""
+        for name, folder in self.baselines.items():
+            for part, (rows, _) in rated.items():
+                if not predictions.of_same_rows(folder / part, rows):
+                    raise ValueError(
+                        f"{self.titles[name]} must have rated the {len(rows):,} {part} rows of {self.frame}, got other rows in "
+                        f"{folder / part}; run the step that fits the baselines again"
+                    )
 
     def scored(self, rated: Rated, probability_N: Tensor) -> Scored:
         return predictions.scored(rated[0], probability_N.numpy(), label=self.label, amount=self.amount)
@@ -168,7 +183,7 @@ class Evaluate:
 
 def read(folder: Path) -> Parts:
     """A baseline's predictions for both parts."""
-    return {part: predictions.read(folder / part) for part in ("validation", "test")}
+    return {part: predictions.read(folder / part) for part in PARTS}
 
 
 def pin(partition: Partition) -> dict[str, Any]:

@@ -60,9 +60,15 @@ class Step(Protocol):
     def run(self, spark: Any) -> Outcome: ...
 
 
+def file(folder: Path, instance: str) -> Path:
+    """Where one invocation of a step leaves its outcome in a run's folder."""
+    return folder / "outcomes" / f"{instance}.json"
+
+
 def read(folder: Path, step: str) -> list[Outcome]:
     """Read every outcome of ``step`` in a run's folder, one an instance, in the instances' order."""
-    files = sorted((folder / "outcomes").glob(f"{step}.json")) + sorted((folder / "outcomes").glob(f"{step}@*.json"))
+    instances = sorted((folder / "outcomes").glob(f"{step}@*.json"))
+    files = [one for one in (file(folder, step), *instances) if one.exists()]
     if not files:
         raise FileNotFoundError(f"no outcome of step {step!r} in {folder}; run that step first")
-    return [Outcome.from_json(file.read_text()) for file in files]
+    return [Outcome.from_json(one.read_text()) for one in files]

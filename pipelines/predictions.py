@@ -21,6 +21,21 @@ def write(frame: DataFrame, folder: Path, *, label: str, amount: str, key: Seque
     frame.select(*key, *columns).write.mode("overwrite").parquet(str(folder))
 
 
+def count(folder: Path) -> int:
+    """How many rows were rated."""
+    return int(ds.dataset(folder, format="parquet").count_rows())
+
+
+def of_same_rows(folder: Path, rows: pa.Table, key: Sequence[str] = KEY) -> bool:
+    """Whether the predictions in ``folder`` are of exactly these rows, by their keys."""
+    rated = ds.dataset(folder, format="parquet").to_table(columns=list(key)).cast(rows.select(list(key)).schema)
+    return bool(in_order(rated, key).equals(in_order(rows.select(list(key)), key)))
+
+
+def in_order(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    return rows.sort_by([(name, "ascending") for name in key])
+
+
 def read(folder: Path, key: Sequence[str] = KEY) -> Scored:
     """Read rows in the order of their key, so that the n-th row is the same one for every model."""
     rows = ds.dataset(folder, format="parquet").to_table()

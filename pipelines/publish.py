@@ -10,14 +10,15 @@ from torch import nn
 from dlcore import Artifact
 from pipelines import measures, predictions, rating
 from pipelines.outcome import Outcome
-from pipelines.registry import Registry
+from pipelines.registry import Pointers, Registry
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publish:
     """Register the artifact in ``candidate`` and compare it with the champion by average precision on ``validation``.
 
-    A champion that was measured on other validation rows is measured again on these. A tie leaves it in place.
+    A champion that was measured on other validation rows is measured again on these. A tie leaves it in place. A second try
+    that finds the champion moved by the first says so as the first did.
     """
 
     candidate: Path
@@ -32,16 +33,21 @@ class Publish:
         artifact = Artifact.load(str(self.candidate))
         with self.registry.changing():
             version = self.registry.add(artifact)
-            moves, sentence, figures = self.judged(artifact)
-            if moves:
+            better, sentence, figures = self.judged(artifact)
+            if better:
                 self.registry.promote(version, by=self.run_id, reason=sentence)
-            champion = self.registry.pointers().champion
+            pointers = self.registry.pointers()
+        moved = self.moved(pointers, version)
         return Outcome(
-            summary=f"{'champion moved to' if moves else 'champion stays, registered'} {version[:12]}: {sentence}",
+            summary=f"{'champion moved to' if moved else 'champion stays, registered'} {version[:12]}: {sentence}",
             metrics=figures,
             files={"version": str(self.registry.folder / "versions" / version)},
-            details={"version": version, "champion": champion, "moved": moves, "reason": sentence},
+            details={"version": version, "champion": pointers.champion, "moved": moved, "reason": sentence},
         )
+
+    def moved(self, pointers: Pointers, version: str) -> bool:
+        """Whether this run made ``version`` champion, in this try or an earlier one."""
+        return any((move.after, move.by) == (version, self.run_id) for move in pointers.moves[-1:])
 
     def judged(self, candidate: Artifact) -> tuple[bool, str, dict[str, float]]:
         """Whether the candidate is to be champion, why, and the figures compared."""
@@ -51,7 +57,8 @@ class Publish:
         if pointers.champion is None:
             return True, f"the first version, average precision {challenger:.4f} on validation rows", figures
         if pointers.champion == candidate.id:
-            return False, "it is the champion already", figures
+            last = pointers.moves[-1].reason if self.moved(pointers, candidate.id) else "it is the champion already"
+            return False, last, figures
         champion = self.measured(self.registry.champion(), candidate.details["validation"]["fingerprint"])
         figures["champion_average_precision"] = champion
         compared = f"{challenger:.4f} against the champion's {champion:.4f} on the same validation rows"

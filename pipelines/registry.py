@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from dlcore import Artifact
+from dlcore import Artifact, ArtifactError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,8 @@ class Registry:
         return found[0]
 
     def load(self, version: str) -> Artifact:
-        """Read a version; a corrupt, changed or too new one is refused by name."""
-        return Artifact.load(str(self.folder / "versions" / version))
+        """Read a version; one that is gone, corrupt, changed or too new is refused by name."""
+        return published(str(self.folder / "versions" / version), version)
 
     def champion(self) -> Artifact:
         """Read the champion."""
@@ -138,3 +138,17 @@ class Registry:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(self.folder / "registry.json")
+
+
+def published(folder: str, version: str) -> Artifact:
+    """Read the artifact in ``folder``, which must be ``version``: one of other content may be whole in itself."""
+    if not Path(folder).exists():
+        raise ArtifactError(
+            f"version {version} is gone: there is no {folder}; publish it again, or use another version"
+        )
+    artifact = Artifact.load(folder)
+    if artifact.id != version:
+        raise ArtifactError(
+            f"{folder} must hold version {version}, got artifact {artifact.id}; restore it, or delete it"
+        )
+    return artifact

@@ -1,4 +1,4 @@
-"""Score every row of a date with the champion, into the table of scores."""
+"""Score every row of a date with a published model, into the table of scores."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,57 +12,58 @@ from torch import nn
 from dlcore import Artifact, predict
 from infra.hive import Partition, Table, read_files
 from pipelines.outcome import Outcome, Rows
-from pipelines.registry import Registry
+from pipelines.registry import Registry, published
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Replace the scores of the pinned ``partition``'s date: one row for each of its rows, by the registry's champion."""
+    """Replace the scores of the pinned ``partition``'s date: one row for each of its rows, by the ``version`` of the registry."""
 
     partition: Partition
     features: Table
     scores: Table
     registry: Registry
+    version: str
     models: Mapping[str, Callable[..., nn.Module]]
     run_id: str
     key: tuple[str, ...] = ("source_file", "source_line")
 
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
-        champion = self.registry.champion()
-        rows = scored(self.features.pinned(spark, self.partition), champion, self.models, self.key)
+        model = self.registry.load(self.version)
+        rows = scored(self.features.pinned(spark, self.partition), model, self.models, self.key)
         written = self.scores.replace(spark, rows, ds=self.partition.ds, run=self.run_id)
         counted = read_files(spark, [written]).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
         assert counted is not None
         decided, unscored = int(counted[0] or 0), int(counted[1])
         return Outcome(
-            summary=f"{written.rows:,} rows of {self.partition.ds} scored by {champion.id[:12]}, {decided:,} to review",
+            summary=f"{written.rows:,} rows of {self.partition.ds} scored by {model.id[:12]}, {decided:,} to review",
             rows=Rows(taken=self.partition.rows, given=written.rows),
             metrics={"flagged": decided, "unscored": unscored},
             warnings=(f"{unscored:,} rows have a feature that is no finite number and got no score",)
             if unscored
             else (),
             partitions=(written,),
-            details={"model_version": champion.id, "ds": self.partition.ds},
+            details={"model_version": model.id, "ds": self.partition.ds},
         )
 
 
 def scored(
-    rows: DataFrame, champion: Artifact, models: Mapping[str, Callable[..., nn.Module]], key: tuple[str, ...]
+    rows: DataFrame, artifact: Artifact, models: Mapping[str, Callable[..., nn.Module]], key: tuple[str, ...]
 ) -> DataFrame:
-    """Return key, probability, decision at the champion's threshold, and the champion's version, for each row.
+    """Return key, probability, decision at the model's threshold, and the model's version, for each row.
 
-    Executors load the champion from the registry themselves, once a process. A row with a feature that is no finite number has
+    Executors load the artifact from its folder themselves, once a process. A row with a feature that is no finite number has
     neither probability nor decision.
     """
-    names = champion.details["features"]
-    build = partial(load, champion.folder, models)
+    names = artifact.details["features"]
+    build = partial(load, artifact.folder, artifact.id, models)
     rated = predict(
-        rows.select(*key, *names), build, key=champion.id, features=names, outputs={"probability": torch.clone}
+        rows.select(*key, *names), build, key=artifact.id, features=names, outputs={"probability": torch.clone}
     )
-    decision = (F.col("probability") >= champion.details["threshold"]).cast("int")
-    return rated.select(*key, "probability", decision.alias("decision"), F.lit(champion.id).alias("model_version"))
+    decision = (F.col("probability") >= artifact.details["threshold"]).cast("int")
+    return rated.select(*key, "probability", decision.alias("decision"), F.lit(artifact.id).alias("model_version"))
 
 
-def load(folder: str, models: Mapping[str, Callable[..., nn.Module]]) -> nn.Module:
-    return Artifact.load(folder).module(models)
+def load(folder: str, version: str, models: Mapping[str, Callable[..., nn.Module]]) -> nn.Module:
+    return published(folder, version).module(models)

@@ -18,7 +18,8 @@ from sklearn.metrics import average_precision_score
 from dlcore import Training
 from pipelines import statistics
 from pipelines.bag import Bag
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, Rows
+from pipelines.split import recorded
 from pipelines.statistics import Statistics
 
 Setting = Mapping[str, Any]
@@ -80,6 +81,7 @@ class Search:
         drawn = self.into / "drawn"
         rows = self.bag.counted(spark.read.parquet(str(self.frame / "train"))).orderBy(*self.order)
         rows.select(*self.order, *self.features, self.bag.label, "copies").write.mode("overwrite").parquet(str(drawn))
+        read = Rows(taken=recorded(self.frame, "train"), given=spark.read.parquet(str(drawn)).count())
         trials = spark.sparkContext.parallelize(self.settings, len(self.settings)).map(self.trial(drawn)).collect()
         ranked = sorted(trials, key=lambda trial: -(trial.average_precision or 0.0))
         failed = [trial for trial in trials if trial.error]
@@ -89,6 +91,7 @@ class Search:
         return Outcome(
             summary=f"{len(trials)} trials, {len(failed)} failed; best average precision "
             f"{ranked[0].average_precision:.4f} with {named(ranked[0].setting)}",
+            rows=read,
             metrics={
                 "trials": len(trials),
                 "failed": len(failed),

@@ -14,6 +14,7 @@ from pipelines import statistics
 from pipelines.outcome import Outcome, Rows
 
 PARTS = ("train", "validation", "test")
+COUNTS = "rows.json"
 BUCKET_S = 3600
 
 Profile = Callable[[DataFrame, Sequence[str]], Mapping[str, Any]]
@@ -50,6 +51,7 @@ class Split:
         total = rows.count()
         frames = dict(zip(PARTS, self.cut(rows, total), strict=True))
         counts = {part: self.write(frame, part) for part, frame in frames.items()}
+        (self.into / COUNTS).write_text(json.dumps({part: count for part, (count, _) in counts.items()}))
         self.refuse_without_frauds(counts)
         fit = self.fit(spark.read.parquet(str(self.into / "train")), counts["train"][0])
         given = sum(count for count, _ in counts.values())
@@ -57,7 +59,7 @@ class Split:
             summary=", ".join(
                 f"{part} {count:,} rows with {frauds} frauds" for part, (count, frauds) in counts.items()
             ),
-            rows=Rows(taken=total, given=given),
+            rows=Rows(taken=sum(pin.rows for pin in self.partitions), given=given),
             metrics={
                 f"{part}_{what}": n
                 for part, both in counts.items()
@@ -105,6 +107,12 @@ class Split:
             profile = self.profile(sampled(train, self.key, self.profile_rows / rows), self.features)
             files["profile"].write_text(json.dumps(profile, indent=1))
         return {name: str(file) for name, file in files.items()}
+
+
+def recorded(frame: Path, *parts: str) -> int:
+    """How many rows the split of ``frame`` says it wrote to some of its parts."""
+    counts: dict[str, int] = json.loads((frame / COUNTS).read_text())
+    return sum(counts[part] for part in parts)
 
 
 def sampled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:

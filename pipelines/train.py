@@ -1,5 +1,6 @@
 """Train one member of an ensemble on its own bag of the training rows."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from dlcore import Training
+from dlcore.describe import settings
 from pipelines.bag import Bag, balance
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, Rows
+from pipelines.split import recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,8 @@ class Train:
 
     ``training`` makes the training for the number of rows drawn. ``into`` gets ``weights.safetensors``, ``history.json``
     and ``balance.json``, by which the ensemble corrects for the draw. Rows are put in order first, so the weights are a
-    function of rows, bag and training alone. A fit that broke off goes on from its last commit.
+    function of rows, bag and training alone. A fit that broke off goes on from its last commit, unless its rows or settings
+    were others than now.
     """
 
     frame: Path
@@ -34,13 +38,15 @@ class Train:
         assert spark is not None
         counted = self.bag.counted(spark.read.parquet(str(self.frame / "train")))
         drawn = balance(counted, self.bag.label)
+        read = Rows(taken=recorded(self.frame, "train"), given=drawn.rows)
         rows = self.bag.repeated(counted).orderBy(*self.order).select(*self.features, self.bag.label)
-        fitted = self.training(drawn.drawn_rows).fit(
+        training = self.training(drawn.drawn_rows)
+        fitted = training.fit(
             rows,
             features=self.features,
             label=self.bag.label,
             workers=self.workers,
-            folder=str(self.into / "training"),
+            folder=str(self.into / "training" / self.named(training)),
         )
         fitted.save(str(self.into))
         (self.into / "balance.json").write_text(json.dumps(asdict(drawn), indent=1))
@@ -49,8 +55,19 @@ class Train:
         return Outcome(
             summary=f"member {self.bag.member} fitted in {last.step} steps over {drawn.drawn_rows:,} drawn rows "
             f"with {drawn.drawn_frauds:,} frauds, loss {last.loss:.4f}",
+            rows=read,
             metrics={"loss": last.loss, "rows_per_s": last.rows_per_s, "seconds": last.seconds}
             | {name: float(count) for name, count in asdict(drawn).items()},
             files={"member": str(self.into)},
             details={"history": [asdict(record) for record in fitted.history], "member": self.bag.member},
         )
+
+    def named(self, training: Training) -> str:
+        """A name of all that the fit depends on; what broke off under another name would be refused for good."""
+        digest = hashlib.sha256(
+            f"{settings(training, data=str(self.features), workers=self.workers)} {self.bag}".encode()
+        )
+        for file in sorted((self.frame / "train").glob("*.parquet")):
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+        return digest.hexdigest()[:16]

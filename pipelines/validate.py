@@ -43,13 +43,14 @@ class Gate:
         try:
             findings = expectations.evaluate(rows.drop("ds"), self.expectations, key=self.key)
             self._stop_at([str(finding) for finding in findings if not finding.success])
+            counted = Rows(taken=sum(pin.rows for pin in self.inputs), given=rows.count())
             drifts = self._drifts(rows)
         finally:
             rows.unpersist()
         drifted = [self._drifted(name, index) for name, index in drifts.items() if index > self.drift_limit]
         if self.stop_on_drift:
             self._stop_at(drifted)
-        return self._outcome(findings, drifts, drifted)
+        return self._outcome(counted, findings, drifts, drifted)
 
     @property
     def subject(self) -> str:
@@ -74,12 +75,11 @@ class Gate:
     def _drifted(self, name: str, index: float) -> str:
         return f"{name} has drifted from the training profile: stability index {index:.2f}, limit {self.drift_limit}"
 
-    def _outcome(self, findings: list[Finding], drifts: dict[str, float], drifted: list[str]) -> Outcome:
-        rows = sum(pin.rows for pin in self.inputs)
+    def _outcome(self, rows: Rows, findings: list[Finding], drifts: dict[str, float], drifted: list[str]) -> Outcome:
         compared = f"; {len(drifted)} of {len(drifts)} columns have drifted" if drifts else ""
         return Outcome(
-            summary=f"{self.subject}: {len(findings)} expectations hold on {rows:,} rows{compared}",
-            rows=Rows(taken=rows, given=rows),
+            summary=f"{self.subject}: {len(findings)} expectations hold on {rows.given:,} rows{compared}",
+            rows=rows,
             metrics={"expectations": len(findings), "drifted": len(drifted)},
             partitions=self.inputs,
             warnings=tuple(drifted),

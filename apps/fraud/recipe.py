@@ -7,6 +7,7 @@ step needs them all.
 from __future__ import annotations
 
 import json
+import platform
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from apps.fraud import columns
 from apps.run import Run, Stage
+from features.columns import DAY_S
+from infra import spark
 from infra.hive import Partition
 from pipelines.outcome import Step
 
@@ -43,8 +46,7 @@ def gate_ingest(run: Run) -> Step:
     from apps.fraud import gates
     from pipelines.validate import Gate
 
-    (ingested,) = [outcome for outcome in run.outcomes("ingest") if outcome.partitions[0].ds == run.ds]
-    table, _ = ingested.partitions
+    table, _ = run.dated("ingest").partitions
     return Gate(
         table=columns.TRANSACTIONS,
         inputs=(table,),
@@ -61,7 +63,7 @@ def features(run: Run) -> Step:
         table=columns.FEATURE_TABLE,
         inputs=tuple(outcome.partitions[0] for outcome in run.outcomes("ingest")),
         transform=columns.engineered,
-        history_days=1,
+        history_days=-(-columns.WINDOWS.longest_s // DAY_S),
         run_id=run.id,
     )
 
@@ -88,7 +90,7 @@ def split(run: Run) -> Step:
     return Split(
         partitions=feature_partitions(run),
         features=columns.MODEL_FEATURES,
-        into=frame(run),
+        into=run.folder / "frame",
         profile=partial(profile, error=0.0),
     )
 
@@ -115,7 +117,7 @@ def train(run: Run) -> Step:
 
     return Train(
         frame=frame(run),
-        into=member(run, run.member),
+        into=run.folder / "members" / f"{run.member:03d}",
         bag=Bag(seed=run.params["seed"], member=run.member),
         training=partial(training, run, setting(run), Statistics.read(frame(run) / "statistics.json")),
         features=columns.MODEL_FEATURES,
@@ -134,21 +136,22 @@ def measured_against(run: Run) -> Step:
 def evaluate(run: Run) -> Step:
     from apps.fraud import fitting
     from apps.fraud.model import ensemble
-    from pipelines import baselines
     from pipelines.evaluate import Evaluate
 
+    members = [run.outcome(f"train@{number:03d}") for number in range(run.params["members"])]
+    compared = run.outcome("baselines")
     return Evaluate(
         frame=frame(run),
-        members=tuple(member(run, number) for number in range(run.params["members"])),
-        baselines={name: run.folder / "baselines" / name for name in baselines.TITLES},
-        titles=baselines.TITLES,
+        members=tuple(Path(trained.files["member"]) for trained in members),
+        baselines={name: Path(folder) for name, folder in compared.files.items()},
+        titles=compared.details["titles"],
         into=run.folder / "candidate",
         model="fraud-ensemble",
         arguments=fitting.arguments(setting(run), len(columns.MODEL_FEATURES)),
         build=ensemble,
         features=columns.MODEL_FEATURES,
         partitions=feature_partitions(run),
-        versions={package: version(package) for package in ("emberline", "torch", "pyspark")},
+        versions=versions(),
         seed=run.params["seed"],
     )
 
@@ -158,7 +161,7 @@ def publish(run: Run) -> Step:
     from pipelines.publish import Publish
 
     return Publish(
-        candidate=run.folder / "candidate",
+        candidate=Path(run.outcome("evaluate").files["candidate"]),
         validation=frame(run) / "validation",
         registry=registry(run),
         models=MODELS,
@@ -170,12 +173,12 @@ def score(run: Run) -> Step:
     from apps.fraud.model import MODELS
     from pipelines.score import Score
 
-    (partition,) = [pinned for pinned in feature_partitions(run) if pinned.ds == run.ds]
     return Score(
-        partition=partition,
+        partition=feature_partition(run),
         features=columns.FEATURE_TABLE,
         scores=columns.SCORES,
         registry=registry(run),
+        version=champion(run),
         models=MODELS,
         run_id=run.id,
     )
@@ -185,12 +188,10 @@ def gate_scores(run: Run) -> Step:
     from apps.fraud import gates
     from pipelines.validate import Gate
 
-    (features,) = [pinned for pinned in feature_partitions(run) if pinned.ds == run.ds]
-    (scored,) = [outcome for outcome in run.outcomes("score") if outcome.partitions[0].ds == run.ds]
     return Gate(
         table=columns.SCORES,
-        inputs=scored.partitions,
-        expectations=gates.scores(features.rows),
+        inputs=run.dated("score").partitions,
+        expectations=gates.scores(feature_partition(run).rows),
         key=columns.KEY,
     )
 
@@ -203,7 +204,11 @@ def report(run: Run) -> Step:
         into=run.settings.report_file(run.app, run.id),
         title="Card-transaction fraud",
         run_id=run.id,
-        settings={"parameters": run.params, "platform": run.settings.model_dump(mode="json")},
+        settings={
+            "parameters": run.params,
+            "platform": run.settings.model_dump(mode="json"),
+            "versions": versions() | {"python": platform.python_version(), "java": spark.java()},
+        },
     )
 
 
@@ -242,7 +247,7 @@ def setting(run: Run) -> Setting:
 
     if not run.params["search"]:
         return fitting.SETTINGS[run.params["model"]]
-    winner: Setting = json.loads((run.folder / "search" / "winner.json").read_text())
+    winner: Setting = json.loads(Path(run.outcome("search").files["winner"]).read_text())
     return winner
 
 
@@ -250,12 +255,32 @@ def feature_partitions(run: Run) -> tuple[Partition, ...]:
     return run.outcome("features").partitions
 
 
+def feature_partition(run: Run) -> Partition:
+    """The features of this invocation's date."""
+    partitions = {pinned.ds: pinned for pinned in feature_partitions(run)}
+    if run.ds not in partitions:
+        raise LookupError(
+            f"run {run.id} has no features of {run.ds}, only of {', '.join(partitions)}; choose one of those dates"
+        )
+    return partitions[run.ds]
+
+
 def frame(run: Run) -> Path:
-    return run.folder / "frame"
+    """Where split left the training, validation and test rows."""
+    return Path(run.outcome("split").files["train"]).parent
 
 
-def member(run: Run, number: int) -> Path:
-    return run.folder / "members" / f"{number:03d}"
+def champion(run: Run) -> str:
+    """The version that publishing left as champion in this run; where nothing was published, the registry's champion."""
+    if not run.did("publish"):
+        return registry(run).champion().id
+    version: str = run.outcome("publish").details["champion"]
+    return version
+
+
+def versions() -> dict[str, str]:
+    """The code that a model is made by."""
+    return {package: version(package) for package in ("emberline", "torch", "pyspark")}
 
 
 def registry(run: Run) -> Registry:

@@ -1,3 +1,5 @@
+import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,25 @@ def test_a_failure_leaves_its_sentence_until_the_step_succeeds(tmp_path: Path) -
     assert sentence.read_text() == "ValueError: rows must not be negative, got -1\n"
     attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none"))
     assert not sentence.exists()
+
+
+def test_the_log_says_what_computes_once_the_step_is_built(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of torch too, which the step imports beside the start of its session, if it has one."""
+
+    def build(_: Run) -> Count:
+        import torch
+
+        return Count(rows=torch.ones(2).numel())
+
+    with caplog.at_level(logging.INFO):
+        attempt("count", run(tmp_path), Stage(build, "none"))
+    assert [line for line in caplog.messages if "linear algebra" in line] == ["linear algebra: torch by MKL"]
+
+
+def test_what_a_step_starts_knows_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EMBERLINE_RUN", raising=False)
+    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=len(os.environ["EMBERLINE_RUN"])), "none"))
+    assert run(tmp_path).outcome("count").rows == Rows(taken=3, given=3)
 
 
 def test_rows_that_do_not_add_up_are_refused() -> None:

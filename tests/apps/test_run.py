@@ -19,16 +19,6 @@ def run(tmp_path: Path, **given: object) -> Run:
     )
 
 
-def test_dates_run_from_first_to_the_logical_date(tmp_path: Path) -> None:
-    assert run(tmp_path).dates == ["2013-09-01", "2013-09-02"]
-    assert run(tmp_path, last_date="2013-09-03").dates[-1] == "2013-09-03"
-
-
-def test_a_last_date_before_the_first_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="last_date must not be before first_date"):
-        _ = run(tmp_path, first_date="2013-09-05").dates
-
-
 def test_an_outcome_that_is_not_there_names_its_step(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no outcome of step 'split'.*run that step first"):
         run(tmp_path).outcome("split")

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from apps.fraud import fitting
 from apps.fraud.columns import MODEL_FEATURES
 from apps.fraud.model import ensemble
+from infra import closing
 from infra import settings as platform
 from infra import spark as engine
 from pipelines import measures, predictions
@@ -23,9 +24,7 @@ from pipelines.bag import Bag
 from pipelines.baselines import TITLES, Baselines
 from pipelines.ensemble import assembled
 from pipelines.measures import Scored
-from pipelines.outcome import Outcome
 from pipelines.rating import rate
-from pipelines.report import read
 from pipelines.statistics import Statistics
 from pipelines.train import Train
 
@@ -98,19 +97,6 @@ def table(seeds: Sequence[Mapping[str, Scored]]) -> str:
     return "\n".join(lines)
 
 
-def shares(outcomes: Mapping[str, Outcome]) -> str:
-    """For each step of a run its seconds, and the shares of process start, Spark session and work."""
-    lines = [f"{'step':<26}{'seconds':>9}{'start':>8}{'session':>9}{'work':>8}"]
-    for name, outcome in outcomes.items():
-        at = outcome.times
-        if "ended" in at:
-            whole = at["ended"] - at["launched"]
-            parts = [at["began"] - at["launched"], at["ready"] - at["began"], at["ended"] - at["ready"]]
-            start, session, work = (f"{part / whole:.0%}" for part in parts)
-            lines.append(f"{name:<26}{whole:>9.1f}{start:>8}{session:>9}{work:>8}")
-    return "\n".join(lines)
-
-
 def latest(runs: Path) -> Path:
     """The run folder whose frame was written last."""
     found = sorted(runs.glob("fraud/*/frame/statistics.json"), key=lambda file: file.stat().st_mtime)
@@ -129,7 +115,7 @@ def main() -> None:
     settings = platform.load()
     run = given.run or latest(settings.runs)
     if (run / "outcomes").exists():
-        print(f"{run}\n{shares(read(run))}\n")
+        print(f"{run}\n{closing.times(run / 'outcomes')}\n")
     spark = engine.session("bench fraud", settings)
     with tempfile.TemporaryDirectory() as scratch:
         seeds = []

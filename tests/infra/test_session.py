@@ -1,5 +1,6 @@
 """Sessions: UTC, one at a time on the embedded metastore, many on a metastore service; linear algebra on MKL."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from pyspark.sql import SparkSession
 
 from infra import blas
@@ -19,13 +21,19 @@ import sys
 from pathlib import Path
 from infra import spark
 from infra.settings import Settings
-settings = Settings(state=Path(sys.argv[1]), spark_master="local[1]", metastore=sys.argv[2], warehouse=sys.argv[3])
+settings = Settings(
+    state=Path(sys.argv[1]),
+    spark_master="local[1]",
+    driver_address="127.0.0.2",
+    metastore=sys.argv[2],
+    warehouse=sys.argv[3],
+)
 try:
     session = spark.session("second", settings, hive=True)
 except RuntimeError as refused:
     raise SystemExit(f"{refused} (root cause kept: {refused.__cause__ is not None})")
 if session.catalog.databaseExists("shared"):
-    print("rows:", session.table("shared.rows").count())
+    print("rows:", session.table("shared.rows").count(), "at", session.conf.get("spark.driver.host"))
 else:
     session.sql("CREATE DATABASE shared")
     session.range(5).write.saveAsTable("shared.rows")
@@ -62,12 +70,14 @@ def test_second_session_on_derby_is_told_what_to_do(spark: SparkSession, setting
     )
 
 
-def test_blas_of_spark_is_mkl_where_it_is_installed(spark: SparkSession) -> None:
+def test_blas_of_spark_and_torch_is_mkl_where_it_is_installed(spark: SparkSession) -> None:
+    assert torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
     if engine.mkl() is None:
         pytest.skip("the mkl package is not installed; with it, Spark ML must use it")
     assert blas.spark_ml(spark) == "JNIBLAS"
     assert "libmkl_rt" in blas.library(spark)
-    assert blas.sentence(spark).startswith(f"linear algebra: Spark ML by JNIBLAS on {engine.mkl()}")
+    assert blas.sentence(spark) == f"linear algebra: Spark ML by JNIBLAS on {engine.mkl()}; torch by MKL"
+    assert blas.sentence(None) == "linear algebra: torch by MKL"
 
 
 @pytest.fixture
@@ -97,13 +107,25 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def test_the_driver_is_reached_at_one_address_by_any_master(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path, spark_master="spark://host:7077", driver_address="10.0.0.7")
+    options = engine.defaults(settings)
+    assert {options["spark.driver.host"], options["spark.driver.bindAddress"]} == {"10.0.0.7"}
+    assert engine.configure(settings)["SPARK_LOCAL_IP"] == "10.0.0.7"
+
+
 def test_two_sessions_share_a_metastore_service(metastore: str, tmp_path: Path) -> None:
     assert _listening(metastore) == {"127.0.0.1"}
+    old = tmp_path / "a" / "spark" / "events" / "a log of 1970"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    os.utime(old, (0, 0))
     first = second(tmp_path / "a", metastore=metastore, warehouse=tmp_path / "warehouse")
     assert first.returncode == 0, first.stderr
     other = second(tmp_path / "b", metastore=metastore, warehouse=tmp_path / "warehouse")
-    assert other.stdout == "rows: 5\n", other.stderr
+    assert other.stdout == "rows: 5 at 127.0.0.2\n", other.stderr
     assert not (tmp_path / "a" / "metastore").exists()
+    assert not old.exists() and [*old.parent.iterdir()]
 
 
 def test_unreachable_metastore_is_named(tmp_path: Path) -> None:

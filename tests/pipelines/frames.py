@@ -1,9 +1,12 @@
 """Small labelled frames for tests of the modelling steps: frauds differ from normal rows in two of four features."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from pipelines.split import COUNTS
 
 FEATURES = ("a", "b", "c", "d")
 
@@ -31,6 +34,12 @@ def write(folder: Path, frame: pd.DataFrame, shares: tuple[float, float] = (0.6,
     first, second = (int(len(frame) * share) for share in shares)
     parts = {"train": frame[:first], "validation": frame[first:second], "test": frame[second:]}
     for part, kept in parts.items():
-        (folder / part).mkdir(parents=True)
-        kept.to_parquet(folder / part / "part-0.parquet", index=False)
+        lay(folder / part, kept)
+    (folder / COUNTS).write_text(json.dumps({part: len(kept) for part, kept in parts.items()}))
     return folder
+
+
+def lay(folder: Path, rows: pd.DataFrame) -> None:
+    """One part's rows as one file."""
+    folder.mkdir(parents=True)
+    rows.to_parquet(folder / "part-0.parquet", index=False)

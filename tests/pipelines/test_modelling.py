@@ -1,6 +1,7 @@
 """From a frame to published scores: members, search, baselines, evaluation, scoring, each on the same small frame."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
+from torch.optim import SGD
 
 from apps.fraud import fitting
 from apps.fraud.model import MODELS, ensemble
@@ -20,11 +22,12 @@ from pipelines import baselines, predictions
 from pipelines.bag import Bag
 from pipelines.baselines import Baselines
 from pipelines.evaluate import Evaluate
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, Rows
 from pipelines.publish import Publish
 from pipelines.registry import Registry
 from pipelines.score import scored
 from pipelines.search import Folds, Search, Setting, grid
+from pipelines.split import COUNTS
 from pipelines.statistics import Statistics, fitted
 from pipelines.train import Train
 from tests.pipelines import frames
@@ -100,9 +103,37 @@ def test_a_member_trained_again_is_the_same_bit_for_bit(
     assert (members[0] / "weights.safetensors").read_bytes() != (members[1] / "weights.safetensors").read_bytes()
     assert found.details["history"][-1]["loss"] < found.details["history"][0]["loss"]
     assert not (tmp_path / "training").exists()
+    assert found.rows == Rows(taken=1800, given=1800)
+
+
+def test_a_member_is_not_trained_on_fewer_rows_than_the_split_wrote(
+    spark: SparkSession, frame: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(frame, tmp_path / "frame")
+    pd.read_parquet(frame / "train")[1:].to_parquet(tmp_path / "frame" / "train" / "part-0.parquet", index=False)
+    with pytest.raises(ValueError, match=r"rows in must equal rows out.*got 1,800 rows in, 1,799 out"):
+        train(tmp_path / "frame", 0, tmp_path / "member").run(spark)
+
+
+def breaks_off(_: object, lr: float) -> SGD:
+    raise RuntimeError("broke off")
+
+
+def test_a_training_that_broke_off_does_not_block_one_on_other_rows(
+    spark: SparkSession, frame: Path, tmp_path: Path
+) -> None:
+    first = train(frame, 0, tmp_path / "member")
+    with pytest.raises(RuntimeError, match="broke off"):
+        replace(first, training=lambda rows: replace(first.training(rows), optimizer=breaks_off)).run(spark)
+    other = frames.write(tmp_path / "frame", frames.rows(seed=5))
+    shutil.copy(frame / "statistics.json", other)
+    found = train(other, 0, tmp_path / "member").run(spark)
+    assert found.rows == Rows(taken=1800, given=1800)
+    assert not (tmp_path / "member" / "training").exists()
 
 
 def test_baselines_leave_a_probability_for_every_row(frame: Path, compared: Outcome) -> None:
+    assert compared.rows == Rows(taken=1200, given=1200)
     for name in baselines.TITLES:
         for part in ("validation", "test"):
             rows = pd.read_parquet(frame / part).sort_values(["source_file", "source_line"])
@@ -112,15 +143,35 @@ def test_baselines_leave_a_probability_for_every_row(frame: Path, compared: Outc
         assert compared.details["models"][name]["average_precision"] > 0.3
 
 
+def test_xgboost_meets_where_executors_reach_the_driver(spark: SparkSession, frame: Path) -> None:
+    step = Baselines(frame=frame, into=frame, features=frames.FEATURES, seed=7)
+    xgboost = step.estimators("10.0.0.7")["xgboost"]
+    assert xgboost.getOrDefault("coll_cfg").tracker_host_ip == "10.0.0.7"
+
+
 def test_evaluation_compares_all_models_on_the_same_rows(evaluated: Outcome, compared: Outcome) -> None:
     details = evaluated.details
     assert set(details["models"]) == {"ensemble", *baselines.TITLES}
     for name in baselines.TITLES:
         assert details["models"][name]["average_precision"] == compared.details["models"][name]["average_precision"]
+    assert evaluated.rows == Rows(taken=1200, given=1200)
     assert details["rows"]["test"] == {"rows": 600, "frauds": 18}
     assert details["importance"][0]["feature"] == "a"
     assert evaluated.metrics["average_precision"] > 0.5
     json.dumps(details, allow_nan=False)
+
+
+def test_a_baseline_that_rated_other_rows_is_refused(
+    frame: Path, members: tuple[Path, ...], compared: Outcome, tmp_path: Path
+) -> None:
+    """As many rows, and one of them is another."""
+    shutil.copytree(compared.files["forest"], tmp_path / "forest")
+    rows = pd.read_parquet(tmp_path / "forest" / "test")
+    shutil.rmtree(tmp_path / "forest" / "test")
+    frames.lay(tmp_path / "forest" / "test", rows.replace({"source_line": {int(rows["source_line"].max()): 1}}))
+    other = replace(step(frame, members, compared, run="other"), baselines={"forest": tmp_path / "forest"})
+    with pytest.raises(ValueError, match=r"Random forest must have rated the 600 test rows of .*, got other rows in"):
+        other.run(None)
 
 
 def test_probabilities_hold_at_the_base_rate_of_the_rows(frame: Path, evaluated: Outcome) -> None:
@@ -148,7 +199,8 @@ def test_test_rows_choose_nothing(
         rows = pd.read_parquet(frame / part)
         turned = rows.assign(fraud=1 - rows["fraud"]) if part == "test" else rows
         turned.to_parquet(other / part / "part-0.parquet", index=False)
-    (other / "statistics.json").write_text((frame / "statistics.json").read_text())
+    for file in ("statistics.json", COUNTS):
+        (other / file).write_text((frame / file).read_text())
     found = replace(step(other, members, compared), baselines={}).run(None)
     first, second = (Artifact.load(each.files["candidate"]) for each in (evaluated, found))
     assert found.details["calibration"] == evaluated.details["calibration"]
@@ -183,19 +235,21 @@ def test_a_row_that_cannot_be_scored_keeps_its_place(spark: SparkSession, frame:
 
 
 PLAIN = """
-import sys, pandas, torch
+import sys
+sys.modules["pyspark"] = None  # importing it is an error
+import pandas, torch
 from apps.fraud.model import MODELS
 from dlcore import Artifact
+import pipelines.registry
 artifact = Artifact.load(sys.argv[1])
 rows = pandas.read_parquet(sys.argv[2])
 features = torch.tensor(rows[artifact.details["features"]].to_numpy("float32"))
 probability = artifact.module(MODELS)(features)
 print(len(probability), float(probability.max()))
-assert "py4j.java_gateway" not in sys.modules or not __import__("pyspark").SparkContext._active_spark_context
 """
 
 
-def test_an_artifact_scores_in_ten_lines_of_plain_python(frame: Path, evaluated: Outcome) -> None:
+def test_an_artifact_scores_in_ten_lines_of_plain_python_without_spark(frame: Path, evaluated: Outcome) -> None:
     command = [sys.executable, "-c", PLAIN, evaluated.files["candidate"], str(frame / "test")]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     rows, highest = ended.stdout.split()
@@ -229,6 +283,7 @@ def test_search_ranks_every_trial_and_reports_one_that_fails(spark: SparkSession
     settings = grid(**{**base, "lr": [1e-7, 0.05], "name": ["mlp", "no such network"]})
     found = searched(frame, tmp_path, settings).run(spark)
     trials = found.details["trials"]
+    assert found.rows == Rows(taken=1800, given=1800)
     assert len(trials) == 4 and found.metrics["failed"] == 2 and len(found.warnings) == 2
     assert trials[0]["setting"] == SETTING == json.loads((tmp_path / "winner.json").read_text())
     assert trials[0]["average_precision"] > trials[1]["average_precision"] and len(trials[0]["folds"]) == 2

@@ -55,8 +55,8 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(folder=tmp_path / "registry")
 
 
-def publish(folder: Path, frame: Path, registry: Registry) -> Outcome:
-    step = Publish(candidate=folder, validation=frame / "validation", registry=registry, models=MODELS, run_id="a run")
+def publish(folder: Path, frame: Path, registry: Registry, run: str = "a run") -> Outcome:
+    step = Publish(candidate=folder, validation=frame / "validation", registry=registry, models=MODELS, run_id=run)
     return step.run(None)
 
 
@@ -66,13 +66,22 @@ def test_the_first_candidate_becomes_champion(tmp_path: Path, frame: Path, regis
     assert registry.pointers().moves[0].by == "a run"
 
 
-def test_publishing_again_changes_nothing(tmp_path: Path, frame: Path, registry: Registry) -> None:
+def test_publishing_again_changes_nothing_and_says_the_same(tmp_path: Path, frame: Path, registry: Registry) -> None:
     folder = candidate(tmp_path / "c", GOOD, frame, 0.8)
-    publish(folder, frame, registry)
+    first = publish(folder, frame, registry)
     before = registry.pointers()
     found = publish(folder, frame, registry)
-    assert not found.details["moved"] and "champion already" in found.summary
+    assert (found.summary, found.details) == (first.summary, first.details) and found.details["moved"]
     assert registry.pointers() == before and len(registry.versions()) == 1
+
+
+def test_another_run_with_the_same_candidate_has_not_moved_the_champion(
+    tmp_path: Path, frame: Path, registry: Registry
+) -> None:
+    folder = candidate(tmp_path / "c", GOOD, frame, 0.8)
+    publish(folder, frame, registry)
+    found = publish(folder, frame, registry, run="another run")
+    assert not found.details["moved"] and "champion already" in found.summary
 
 
 @pytest.mark.parametrize(("precision", "moves"), [(0.81, True), (0.8, False), (0.79, False)])

@@ -98,6 +98,37 @@ def test_a_tampered_version_is_refused_by_name_and_never_promoted(registry: Regi
     assert registry.champion().id == three[2]
 
 
+def test_a_version_tampered_with_and_hashed_again_is_refused(
+    registry: Registry, three: list[str], tmp_path: Path
+) -> None:
+    champion = registry.folder / "versions" / three[2]
+    loaded = Artifact.load(str(champion))
+    forged = Artifact.save(
+        str(champion),
+        model=loaded.model,
+        arguments=loaded.arguments,
+        tensors=loaded.tensors,
+        details={"threshold": 1.0},
+    )
+    with pytest.raises(ArtifactError, match=f"{three[2]} must hold version {three[2]}, got artifact {forged.id}"):
+        registry.champion()
+
+
+def test_versions_whose_folders_are_swapped_are_refused(registry: Registry, three: list[str]) -> None:
+    versions = registry.folder / "versions"
+    for old, new in ((three[0], "aside"), (three[1], three[0]), ("aside", three[1])):
+        (versions / old).rename(versions / new)
+    with pytest.raises(ArtifactError, match=f"{three[0]} must hold version {three[0]}, got artifact {three[1]}"):
+        registry.promote(three[0], by="hand", reason="")
+    assert registry.champion().id == three[2]
+
+
+def test_a_version_that_was_deleted_is_said_to_be_gone(registry: Registry, three: list[str]) -> None:
+    registry.delete(three[0])
+    with pytest.raises(ArtifactError, match=f"version {three[0]} is gone"):
+        registry.load(three[0])
+
+
 def test_damaged_weights_are_refused_by_name(registry: Registry, three: list[str]) -> None:
     weights = registry.folder / "versions" / three[2] / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")

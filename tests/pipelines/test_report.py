@@ -117,7 +117,7 @@ def written(folder: Path) -> str:
         into=folder / "report.html",
         title="Fraud",
         run_id=f"{folder.name} {HOSTILE}",
-        settings={"parameters": {"members": 1, "note": HOSTILE}},
+        settings={"parameters": {"members": 1, "note": HOSTILE}, "versions": {"python": "3.11.99"}},
     )
     return Path(step.run(None).files["report"]).read_text()
 
@@ -170,6 +170,8 @@ def test_it_shows_rows_figures_and_comparisons(page: str) -> None:
         "fraud must be one of 0, 1",
         "Random forest",
         "earlier",
+        "<h3>versions</h3>",
+        "3.11.99",
     ):
         assert shown in page
     assert "0123456789ab" in page and "(became champion)" in page

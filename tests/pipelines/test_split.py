@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 from features.drift import profile
 from infra import versions
 from infra.hive import Partition
-from pipelines.split import Split, boundary
+from pipelines.outcome import Rows
+from pipelines.split import Split, boundary, recorded
 from pipelines.statistics import Statistics
 from tests.pipelines import frames
 
@@ -42,8 +43,16 @@ def test_rows_are_cut_exactly_by_time_and_key(spark: SparkSession, tmp_path: Pat
     assert {part: keys(tmp_path / "frame" / part) for part in parts} == {
         part: sorted(kept) for part, kept in parts.items()
     }
-    assert found.rows is not None and found.rows.given == 2000
+    assert found.rows == Rows(taken=2000, given=2000)
+    assert recorded(tmp_path / "frame", "train", "test") == 1800
     assert sum(found.metrics[f"{part}_frauds"] for part in parts) == rows["fraud"].sum()
+
+
+def test_rows_that_are_not_all_there_are_refused(spark: SparkSession, tmp_path: Path) -> None:
+    partition = pinned(spark, tmp_path, frames.rows(2000))
+    next(Path(partition.location).glob("*.parquet")).unlink()
+    with pytest.raises(ValueError, match="rows in must equal rows out"):
+        step(partition, tmp_path / "frame").run(spark)
 
 
 def test_ties_in_one_second_are_broken_by_key(spark: SparkSession, tmp_path: Path) -> None:

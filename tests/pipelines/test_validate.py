@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -9,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
 from features.drift import profile
+from infra import files
 from infra.expectations import (
     Expectation,
     between,
@@ -120,6 +122,13 @@ def test_missing_rows_and_missing_columns_stop_the_gate(spark: SparkSession, tab
     grown = schema(StructType([*SCHEMA, StructField("more", StringType())]))
     with pytest.raises(GateFailed, match="the columns must be source_file, source_line, amount, fraud, more: got"):
         gate(table, pin, grown).run(spark)
+
+
+def test_rows_that_are_not_all_there_stop_the_gate(spark: SparkSession, table: Table) -> None:
+    pin = table.replace(spark, rows(spark).repartition(4), ds=DS, run="r")
+    next(Path(files.local(pin.location)).glob("*.parquet")).unlink()
+    with pytest.raises(ValueError, match=r"rows in must equal rows out.*got 200 rows in, \d+ out"):
+        gate(table, pin, [some_rows()]).run(spark)
 
 
 def test_superseded_rows_are_not_judged(spark: SparkSession, table: Table) -> None:
