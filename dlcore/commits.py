@@ -14,7 +14,7 @@ from dlcore.files import Folder
 from dlcore.progress import Progress
 from dlcore.state import Figures, Slice
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 
