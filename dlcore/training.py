@@ -252,6 +252,7 @@ class Training(Recipe):
         return commit
 
     def _end(self, chain: Chain) -> Fitted:
+        chain.commits.end(chain.commit.step)
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
         fitted = Fitted(module=model.eval(), history=tuple(chain.commit.history))

@@ -86,6 +86,25 @@ def test_leftovers_of_lost_groups_do_not_push_the_newest_commit_out(tmp_path: Pa
     assert latest.step == 40
 
 
+def test_leftovers_count_for_none_of_those_to_keep(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)), keep=2)
+    for step in (10, 40):
+        commits.seal(saved_at(commits, step), settings={}, history=[])
+    saved_at(commits, 45)
+    commits.seal(saved_at(commits, 50), settings={}, history=[])
+    assert commits.folder.names() == ["000000040", "000000050"]
+
+
+def test_the_commit_that_a_group_runs_from_stays_until_the_end(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)), keep=1)
+    begun = saved_at(commits, 40)
+    for saved in (saved_at(commits, 30), begun, saved_at(commits, 50)):
+        commits.seal(saved, settings={}, history=[])
+    assert len(list(commits.load(begun))) == 1
+    commits.end(50)
+    assert commits.folder.names() == ["000000050"]
+
+
 def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     commits = Commits(Folder(str(tmp_path)))
     saved = saved_at(commits, 10)
