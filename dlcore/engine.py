@@ -21,7 +21,7 @@ from dlcore.order import Order, Place
 from dlcore.ownership import slice_names, split_parameters
 from dlcore.progress import WAITS, Progress, reported
 from dlcore.recipe import Recipe, align, in_float32, predicted
-from dlcore.schedules import after
+from dlcore.schedules import after, base_rate
 from dlcore.shards import Rows
 from dlcore.state import Figures, Since, Slice, capture, restore
 from dlcore.tuning import computing_in, tune_model
@@ -99,6 +99,8 @@ class Engine:
         self._weights = Weights(owned if self._sharded else ())
         mine = [*owned[rank].values()] or [nn.Parameter(torch.empty(0))]  # an optimizer needs a parameter
         self._optimizer = self._recipe.optimize(mine if self._sharded else self.model.parameters())
+        base = base_rate(self._recipe.schedule)
+        self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
         self._take_step = stepper(self._optimizer)
         restore(self.model, self._optimizer, slices)
         self._take_up(figures)
@@ -184,8 +186,8 @@ class Engine:
     def _update(self, rate: float) -> None:
         if self._recipe.clip is not None:
             self._recipe.clip(self._gradients.flats)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
+            group["lr"] = rate * ratio
         self._take_step()
         with self._counted("synchronisation_s"):
             self._weights.share(self._collective)
