@@ -64,6 +64,9 @@ class Folder:
             return pa.memory_map(self.path(file))
         return self._located[0].open_input_file(self.path(file))
 
+    def delete(self, file: str) -> None:
+        self._located[0].delete_file(self.path(file))
+
     def remove(self) -> None:
         """Delete the folder with everything in it; nothing happens when it is not there."""
         system, path = self._located

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeAlias
@@ -18,6 +19,7 @@ from dlcore.order import Indices
 
 FORMAT = 2
 INDEX = "index.json"
+PIECE = re.compile(r"part-[0-9a-f-]+\.arrow")
 PIECE_BYTES = 32 * 2**20
 RESIDENT_BYTES = 256 * 2**20
 """Up to this size a worker holds its own copy of the data: one gather instead of one a piece."""
@@ -190,6 +192,12 @@ def existing(folder: Folder, layout: Layout, fingerprint: str) -> Shards:
             f"given is {fingerprint} of {list(layout.columns)}. Train into another folder, or delete that one"
         )
     return shards
+
+
+def clear(folder: Folder) -> None:
+    """Delete the pieces that a job left which did not come to its index; other files in the folder are not ours."""
+    for name in filter(PIECE.fullmatch, folder.names()):
+        folder.delete(name)
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
