@@ -4,7 +4,7 @@ import copyreg
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -100,11 +100,12 @@ class Words:
             return self.of(kind)
         if isinstance(reduced, str):
             return f"{getattr(value, '__module__', '')}.{reduced}"
-        make, arguments, *state = reduced
+        make, arguments, *rest = reduced
         if make is copyreg.__newobj__:  # type: ignore[attr-defined]
             make, *arguments = arguments
-        held = [list(each) if isinstance(each, Iterator) else each for each in state if each is not None]
-        return f"{self.of(make)}({self._several([*arguments, *held])})"
+        named = sorted(rest.pop(0).items(), key=lambda item: str(item[0])) if rest and type(rest[0]) is dict else ()
+        held = [list(each) if isinstance(each, Iterator) else each for each in rest if each is not None]
+        return f"{self.of(make)}({self._several([*arguments, *held], named)})"
 
     def _module(self, module: nn.Module) -> str:
         plain = [(name, each) for name, each in sorted(vars(module).items()) if name not in OWN_TO_MODULES]
@@ -190,20 +191,3 @@ def _kind(array: Any) -> str:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:8]
-
-
-def shippable(recipe: Recipe) -> None:
-    """Check that each part of ``recipe`` can be sent to a worker; a TypeError names the one that cannot."""
-    from pyspark import cloudpickle
-
-    parts: dict[str, Callable[..., Any] | None] = {
-        name: getattr(recipe, name) for name in ("model", "loss", "optimizer", "schedule", "clip", "transform")
-    }
-    for name, part in parts.items():
-        try:
-            cloudpickle.dumps(part)  # type: ignore[no-untyped-call]
-        except Exception as error:
-            raise TypeError(
-                f"Training.{name} cannot be sent to the workers, since it holds something that does not pickle "
-                f"({type(error).__name__}: {error}); make what it needs inside the function, or pass plain values"
-            ) from error

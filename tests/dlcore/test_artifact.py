@@ -1,6 +1,8 @@
 """Artifacts: named by their content, refused when damaged, changed, too new or unknown."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,22 @@ def test_a_newer_format_a_missing_folder_and_an_unknown_model_are_named(tmp_path
         Artifact.load(str(tmp_path / "a"))
     with pytest.raises(ArtifactError, match="there is no artifact at"):
         Artifact.load(str(tmp_path / "nowhere"))
+
+
+def test_a_model_is_loaded_and_a_table_trained_on_where_there_is_no_spark(tmp_path: Path) -> None:
+    saved(tmp_path / "a")
+    program = f"""
+import sys
+sys.modules["pyspark"] = sys.modules["py4j"] = None
+import dlcore, pyarrow, torch
+from torch import nn
+module = dlcore.Artifact.load({str(tmp_path / "a")!r}).module({{"linear": nn.Linear}})
+print(module(torch.ones(1, 2)).item())
+table = pyarrow.table({{"x": [1.0, 2.0], "y": [2.0, 4.0]}})
+recipe = {{"model": lambda: nn.Linear(1, 1), "loss": nn.functional.mse_loss, "optimizer": torch.optim.SGD}}
+dlcore.Training(**recipe, schedule=dlcore.Constant(lr=0.1), batch=2, epochs=1).fit(table, features=["x"], label="y")
+"""
+    repository = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    assert float(ran.stdout) == Artifact.load(str(tmp_path / "a")).module(MODELS)(torch.ones(1, 2)).item()

@@ -102,8 +102,14 @@ def test_an_error_of_on_progress_reaches_the_caller(tumours: pd.DataFrame) -> No
     [
         ({"batch": 0}, "batch=0"),
         ({"kept_batch": "none"}, "kept_batch must be one of"),
-        ({"keep_commits": 0}, "keep_commits must be at least 1, got 0"),
-        ({"loaders": -1}, "loaders and Training.resident_bytes must be zero or more, got -1"),
+        ({"keep_commits": 0}, r"Training\.keep_commits must be positive, got 0"),
+        ({"group_s": -1}, r"Training\.group_s must be positive, got -1"),
+        ({"patience_s": 0}, r"Training\.patience_s must be positive, got 0"),
+        ({"least_workers": 0}, r"Training\.least_workers must be positive, got 0"),
+        ({"retries": -1}, r"Training\.retries must be zero or more, got -1"),
+        ({"slots_wait_s": -5}, r"Training\.slots_wait_s must be zero or more, got -5"),
+        ({"resident_bytes": -1}, r"Training\.resident_bytes must be zero or more, got -1"),
+        ({"loaders": -1}, r"Training\.loaders must be zero or more, got -1"),
         ({"seed": -1}, "seed must be zero or more, got -1"),
         ({"optimizer": LBFGS}, "LBFGS evaluates the loss several times"),
         ({"model": lambda: nn.ReLU()}, "with trainable parameters"),
@@ -122,6 +128,16 @@ def test_parquet_files_train_like_a_table(tumours: pd.DataFrame, tmp_path: Path)
     assert same(straight.module, training().fit(tumours, **columns(tumours)).module)
     again = training().fit(files, **columns(tumours), folder=str(tmp_path / "run"), validation=files)
     assert same(straight.module, again.module)
+
+
+def test_pieces_of_a_job_that_was_killed_are_gone_and_nothing_else(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    tumours.to_parquet(tmp_path / "rows.parquet", index=False)
+    mine, left = tmp_path / "run" / "data" / "mine.csv", tmp_path / "run" / "data" / "part-00000-00007-0a1b2c3d.arrow"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("x")
+    left.write_text("half")
+    training(epochs=1).fit(ds.dataset(tmp_path / "rows.parquet"), **columns(tumours), folder=f"{tmp_path}/run")
+    assert {file.name for file in mine.parent.iterdir()} == {"mine.csv", "part-00000.arrow", "index.json"}
 
 
 def test_no_rows_and_two_workers_here_are_refused(tumours: pd.DataFrame) -> None:
