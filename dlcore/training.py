@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import safetensors.torch
 import torch
 from torch import nn
 
+from dlcore.artifact import packed
 from dlcore.commits import Commit, Commits, Saved
 from dlcore.copying import copy_shards
 from dlcore.describe import differences, settings
@@ -57,8 +57,7 @@ class Fitted:
 
     def save(self, folder: str) -> None:
         """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
-        weights = {name: tensor.contiguous() for name, tensor in self.module.state_dict().items()}
-        Folder(folder).write("weights.safetensors", safetensors.torch.save(weights))
+        Folder(folder).write("weights.safetensors", packed(self.module.state_dict()))
         Folder(folder).write("history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode())
 
 

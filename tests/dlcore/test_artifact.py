@@ -35,6 +35,21 @@ def test_the_id_names_the_content(tmp_path: Path) -> None:
     assert saved(tmp_path / "a").id != saved(tmp_path / "c", bias=False).id
 
 
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.there, self.back = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.back.weight = self.there.weight
+
+
+def test_tied_weights_come_back_tied(tmp_path: Path) -> None:
+    weights = Tied().state_dict()
+    Artifact.save(str(tmp_path), model="tied", arguments={}, tensors=weights, details={})
+    module = Artifact.load(str(tmp_path)).module({"tied": Tied})
+    assert len(list(module.parameters())) == 3
+    assert all(torch.equal(weights[name], tensor) for name, tensor in module.state_dict().items())
+
+
 def test_changed_weights_and_manifest_are_refused(tmp_path: Path) -> None:
     saved(tmp_path / "a")
     weights = tmp_path / "a" / "weights.safetensors"
