@@ -20,6 +20,7 @@ from dlcore.gradients import Gradients
 from dlcore.order import Order, Place
 from dlcore.ownership import slice_names, split_parameters
 from dlcore.progress import WAITS, Progress, reported
+from dlcore.randomness import own_randomness, seed_all
 from dlcore.recipe import Recipe, align, in_float32, predicted
 from dlcore.schedules import after, base_rate
 from dlcore.shards import Rows
@@ -141,11 +142,12 @@ class Engine:
         """Take steps to the run's end; end early, all workers after the same step, when ``stop`` says so on any of them."""
         self._pause.end(self._since)
         ended = False
-        while not ended and not self.done:
-            before = time.perf_counter()
-            ended = self._iterate(stop())
-            self._since.seconds += time.perf_counter() - before
-            self._report(report)
+        with own_randomness():
+            while not ended and not self.done:
+                before = time.perf_counter()
+                ended = self._iterate(stop())
+                self._since.seconds += time.perf_counter() - before
+                self._report(report)
         self._pause.begin()
 
     def _iterate(self, stop: bool) -> bool:
@@ -154,7 +156,7 @@ class Engine:
         rate = self._rate(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
-        torch.default_generator.manual_seed(_seed(self._recipe.seed, self.step, self._collective.rank))
+        seed_all(_seed(self._recipe.seed, self.step, self._collective.rank))
         if meal.mine:
             self._backward(meal)
         with self._counted("synchronisation_s"):
@@ -243,5 +245,5 @@ class Engine:
 
 
 def _seed(seed: int, step: int, rank: int) -> int:
-    """The random state of a worker's step (dropout) is a function of integers, so none need be saved."""
+    """The random numbers of a worker's step (dropout) are a function of integers, so no state of theirs need be saved."""
     return ((seed * 1_000_003 + step) * 65_537 + rank) % 2**63

@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
-from torch.random import fork_rng, manual_seed
 
 from dlcore.clipping import Clip
 from dlcore.eager import build
+from dlcore.randomness import own_randomness, seed_all
 from dlcore.schedules import Schedule, base_rate
 from dlcore.transform import Transform
 from dlcore.tuning import Precision
@@ -59,8 +59,8 @@ class Recipe:
 
     def build(self) -> nn.Module:
         """A new model, its weights a function of the seed."""
-        with fork_rng(devices=[]):
-            manual_seed(self.seed)
+        with own_randomness():
+            seed_all(self.seed)
             model = self.model()
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(f"Training.model must return a module with trainable parameters, got {model}")
