@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dlcore.training import Data, Laid, Training
 
 
-def refuse_unfit(training: "Training", session: SparkSession, folder: str | None) -> None:
+def refuse_unfit(training: "Training", session: SparkSession, folder: str | Folder | None) -> None:
     """Say before anything is written what workers would fail at."""
     refuse_no_folder(str(session.sparkContext.master), folder)
     refuse_dynamic_allocation(session.sparkContext.getConf())
@@ -29,7 +29,7 @@ def refuse_unfit(training: "Training", session: SparkSession, folder: str | None
         _refuse_unshippable(name, getattr(training, name))
 
 
-def refuse_no_folder(master: str, folder: str | None) -> None:
+def refuse_no_folder(master: str, folder: str | Folder | None) -> None:
     if folder is None and not master.startswith("local"):
         raise ValueError(
             f"fit needs a folder that the driver and all workers reach, got folder=None on master {master}; give one on a disk that "

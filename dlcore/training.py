@@ -55,10 +55,12 @@ class Fitted:
         """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
         return shares(self.history)
 
-    def save(self, folder: str) -> None:
+    def save(self, folder: str | Folder) -> None:
         """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
-        Folder(folder).write("weights.safetensors", packed(self.module.state_dict()))
-        Folder(folder).write("history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode())
+        Folder.of(folder).write("weights.safetensors", packed(self.module.state_dict()))
+        Folder.of(folder).write(
+            "history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode()
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ class Training(Recipe):
         features: Tensors,
         label: Tensors,
         workers: int = 1,
-        folder: str | None = None,
+        folder: str | Folder | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
     ) -> Fitted:
@@ -110,8 +112,8 @@ class Training(Recipe):
 
         A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
         dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
-        tensors, in one of the ways that ``dlcore.fields`` lists. A ``folder`` that holds an unfinished run of the same settings
-        and data is gone on from; of others it is refused.
+        tensors, in one of the ways that ``dlcore.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
+        One that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
@@ -221,10 +223,10 @@ class Training(Recipe):
 
 
 @contextmanager
-def _place(folder: str | None) -> Iterator[Folder]:
+def _place(folder: str | Folder | None) -> Iterator[Folder]:
     """The folder of the run; without one, a temporary folder of this machine for as long as the run lasts."""
     if folder is not None:
-        yield Folder(folder)
+        yield Folder.of(folder)
         return
     with temporary() as place:
         yield Folder(str(place))

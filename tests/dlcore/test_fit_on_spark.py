@@ -14,13 +14,14 @@ import psutil
 import pyarrow.dataset as ds
 import pytest
 import torch
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, Progress, Training, Warmup
+from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup
 from dlcore.cluster import refuse_no_folder
 from dlcore.group import refuse_dynamic_allocation
 from dlcore.progress import told
@@ -105,6 +106,19 @@ def test_parquet_files_train_without_spark_in_the_way(
     one = training().fit(tumours, **columns)
     for ours, theirs in zip(two.module.parameters(), one.module.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_another_file_system_gives_the_same_and_larger_data_is_mapped_there_too(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame = spark.createDataFrame(tumours).repartition(2)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
+    here = training(epochs=1).fit(frame, **columns, folder=f"{tmp_path}/here")
+    elsewhere = Folder("there", SubTreeFileSystem(str(tmp_path), LocalFileSystem()))
+    cut = training(epochs=1, resident_bytes=0, group_s=0.001)
+    cut.fit(frame, **columns, folder=elsewhere, on_progress=lambda _: True)
+    there = training(epochs=1, resident_bytes=0).fit(frame, **columns, folder=elsewhere)
+    assert all(torch.equal(a, b) for a, b in zip(here.module.parameters(), there.module.parameters(), strict=True))
 
 
 def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(
