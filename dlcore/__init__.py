@@ -3,6 +3,7 @@
 from dlcore.artifact import Artifact, ArtifactError
 from dlcore.clipping import ClipNorm, ClipValue
 from dlcore.fields import Field
+from dlcore.files import Folder
 from dlcore.inference import predict
 from dlcore.lars import LARS
 from dlcore.progress import Progress
@@ -21,6 +22,7 @@ __all__ = [
     "Exponential",
     "Field",
     "Fitted",
+    "Folder",
     "Plateau",
     "Poly",
     "Progress",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from dlcore.files import Folder
@@ -44,7 +45,7 @@ class Artifact:
         details: Mapping[str, Any],
     ) -> "Artifact":
         """Write an artifact; the manifest comes last, so an interrupted write leaves none."""
-        weights = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+        weights = packed(tensors)
         content = {
             "format": FORMAT,
             "model": model,
@@ -93,6 +94,12 @@ class Artifact:
         except RuntimeError as error:
             raise ArtifactError(f"artifact {self.folder} does not fit its model {self.model!r}: {error}") from error
         return module.eval()
+
+
+def packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as a safetensors file, which takes none that share memory: tied weights are in it under each of their names."""
+    own = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    return safetensors.torch.save(own)
 
 
 def _identity(manifest: Mapping[str, Any]) -> str:

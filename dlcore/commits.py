@@ -14,7 +14,7 @@ from dlcore.files import Folder
 from dlcore.progress import Progress
 from dlcore.state import Figures, Slice
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 
@@ -69,7 +69,10 @@ class CommitError(RuntimeError):
 
 @dataclass(frozen=True)
 class Commits:
-    """The commits of one run below ``folder``; the newest ``keep`` stay."""
+    """The commits of one run below ``folder``; the newest ``keep`` stay, and while it runs the newest two.
+
+    The group that runs may have begun from the one before the newest, which a worker that joins it late has yet to load.
+    """
 
     folder: Folder
     keep: int = 2
@@ -83,7 +86,7 @@ class Commits:
         return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), numbers=part.numbers)
 
     def seal(self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress]) -> Commit:
-        """Make a saved state the newest commit, and drop those beyond ``keep``."""
+        """Make a saved state the newest commit, and drop older ones that need not stay, and what lost groups left before it."""
         content = {
             "format": FORMAT,
             "saved": asdict(saved),
@@ -91,10 +94,18 @@ class Commits:
             "history": [asdict(record) for record in history],
         }
         (self.folder / _name(saved.step)).write(MANIFEST, json.dumps(content, indent=1).encode())
-        upto = [name for name in self.folder.names() if name <= _name(saved.step)]
-        for name in upto[: -self.keep]:
-            (self.folder / name).remove()
+        self._drop(saved.step, keep=max(self.keep, 2))
         return Commit(saved=saved, settings=settings, history=history)
+
+    def end(self, step: int) -> None:
+        """Drop what no group needs any more, at the end of a run whose newest commit is that of ``step``."""
+        self._drop(step, keep=self.keep)
+
+    def _drop(self, step: int, *, keep: int) -> None:
+        upto = [name for name in self.folder.names() if name <= _name(step)]
+        whole = [name for name in upto if (self.folder / name).exists(MANIFEST)]
+        for name in set(upto) - set(whole[-keep:]):
+            (self.folder / name).remove()
 
     def latest(self) -> Commit | None:
         """The newest whole commit, or None."""

@@ -10,13 +10,14 @@ import pyarrow.dataset as ds
 from dlcore.columns import Cells
 from dlcore.files import Folder
 from dlcore.layout import Layout, refuse_unusable
-from dlcore.shards import INDEX, Shards, existing, grouped, write_piece
+from dlcore.shards import INDEX, Shards, clear, existing, grouped, write_piece
 
 
 def copy_shards(data: ds.Dataset, folder: Folder, layout: Layout) -> Shards:
     """Write the rows of ``data``, in its order, below ``folder``; shards that are there already are used if they hold the same."""
     if folder.exists(INDEX):
         return existing(folder, layout, fingerprint(data, layout))
+    clear(folder)
     name, pieces = Fingerprint(layout), []
     unusable: Counter[str] = Counter()
     for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):

@@ -1,4 +1,4 @@
-"""torch's optimizers without torch's compiler, in their fused form.
+"""torch's optimizers without torch's compiler.
 
 An optimizer's first call imports the compiler, only to tell it to leave the optimizer alone: four seconds of processor time in each
 process, more than torch itself takes. Nothing here is compiled, so the functions are called as they are written.
@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-CHOICES = ("foreach", "fused", "differentiable")
 MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 

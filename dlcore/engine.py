@@ -20,8 +20,9 @@ from dlcore.gradients import Gradients
 from dlcore.order import Order, Place
 from dlcore.ownership import slice_names, split_parameters
 from dlcore.progress import WAITS, Progress, reported
+from dlcore.randomness import own_randomness, seed_all
 from dlcore.recipe import Recipe, align, in_float32, predicted
-from dlcore.schedules import after
+from dlcore.schedules import after, base_rate
 from dlcore.shards import Rows
 from dlcore.state import Figures, Since, Slice, capture, restore
 from dlcore.tuning import computing_in, tune_model
@@ -99,6 +100,8 @@ class Engine:
         self._weights = Weights(owned if self._sharded else ())
         mine = [*owned[rank].values()] or [nn.Parameter(torch.empty(0))]  # an optimizer needs a parameter
         self._optimizer = self._recipe.optimize(mine if self._sharded else self.model.parameters())
+        base = base_rate(self._recipe.schedule)
+        self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
         self._take_step = stepper(self._optimizer)
         restore(self.model, self._optimizer, slices)
         self._take_up(figures)
@@ -139,11 +142,12 @@ class Engine:
         """Take steps to the run's end; end early, all workers after the same step, when ``stop`` says so on any of them."""
         self._pause.end(self._since)
         ended = False
-        while not ended and not self.done:
-            before = time.perf_counter()
-            ended = self._iterate(stop())
-            self._since.seconds += time.perf_counter() - before
-            self._report(report)
+        with own_randomness():
+            while not ended and not self.done:
+                before = time.perf_counter()
+                ended = self._iterate(stop())
+                self._since.seconds += time.perf_counter() - before
+                self._report(report)
         self._pause.begin()
 
     def _iterate(self, stop: bool) -> bool:
@@ -152,7 +156,7 @@ class Engine:
         rate = self._rate(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
-        torch.default_generator.manual_seed(_seed(self._recipe.seed, self.step, self._collective.rank))
+        seed_all(_seed(self._recipe.seed, self.step, self._collective.rank))
         if meal.mine:
             self._backward(meal)
         with self._counted("synchronisation_s"):
@@ -184,8 +188,8 @@ class Engine:
     def _update(self, rate: float) -> None:
         if self._recipe.clip is not None:
             self._recipe.clip(self._gradients.flats)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
+            group["lr"] = rate * ratio
         self._take_step()
         with self._counted("synchronisation_s"):
             self._weights.share(self._collective)
@@ -241,5 +245,5 @@ class Engine:
 
 
 def _seed(seed: int, step: int, rank: int) -> int:
-    """The random state of a worker's step (dropout) is a function of integers, so none need be saved."""
+    """The random numbers of a worker's step (dropout) are a function of integers, so no state of theirs need be saved."""
     return ((seed * 1_000_003 + step) * 65_537 + rank) % 2**63

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,12 +11,22 @@ from pyarrow import fs
 
 @dataclass(frozen=True)
 class Folder:
-    """``where`` is a path of this machine or a URI (``hdfs://``, ``s3://``, ``file://``); it is made when first written to."""
+    """``where`` is a path of this machine or a URI (``hdfs://``, ``s3://``, ``file://``), or a path of the ``system`` that is given.
+
+    It is made when first written to.
+    """
 
     where: str
+    system: fs.FileSystem | None = None
+
+    @classmethod
+    def of(cls, given: "str | Folder") -> "Folder":
+        return cls(given) if isinstance(given, str) else given
 
     @property
     def _located(self) -> tuple[fs.FileSystem, str]:
+        if self.system is not None:
+            return self.system, self.where
         if "://" in self.where:
             system, path = fs.FileSystem.from_uri(self.where)
             return system, path
@@ -27,7 +37,7 @@ class Folder:
         return isinstance(self._located[0], fs.LocalFileSystem)
 
     def __truediv__(self, name: str) -> "Folder":
-        return Folder(f"{self.where.rstrip('/')}/{name}")
+        return replace(self, where=f"{self.where.rstrip('/')}/{name}")
 
     def path(self, file: str) -> str:
         return f"{self._located[1]}/{file}"
@@ -63,6 +73,14 @@ class Folder:
         if self.local:
             return pa.memory_map(self.path(file))
         return self._located[0].open_input_file(self.path(file))
+
+    def copy(self, file: str, into: Path) -> None:
+        """Copy a file into a folder of this machine, a piece at a time."""
+        system, here = self._located[0], fs.LocalFileSystem()
+        fs.copy_files(self.path(file), str(into / file), source_filesystem=system, destination_filesystem=here)
+
+    def delete(self, file: str) -> None:
+        self._located[0].delete_file(self.path(file))
 
     def remove(self) -> None:
         """Delete the folder with everything in it; nothing happens when it is not there."""

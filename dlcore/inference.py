@@ -5,15 +5,12 @@ A row that cannot be scored becomes a row with null outputs and its reason, not 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from pyspark import TaskContext
-from pyspark.sql import DataFrame
-from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 from torch import Tensor, nn
 
 from dlcore.columns import Cells, Flags
@@ -21,15 +18,17 @@ from dlcore.fields import Tensors
 from dlcore.layout import Layout
 from dlcore.order import Indices
 from dlcore.recipe import predicted
-from dlcore.sharding import schema_of
 from dlcore.transform import Transform, applied, row_of, stacked
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 Output = Callable[[Any], Tensor]
 Reasons = list[str | None]
 
 
 def predict(
-    frame: DataFrame,
+    frame: "DataFrame",
     model: Callable[[], nn.Module],
     *,
     key: str,
@@ -38,13 +37,18 @@ def predict(
     error: str = "error",
     batch: int = 8192,
     transform: Transform | None = None,
-) -> DataFrame:
+) -> "DataFrame":
     """Add a double column for each output and a string column ``error``, null for a row that was scored.
 
     ``model`` builds the module on the executor (for example by loading an artifact); ``key`` names its content, such as the
     artifact's id: a process that holds a model of that key uses it. An output maps the prediction of n rows to n numbers. Features
     and transform are given as for training; the transform gets None for target and generator, and a row that it fails on its error.
     """
+    from pyspark import TaskContext
+    from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+
+    from dlcore.sharding import schema_of
+
     clash = sorted({*outputs, error} & set(frame.columns))
     if clash or not outputs:
         raise ValueError(f"outputs and error must be new columns, at least one output, got {clash} in the data already")

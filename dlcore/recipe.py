@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
-from torch.random import fork_rng, manual_seed
 
 from dlcore.clipping import Clip
 from dlcore.eager import build
-from dlcore.schedules import Schedule
+from dlcore.randomness import own_randomness, seed_all
+from dlcore.schedules import Schedule, base_rate
 from dlcore.transform import Transform
 from dlcore.tuning import Precision
 
@@ -21,6 +21,7 @@ KeptBatch = Literal["global", "worker"]
 class Recipe:
     """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch.
 
+    ``lr`` is the schedule's first rate after a warm-up. Parameter groups that ``optimizer`` gives other rates keep their ratio to it.
     ``model`` is called with one tensor, or with several by keyword; ``loss`` with the prediction and one target, or a dict of them.
     ``transform`` makes of a row what the model and the loss get (``dlcore.transform``).
     When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
@@ -58,16 +59,16 @@ class Recipe:
 
     def build(self) -> nn.Module:
         """A new model, its weights a function of the seed."""
-        with fork_rng(devices=[]):
-            manual_seed(self.seed)
+        with own_randomness():
+            seed_all(self.seed)
             model = self.model()
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(f"Training.model must return a module with trainable parameters, got {model}")
         return model
 
     def optimize(self, parameters: Iterable[Any]) -> Optimizer:
-        """A new optimizer at the schedule's first rate."""
-        optimizer = build(self.optimizer, parameters, lr=self.schedule(0))
+        """A new optimizer at the schedule's base rate."""
+        optimizer = build(self.optimizer, parameters, lr=base_rate(self.schedule))
         if isinstance(optimizer, LBFGS):
             raise TypeError("Training.optimizer must take one gradient a step; LBFGS evaluates the loss several times")
         return optimizer

@@ -31,6 +31,11 @@ def follows_validation(schedule: Schedule) -> bool:
     return follows_validation(schedule.then) if isinstance(schedule, Warmup) else isinstance(schedule, Reactive)
 
 
+def base_rate(schedule: Schedule) -> float:
+    """The first rate after a warm-up, one if that is zero: what the optimizer is made with, and its groups' rates are relative to."""
+    return base_rate(schedule.then) if isinstance(schedule, Warmup) else schedule(0) or 1.0
+
+
 def scale_linearly(lr: float, *, batch: int, base_batch: int = 256) -> float:
     """Scale ``lr``, tuned at ``base_batch``, to the global ``batch`` (arXiv:1706.02677)."""
     if batch < 1 or base_batch < 1:

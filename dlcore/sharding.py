@@ -16,7 +16,7 @@ from pyspark.sql.types import DataType, DoubleType
 
 from dlcore.files import Folder
 from dlcore.layout import Layout, refuse_unusable
-from dlcore.shards import INDEX, Piece, Shards, existing, grouped, write_piece
+from dlcore.shards import INDEX, Piece, Shards, clear, existing, grouped, write_piece
 
 _WRITTEN = "file string, rows long, bytes long, shapes string, hash long, column string, unusable long, problem string"
 _HASH = "__row_hash"
@@ -39,6 +39,7 @@ def write_shards(frame: DataFrame, folder: Folder, layout: Layout) -> Shards:
     selected = _selected(frame, layout)
     if folder.exists(INDEX):
         return _reuse(selected, folder, layout)
+    clear(folder)
     written = selected.mapInArrow(_writer(folder, layout), _WRITTEN).collect()
     if problems := sorted(row.problem for row in written if row.problem):
         raise ValueError(problems[0])

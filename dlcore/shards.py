@@ -1,9 +1,12 @@
 """Training data as files: Arrow pieces written once, mapped into memory by the workers, described by one JSON index."""
 
+import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -15,9 +18,11 @@ from dlcore.columns import Array, Cells, ragged, shaped
 from dlcore.files import Folder
 from dlcore.layout import Layout, Part
 from dlcore.order import Indices
+from dlcore.scratch import Shared
 
 FORMAT = 2
 INDEX = "index.json"
+PIECE = re.compile(r"part-[0-9a-f-]+\.arrow")
 PIECE_BYTES = 32 * 2**20
 RESIDENT_BYTES = 256 * 2**20
 """Up to this size a worker holds its own copy of the data: one gather instead of one a piece."""
@@ -102,12 +107,28 @@ class Shards:
         return cls(layout=layout, **content)
 
     def open(self, folder: Folder, *, resident_bytes: int = RESIDENT_BYTES) -> Rows:
-        """Open every piece: copied into memory when all of it is ``resident_bytes`` or less, mapped otherwise."""
-        pieces = [read_piece(folder, file, self.layout) for file in self.files]
+        """Open every piece: copied into memory when all of it is ``resident_bytes`` or less, mapped otherwise.
+
+        What is on another file system is mapped from a copy on this machine's disk, which its processes share.
+        """
         if self.bytes <= resident_bytes:
+            pieces = self._read(folder)
             joined = {part.name: _joined([piece[part.name] for piece in pieces]) for part in self.layout.parts}
             return Resident(self.layout, joined, window=self.window)
-        return Mapped(self.layout, pieces, window=self.window)
+        if folder.local:
+            return Mapped(self.layout, self._read(folder), window=self.window)
+        copy = Shared(self._name(folder), lambda place: self._copy(folder, place))
+        return Mapped(self.layout, self._read(Folder(str(copy.place))), window=self.window, copy=copy)
+
+    def _read(self, folder: Folder) -> list[dict[str, Cells]]:
+        return [read_piece(folder, file, self.layout) for file in self.files]
+
+    def _copy(self, folder: Folder, place: Path) -> None:
+        for file in self.files:
+            folder.copy(file, place)
+
+    def _name(self, folder: Folder) -> str:
+        return hashlib.sha256(f"{folder.where} {self.files} {self.fingerprint}".encode()).hexdigest()[:16]
 
     @property
     def window(self) -> int:
@@ -137,10 +158,12 @@ class Resident:
 class Mapped:
     """Rows in mapped files: the kernel keeps what fits, and nothing counts as this process's own memory."""
 
-    def __init__(self, layout: Layout, pieces: Sequence[Mapping[str, Cells]], *, window: int) -> None:
+    def __init__(
+        self, layout: Layout, pieces: Sequence[Mapping[str, Cells]], *, window: int, copy: Shared | None = None
+    ) -> None:
         self.layout = layout
         self.window = window
-        self._pieces = pieces
+        self._pieces, self._copy = pieces, copy  # the copy stays while it is held
         self._ends = np.cumsum([len(next(iter(piece.values()))) for piece in pieces])
         self.count = int(self._ends[-1])
 
@@ -190,6 +213,12 @@ def existing(folder: Folder, layout: Layout, fingerprint: str) -> Shards:
             f"given is {fingerprint} of {list(layout.columns)}. Train into another folder, or delete that one"
         )
     return shards
+
+
+def clear(folder: Folder) -> None:
+    """Delete the pieces that a job left which did not come to its index; other files in the folder are not ours."""
+    for name in filter(PIECE.fullmatch, folder.names()):
+        folder.delete(name)
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

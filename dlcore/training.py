@@ -2,8 +2,6 @@
 
 import json
 import logging
-import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -12,33 +10,31 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import safetensors.torch
 import torch
-from pyspark.sql import DataFrame, SparkSession
 from torch import nn
 
+from dlcore.artifact import packed
 from dlcore.commits import Commit, Commits, Saved
-from dlcore.control import Switchboard
 from dlcore.copying import copy_shards
-from dlcore.describe import differences, settings, shippable
+from dlcore.describe import differences, settings
 from dlcore.driver import Chain, OnProgress, Records, advance
 from dlcore.engine import Engine
 from dlcore.fields import Tensors
 from dlcore.files import Folder
-from dlcore.group import BarrierGroups, driver_address, refuse_dynamic_allocation
+from dlcore.frames import is_frame
 from dlcore.here import GroupsHere, held, table_of
 from dlcore.layout import Layout
-from dlcore.listener import HeardGroups, Listener
 from dlcore.progress import Progress, shares, told
 from dlcore.recipe import Recipe
 from dlcore.schedules import follows_validation
-from dlcore.sharding import schema_of, write_shards
+from dlcore.scratch import temporary
 from dlcore.shards import RESIDENT_BYTES, Rows
 from dlcore.state import Figures, capture, restore
 from dlcore.tuning import computing_with, divided
-from dlcore.worker import Assignment, Sharded
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
     from dlcore.here import Tabular
 
     Data: TypeAlias = DataFrame | ds.Dataset | Tabular
@@ -59,23 +55,24 @@ class Fitted:
         """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
         return shares(self.history)
 
-    def save(self, folder: str) -> None:
+    def save(self, folder: str | Folder) -> None:
         """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
-        weights = {name: tensor.contiguous() for name, tensor in self.module.state_dict().items()}
-        Folder(folder).write("weights.safetensors", safetensors.torch.save(weights))
-        Folder(folder).write("history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode())
+        Folder.of(folder).write("weights.safetensors", packed(self.module.state_dict()))
+        Folder.of(folder).write(
+            "history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode()
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Recipe):
     """A recipe, and how patiently it is run.
 
-    A group of steps, after which the state is committed, lasts at most ``group_s`` seconds, and less where that keeps pauses between groups
-    under 2 % of the time. A worker that is
-    silent for ``patience_s`` seconds counts as hung. A group that loses workers runs again, ``retries`` times in a row. With
-    ``least_workers``, groups begin with fewer workers when ``slots_wait_s`` seconds bring no more slots, and with more when they come.
-    With ``shard_optimizer`` each worker holds the optimizer's state of its part of the parameters, and the result is the same for any
-    optimizer that works parameter by parameter. The newest ``keep_commits`` commits stay.
+    A group of steps, after which the state is committed, lasts at most ``group_s`` seconds, and less where that keeps pauses between
+    groups under 2 % of the time. A worker that is silent for ``patience_s`` seconds counts as hung. A group that loses workers runs
+    again, ``retries`` times in a row. When ``slots_wait_s`` seconds bring no slots for all workers, a group begins with those there are
+    if they are ``least_workers`` or more, and later ones with more when they come; unless set, it needs all. With ``shard_optimizer``
+    each worker holds the optimizer's state of its part of the parameters, and the result is the same for any optimizer that works
+    parameter by parameter. The newest ``keep_commits`` commits stay.
 
     Data of up to ``resident_bytes`` is held by each worker in its own memory, larger data mapped. ``loaders`` of a task's cores run
     the transform, ahead of the steps, and torch has the others; on one core the training thread does both.
@@ -93,12 +90,12 @@ class Training(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.keep_commits < 1:
-            raise ValueError(f"Training.keep_commits must be at least 1, got {self.keep_commits}")
-        if self.loaders < 0 or self.resident_bytes < 0:
-            raise ValueError(
-                f"Training.loaders and Training.resident_bytes must be zero or more, got {self.loaders}, {self.resident_bytes}"
-            )
+        for name in ("group_s", "patience_s", "keep_commits", "least_workers"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"Training.{name} must be positive, got {value}")
+        for name in ("retries", "slots_wait_s", "resident_bytes", "loaders"):
+            if not (value := getattr(self, name)) >= 0:
+                raise ValueError(f"Training.{name} must be zero or more, got {value}")
 
     def fit(
         self,
@@ -107,7 +104,7 @@ class Training(Recipe):
         features: Tensors,
         label: Tensors,
         workers: int = 1,
-        folder: str | None = None,
+        folder: str | Folder | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
     ) -> Fitted:
@@ -115,8 +112,8 @@ class Training(Recipe):
 
         A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
         dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
-        tensors, in one of the ways that ``dlcore.fields`` lists. A ``folder`` that holds an unfinished run of the same settings
-        and data is gone on from; of others it is refused.
+        tensors, in one of the ways that ``dlcore.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
+        One that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
@@ -125,10 +122,14 @@ class Training(Recipe):
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
         columns = partial(self._laid, features=features, label=label)
+        if (session := _session(data, workers)) is None:
+            with _place(folder) as place:
+                return self._fit_here(data, validation, columns, place, on_progress)
+        from dlcore.cluster import refuse_unfit
+
+        refuse_unfit(self, session, folder)
         with _place(folder) as place:
-            if session := _session(data, workers):
-                return self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
-            return self._fit_here(data, validation, columns, place, on_progress)
+            return self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
 
     def _fit_here(
         self,
@@ -141,19 +142,20 @@ class Training(Recipe):
         rows, name = self._rows(data, folder / "data", columns)
         held_out = None if validation is None else self._rows(validation, folder / "validation", columns)[0]
         chain = self._chain(folder, settings(self, data=name, workers=1), on_progress)
-        threads, loaders = divided(torch.get_num_threads(), self._loaders)
+        threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
         engine = Engine(self, rows, held_out, loaders=loaders)
         with computing_with(threads), closing(engine):
             return self._end(advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s)))
 
     @property
-    def _loaders(self) -> int:
+    def loading(self) -> int:
+        """The cores that transform rows, where there is a transform."""
         return self.loaders if self.transform is not None else 0
 
     def _fit_on_spark(
         self,
-        session: SparkSession,
+        session: "SparkSession",
         data: "Data",
         validation: "Data | None",
         columns: "Laid",
@@ -161,46 +163,15 @@ class Training(Recipe):
         folder: Folder,
         on_progress: OnProgress | None,
     ) -> Fitted:
-        shippable(self)
-        refuse_dynamic_allocation(session.sparkContext.getConf())
-        train = self._sharded(data, folder / "data", columns)
-        held_out = None if validation is None else self._sharded(validation, folder / "validation", columns)
+        from dlcore.cluster import groups, sharded
+
+        shards = partial(sharded, laid=columns, resident_bytes=self.resident_bytes)
+        train = shards(data, folder / "data")
+        held_out = None if validation is None else shards(validation, folder / "validation")
         now = settings(self, data=train.shards.fingerprint, workers=workers)
         chain = self._chain(folder, now, on_progress)
-        groups = self._groups(session, train, held_out, chain, workers)
-        return self._end(advance(chain, epochs=self.epochs, group=groups))
-
-    def _groups(
-        self, session: SparkSession, train: Sharded, validation: Sharded | None, chain: Chain, workers: int
-    ) -> HeardGroups:
-        """The groups of a run on Spark, over a switchboard of its own."""
-        switchboard = Switchboard(driver_address(session.sparkContext))
-        assignment = Assignment(
-            run=uuid.uuid4().hex[:12],
-            recipe=self,
-            train=train,
-            validation=validation,
-            commits=chain.commits,
-            start=chain.commit.saved,
-            ahead=chain.commit.step,
-            host=switchboard.host,
-            port=switchboard.port,
-            workers=workers,
-            batch=self.batch,
-            sharded=self.shard_optimizer,
-            loaders=self._loaders,
-            longest_s=self.group_s,
-            patience_s=self.patience_s,
-        )
-        groups = BarrierGroups(
-            session=session,
-            switchboard=switchboard,
-            assignment=assignment,
-            retries=self.retries,
-            least_workers=self.least_workers or workers,
-            slots_wait_s=self.slots_wait_s,
-        )
-        return HeardGroups(groups, Listener(switchboard, assignment.run, chain))
+        run = groups(self, session, train, held_out, chain, workers)
+        return self._end(advance(chain, epochs=self.epochs, group=run))
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -211,23 +182,14 @@ class Training(Recipe):
             )
         return layout
 
-    def _sharded(self, data: "Data", folder: Folder, columns: "Laid") -> Sharded:
-        if isinstance(data, DataFrame):
-            shards = write_shards(data, folder, columns(schema_of(data)))
-        elif isinstance(data, ds.Dataset):
-            shards = copy_shards(data, folder, columns(data.schema))
-        else:
-            raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
-        return Sharded(folder=folder, shards=shards, resident_bytes=self.resident_bytes)
-
     def _rows(self, data: "Data", folder: Folder, columns: "Laid") -> tuple[Rows, str]:
-        if isinstance(data, DataFrame):
+        if isinstance(data, ds.Dataset):
+            shards = copy_shards(data, folder, columns(data.schema))
+            return shards.open(folder, resident_bytes=self.resident_bytes), shards.fingerprint
+        if is_frame(data):
             raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
-        if not isinstance(data, ds.Dataset):
-            table = table_of(data)
-            return held(table, columns(table.schema))
-        sharded = self._sharded(data, folder, columns)
-        return sharded.open(), sharded.shards.fingerprint
+        table = table_of(data)
+        return held(table, columns(table.schema))
 
     def _chain(self, folder: Folder, now: Mapping[str, str], on_progress: OnProgress | None) -> Chain:
         """The folder's commits, from the one to go on from, which must be of the settings of ``now``."""
@@ -252,6 +214,7 @@ class Training(Recipe):
         return commit
 
     def _end(self, chain: Chain) -> Fitted:
+        chain.commits.end(chain.commit.step)
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
         fitted = Fitted(module=model.eval(), history=tuple(chain.commit.history))
@@ -260,21 +223,25 @@ class Training(Recipe):
 
 
 @contextmanager
-def _place(folder: str | None) -> Iterator[Folder]:
+def _place(folder: str | Folder | None) -> Iterator[Folder]:
     """The folder of the run; without one, a temporary folder of this machine for as long as the run lasts."""
     if folder is not None:
-        yield Folder(folder)
+        yield Folder.of(folder)
         return
-    with tempfile.TemporaryDirectory(prefix="dlcore-") as place:
-        yield Folder(place)
+    with temporary() as place:
+        yield Folder(str(place))
 
 
-def _session(data: "Data", workers: int) -> SparkSession | None:
+def _session(data: "Data", workers: int) -> "SparkSession | None":
     """The session to train on; None for this process alone."""
-    if isinstance(data, DataFrame):
+    if is_frame(data):
         return data.sparkSession
-    session = SparkSession.getActiveSession() if isinstance(data, ds.Dataset) and workers > 1 else None
-    if session is None and workers > 1:
+    if workers == 1:
+        return None
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession() if isinstance(data, ds.Dataset) else None
+    if session is None:
         raise ValueError(
             "several workers need a Spark DataFrame, or a pyarrow dataset and an active Spark session; a table in memory is "
             f"trained on by this process alone, got {workers=}"

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType
 
 from dlcore.columns import element, is_list
+from dlcore.frames import is_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import DataFrame
 
 MOST = 65_536
 
@@ -46,14 +45,14 @@ class Vocabulary:
             names = data.column_names
         if column not in names:
             raise ValueError(f"a vocabulary must be of a column of the data, {column} is not among {names}")
-        return cls(
-            tuple(
-                _counted_by_spark(data, column, most) if isinstance(data, DataFrame) else _counted(data, column, most)
-            )
-        )
+        counted = _counted_by_spark if is_frame(data) else _counted
+        return cls(tuple(counted(data, column, most)))
 
 
-def _counted_by_spark(frame: DataFrame, column: str, most: int) -> list[str]:
+def _counted_by_spark(frame: "DataFrame", column: str, most: int) -> list[str]:
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType
+
     cell = F.col(f"`{column}`")
     words = F.explode(cell) if isinstance(frame.schema[column].dataType, ArrayType) else cell
     counted = frame.select(words.cast("string").alias("word")).where("word is not null").groupBy("word").count()

@@ -1,9 +1,12 @@
-"""What import-linter cannot see: DAG files stand alone, and set-up runs before anything is installed."""
+"""What import-linter cannot see: DAG files stand alone, set-up runs before anything is installed, dlcore by its own extra."""
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,16 @@ def test_set_up_and_cleaning_need_the_standard_library_alone() -> None:
     script = "import sys; sys.path.insert(0, '.'); import infra.bootstrap, infra.clean"
     imported = subprocess.run([sys.executable, "-I", "-S", "-c", script], cwd=REPOSITORY, check=False)
     assert imported.returncode == 0
+
+
+def names(requirements: Iterable[str]) -> set[str]:
+    return {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in requirements}
+
+
+def test_the_extra_of_dlcore_is_what_it_imports_and_what_spark_needs_to_run_python_on_arrow() -> None:
+    extra = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dlcore"]
+    roots = {name.partition(".")[0] for file in (REPOSITORY / "dlcore").glob("*.py") for name in imported(file)}
+    of_spark = requires("pyspark") or []
+    in_any_case = names(each for each in of_spark if "extra ==" not in each)
+    for_sql = names(each for each in of_spark if each.endswith('extra == "sql"'))
+    assert names(extra) == (roots - sys.stdlib_module_names - {"dlcore"} - in_any_case) | for_sql

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
@@ -62,8 +63,16 @@ def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], wor
         restore(fresh, fresh_running, commits.load(Saved(figures=Figures(place=Place(step=3)), slices=written[1:])))
 
 
-def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:
-    commits = Commits(Folder(str(tmp_path)), keep=2)
+FOLDERS: list[Callable[[Path], Folder]] = [
+    lambda path: Folder(str(path)),
+    lambda path: Folder(f"file://{path}/run"),
+    lambda path: Folder("run", SubTreeFileSystem(str(path), LocalFileSystem())),
+]
+
+
+@pytest.mark.parametrize("kind", FOLDERS, ids=["a path", "a URI", "another file system"])
+def test_the_newest_whole_commit_counts(kind: Callable[[Path], Folder], tmp_path: Path) -> None:
+    commits = Commits(kind(tmp_path), keep=2)
     assert commits.latest() is None
     record = Progress(step=10, epoch=1, loss=0.5, lr=0.1, rows_per_s=1.0, seconds=1.0)
     for step in (10, 20, 30):
@@ -73,7 +82,7 @@ def test_the_newest_whole_commit_counts(tmp_path: Path) -> None:
     assert latest is not None
     assert (latest.step, latest.settings, latest.history) == (30, {"batch": "3"}, (record,))
     assert latest.saved == saved_at(commits, 30)
-    assert "000000010" not in Folder(str(tmp_path)).names()
+    assert "000000010" not in commits.folder.names()
 
 
 def test_leftovers_of_lost_groups_do_not_push_the_newest_commit_out(tmp_path: Path) -> None:
@@ -86,6 +95,25 @@ def test_leftovers_of_lost_groups_do_not_push_the_newest_commit_out(tmp_path: Pa
     assert latest.step == 40
 
 
+def test_leftovers_count_for_none_of_those_to_keep(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)), keep=2)
+    for step in (10, 40):
+        commits.seal(saved_at(commits, step), settings={}, history=[])
+    saved_at(commits, 45)
+    commits.seal(saved_at(commits, 50), settings={}, history=[])
+    assert commits.folder.names() == ["000000040", "000000050"]
+
+
+def test_the_commit_that_a_group_runs_from_stays_until_the_end(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)), keep=1)
+    begun = saved_at(commits, 40)
+    for saved in (saved_at(commits, 30), begun, saved_at(commits, 50)):
+        commits.seal(saved, settings={}, history=[])
+    assert len(list(commits.load(begun))) == 1
+    commits.end(50)
+    assert commits.folder.names() == ["000000050"]
+
+
 def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     commits = Commits(Folder(str(tmp_path)))
     saved = saved_at(commits, 10)
@@ -95,6 +123,6 @@ def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CommitError, match="000000010 is corrupt"):
         list(commits.load(saved))
     manifest = tmp_path / "000000010" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
-    with pytest.raises(CommitError, match="has format 9, this version reads 2"):
+    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 9'))
+    with pytest.raises(CommitError, match="has format 9, this version reads 3"):
         commits.latest()

@@ -1,15 +1,18 @@
 """Training in one process: resume, refusals, progress and stop, under the same rules as on Spark."""
 
+import random
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 import torch
-from torch import nn
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import LBFGS, SGD
 
@@ -102,8 +105,14 @@ def test_an_error_of_on_progress_reaches_the_caller(tumours: pd.DataFrame) -> No
     [
         ({"batch": 0}, "batch=0"),
         ({"kept_batch": "none"}, "kept_batch must be one of"),
-        ({"keep_commits": 0}, "keep_commits must be at least 1, got 0"),
-        ({"loaders": -1}, "loaders and Training.resident_bytes must be zero or more, got -1"),
+        ({"keep_commits": 0}, r"Training\.keep_commits must be positive, got 0"),
+        ({"group_s": -1}, r"Training\.group_s must be positive, got -1"),
+        ({"patience_s": 0}, r"Training\.patience_s must be positive, got 0"),
+        ({"least_workers": 0}, r"Training\.least_workers must be positive, got 0"),
+        ({"retries": -1}, r"Training\.retries must be zero or more, got -1"),
+        ({"slots_wait_s": -5}, r"Training\.slots_wait_s must be zero or more, got -5"),
+        ({"resident_bytes": -1}, r"Training\.resident_bytes must be zero or more, got -1"),
+        ({"loaders": -1}, r"Training\.loaders must be zero or more, got -1"),
         ({"seed": -1}, "seed must be zero or more, got -1"),
         ({"optimizer": LBFGS}, "LBFGS evaluates the loss several times"),
         ({"model": lambda: nn.ReLU()}, "with trainable parameters"),
@@ -124,6 +133,16 @@ def test_parquet_files_train_like_a_table(tumours: pd.DataFrame, tmp_path: Path)
     assert same(straight.module, again.module)
 
 
+def test_pieces_of_a_job_that_was_killed_are_gone_and_nothing_else(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    tumours.to_parquet(tmp_path / "rows.parquet", index=False)
+    mine, left = tmp_path / "run" / "data" / "mine.csv", tmp_path / "run" / "data" / "part-00000-00007-0a1b2c3d.arrow"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("x")
+    left.write_text("half")
+    training(epochs=1).fit(ds.dataset(tmp_path / "rows.parquet"), **columns(tumours), folder=f"{tmp_path}/run")
+    assert {file.name for file in mine.parent.iterdir()} == {"mine.csv", "part-00000.arrow", "index.json"}
+
+
 def test_no_rows_and_two_workers_here_are_refused(tumours: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="has no rows"):
         training().fit(tumours.iloc[:0], **columns(tumours))
@@ -134,3 +153,44 @@ def test_no_rows_and_two_workers_here_are_refused(tumours: pd.DataFrame) -> None
 def test_saved_weights_and_history(tumours: pd.DataFrame, tmp_path: Path) -> None:
     training(epochs=1).fit(tumours, **columns(tumours)).save(str(tmp_path / "out"))
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"weights.safetensors", "history.json"}
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow, self.wide = nn.Linear(30, 1, bias=False), nn.Linear(30, 1)
+        self.wide.weight = self.narrow.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.wide(x).tanh() + self.narrow(x)  # type: ignore[no-any-return]
+
+
+def test_tied_weights_are_trained_saved_and_loaded(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    fitted = training(model=Tied, epochs=1).fit(tumours, **columns(tumours), folder=f"{tmp_path}/run")
+    fitted.save(f"{tmp_path}/out")
+    loaded = Tied()
+    loaded.load_state_dict(load_file(tmp_path / "out" / "weights.safetensors"))
+    assert same(loaded, fitted.module)
+    assert loaded.wide.weight is loaded.narrow.weight
+
+
+def noisy_model() -> nn.Module:
+    layer = nn.Linear(30, 1)
+    layer.weight.data.mul_(random.random()).add_(torch.from_numpy(np.random.standard_normal((1, 30))))
+    return layer
+
+
+def noisy_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    noise = random.random() + float(np.random.standard_normal()) + float(torch.rand(()))
+    return noise * binary_cross_entropy_with_logits(prediction, target)
+
+
+def test_random_numbers_of_python_and_numpy_are_the_runs_own(tumours: pd.DataFrame, tmp_path: Path) -> None:
+    noisy, given = training(model=noisy_model, loss=noisy_loss), columns(tumours)
+    before = random.getstate(), str(np.random.get_state()), torch.get_rng_state()
+    whole = noisy.fit(tumours, **given)
+    assert (random.getstate(), str(np.random.get_state())) == before[:2]
+    assert torch.equal(torch.get_rng_state(), before[2])
+    noisy.fit(tumours, **given, folder=str(tmp_path), on_progress=lambda record: record.epoch == 2)
+    random.seed(1)
+    assert same(noisy.fit(tumours, **given, folder=str(tmp_path)).module, whole.module)

@@ -14,13 +14,15 @@ import psutil
 import pyarrow.dataset as ds
 import pytest
 import torch
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, Progress, Training, Warmup
+from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup
+from dlcore.cluster import refuse_no_folder
 from dlcore.group import refuse_dynamic_allocation
 from dlcore.progress import told
 
@@ -106,6 +108,19 @@ def test_parquet_files_train_without_spark_in_the_way(
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_another_file_system_gives_the_same_and_larger_data_is_mapped_there_too(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame = spark.createDataFrame(tumours).repartition(2)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
+    here = training(epochs=1).fit(frame, **columns, folder=f"{tmp_path}/here")
+    elsewhere = Folder("there", SubTreeFileSystem(str(tmp_path), LocalFileSystem()))
+    cut = training(epochs=1, resident_bytes=0, group_s=0.001)
+    cut.fit(frame, **columns, folder=elsewhere, on_progress=lambda _: True)
+    there = training(epochs=1, resident_bytes=0).fit(frame, **columns, folder=elsewhere)
+    assert all(torch.equal(a, b) for a, b in zip(here.module.parameters(), there.module.parameters(), strict=True))
+
+
 def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(
     spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -189,13 +204,11 @@ def test_values_that_cannot_be_trained_on_are_counted(
 ) -> None:
     holes = tumours.copy()
     holes.iloc[[3, 400], 0] = float("nan")
+    given: dict[str, Any] = {"features": features(tumours), "label": "benign", "folder": str(tmp_path)}
     with pytest.raises(ValueError, match="mean_radius in 2 rows"):
-        training().fit(
-            spark.createDataFrame(holes).repartition(3),
-            features=features(tumours),
-            label="benign",
-            folder=str(tmp_path),
-        )
+        training().fit(spark.createDataFrame(holes).repartition(3), **given)
+    training(epochs=1).fit(spark.createDataFrame(tumours).coalesce(1), **given)
+    assert len(list((tmp_path / "data").glob("*.arrow"))) == 1, "pieces of the job that failed are left"
 
 
 def test_a_model_that_does_not_pickle_is_named(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:
@@ -232,3 +245,10 @@ def test_dynamic_allocation_is_refused_at_once() -> None:
     refuse_dynamic_allocation(SparkConf(loadDefaults=False))
     with pytest.raises(ValueError, match=r"with spark\.dynamicAllocation\.enabled=true"):
         refuse_dynamic_allocation(SparkConf(loadDefaults=False).set("spark.dynamicAllocation.enabled", "true"))
+
+
+def test_several_machines_need_a_folder() -> None:
+    for master, folder in (("local[2]", None), ("local-cluster[2,1,1024]", None), ("spark://one:7077", "/shared/run")):
+        refuse_no_folder(master, folder)
+    with pytest.raises(ValueError, match=r"got folder=None on master spark://one:7077; give one"):
+        refuse_no_folder("spark://one:7077", None)

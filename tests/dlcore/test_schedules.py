@@ -9,7 +9,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dlcore import Constant, Cosine, Exponential, Plateau, Poly, Step, Warmup, scale_linearly
-from dlcore.schedules import after, follows_validation
+from dlcore.schedules import after, base_rate, follows_validation
 
 
 def test_warmup_rises_linearly_then_follows() -> None:
@@ -33,6 +33,11 @@ def test_warmup_rises_linearly_then_follows() -> None:
 )
 def test_rates(schedule: Poly, step: int, rate: float) -> None:
     assert schedule(step) == pytest.approx(rate)
+
+
+def test_a_warm_up_is_a_part_of_the_base_rate_and_zero_is_no_base() -> None:
+    assert base_rate(Warmup(start=0.0, steps=4, then=Warmup(start=0.1, steps=4, then=Plateau(lr=0.5)))) == 0.5
+    assert base_rate(lambda step: 0.1 * step) == 1.0
 
 
 LOSSES = [1.0, 0.9, 0.95, 0.8999, 0.91, 0.5, 0.5, 0.5, math.nan, 0.6, 0.4, 0.45, 0.45, 0.45, 0.45]

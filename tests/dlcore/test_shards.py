@@ -1,11 +1,15 @@
 """Shards: pieces come back as they were, mapped or copied, and a mapped gather is no part of this process's own memory."""
 
+import gc
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from dlcore.feed import Feed, training_portions
 from dlcore.files import Folder
@@ -28,8 +32,20 @@ def tensors(rows: Rows, indices: np.ndarray) -> tuple[Any, Any]:
     return rows.layout.pair(rows.gather(indices))
 
 
-def test_mapped_and_resident_rows_are_the_same(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path))
+def on_another_system(path: Path) -> Folder:
+    """A folder that pyarrow reaches through a file system of its own, not as one of this machine's."""
+    path.mkdir()
+    return Folder("run", SubTreeFileSystem(str(path), LocalFileSystem()))
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda path: Folder(str(path)), lambda path: Folder(f"file://{path}"), on_another_system]
+)
+def test_mapped_and_resident_rows_are_the_same(
+    kind: Callable[[Path], Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = kind(tmp_path / "there")
     sizes = [3, 1, 10]
     for number, size in enumerate(sizes):
         write_piece(folder, f"{number}.arrow", piece(sum(sizes[:number]), size))
@@ -45,6 +61,11 @@ def test_mapped_and_resident_rows_are_the_same(tmp_path: Path) -> None:
         assert targets.tolist() == wanted.tolist()
         assert torch.equal(inputs, torch.tensor(wanted).float().reshape(-1, 1).expand(-1, 2))
         assert tensors(rows, wanted[:0])[0].shape == (0, 2)
+    copies = list(tmp_path.glob("dlcore-*"))
+    assert len(copies) == (kind is on_another_system)
+    del rows, mapped
+    gc.collect()
+    assert not list(tmp_path.glob("dlcore-*"))
 
 
 def test_gathering_ahead_gives_each_row_once_wherever_it_begins(tmp_path: Path) -> None:
@@ -57,13 +78,17 @@ def test_gathering_ahead_gives_each_row_once_wherever_it_begins(tmp_path: Path) 
     assert feeds[0](3).targets.tolist() == order.at(3)[:32].tolist()
 
 
-def test_mapped_data_is_not_the_process_own_memory(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path))
-    for number in range(6):
-        write_piece(folder, f"{number}.arrow", piece(number * 50_000, 50_000, width=100))
-    size = sum(file.stat().st_size for file in tmp_path.iterdir())
+@pytest.mark.parametrize("kind", [lambda path: Folder(str(path)), on_another_system])
+def test_mapped_data_is_not_the_process_own_memory(
+    kind: Callable[[Path], Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = kind(tmp_path / "there")
+    pieces = [write_piece(folder, f"{number}.arrow", piece(number * 50_000, 50_000, width=100)) for number in range(6)]
+    size = sum(each.bytes for each in pieces)
     before = own_bytes()
-    rows = Mapped(LAYOUT, [read_piece(folder, f"{number}.arrow", LAYOUT) for number in range(6)], window=50_000)
+    rows = Shards.of(LAYOUT, pieces, "f").open(folder, resident_bytes=0)
+    assert isinstance(rows, Mapped)
     order = Order(rows=rows.count, batch=1000, seed=1, window=50_000)
     eat = Feed(rows, training_portions(order, rank=0, workers=1), steps=order.steps)
     total = sum(int(eat(step).targets.sum()) for step in range(order.steps))
