@@ -33,7 +33,7 @@ def refuse_no_folder(master: str, folder: str | Folder | None) -> None:
     if folder is None and not master.startswith("local"):
         raise ValueError(
             f"fit needs a folder that the driver and all workers reach, got folder=None on master {master}; give one on a disk that "
-            "they share, or a URI such as hdfs://models/fraud"
+            "they share, or a URI such as hdfs:///models/fraud"
         )
 
 

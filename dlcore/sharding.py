@@ -45,11 +45,21 @@ def write_shards(frame: DataFrame, folder: Folder, layout: Layout) -> Shards:
         raise ValueError(problems[0])
     refuse_unusable(_unusable(written))
     found = sorted((row for row in written if row.file), key=lambda row: row.file)
+    refuse_missing(folder, [row.file for row in found])
     pieces = [Piece(file=row.file, rows=row.rows, bytes=row.bytes, shapes=json.loads(row.shapes)) for row in found]
     name = _fingerprint(layout, sum(row.rows for row in found), sum(row.hash for row in found))
     shards = Shards.of(layout, pieces, name)
     folder.write(INDEX, shards.to_json().encode())
     return shards
+
+
+def refuse_missing(folder: Folder, files: Iterable[str]) -> None:
+    """Say so where the executors' disk is not the driver's."""
+    if missing := sorted(set(files) - set(folder.names())):
+        raise ValueError(
+            f"{folder.where} must be one folder for the driver and all workers, but {len(missing)} pieces that workers wrote there are "
+            f"not seen from the driver, such as {missing[0]}; give fit a folder= on a disk that they share, or a URI such as hdfs://"
+        )
 
 
 def _selected(frame: DataFrame, layout: Layout) -> DataFrame:

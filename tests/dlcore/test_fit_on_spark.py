@@ -25,6 +25,7 @@ from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup
 from dlcore.cluster import refuse_no_folder
 from dlcore.group import refuse_dynamic_allocation
 from dlcore.progress import told
+from dlcore.sharding import refuse_missing
 
 SETTINGS: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
@@ -252,3 +253,12 @@ def test_several_machines_need_a_folder() -> None:
         refuse_no_folder(master, folder)
     with pytest.raises(ValueError, match=r"got folder=None on master spark://one:7077; give one"):
         refuse_no_folder("spark://one:7077", None)
+
+
+def test_a_folder_that_is_another_on_each_machine_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.arrow").touch()
+    refuse_missing(Folder(str(tmp_path)), ["a.arrow"])
+    with pytest.raises(
+        ValueError, match=r"1 pieces that workers wrote there are not seen from the driver, such as b\.arrow"
+    ):
+        refuse_missing(Folder(str(tmp_path)), ["b.arrow", "a.arrow"])
