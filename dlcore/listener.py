@@ -40,12 +40,13 @@ class Listener:
         finally:
             self._left.set()
             thread.join()
-        self._take()
         if self._error is not None:
             raise self._error
 
     def _listen(self) -> None:
-        while not self._left.wait(POLL_S):
+        over = False
+        while not over:
+            over = self._left.wait(POLL_S)  # what came before the end is taken after it
             self._take()
 
     def _take(self) -> None:
@@ -71,14 +72,14 @@ class Listener:
 
 @dataclass(frozen=True)
 class HeardGroups:
-    """Groups that are listened to while they run; when a stop came as one ended, another follows, which sees it."""
+    """Groups that are listened to while they run; when a stop came as one ended and its state is not saved, another follows."""
 
     groups: BarrierGroups
     listener: Listener
 
     def __call__(self, start: Saved) -> Saved:
         saved = self._heard(start)
-        while self.listener.stopped and saved.step < self.groups.ahead:
+        while self.listener.stopped and (saved := self.groups.settled(saved)).step < self.groups.ahead:
             saved = self._heard(saved)
         return saved
 

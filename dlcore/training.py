@@ -18,14 +18,13 @@ from pyspark.sql import DataFrame, SparkSession
 from torch import nn
 
 from dlcore.commits import Commit, Commits, Saved
-from dlcore.control import Switchboard
 from dlcore.copying import copy_shards
 from dlcore.describe import differences, settings, shippable
 from dlcore.driver import Chain, OnProgress, Records, advance
 from dlcore.engine import Engine
 from dlcore.fields import Tensors
 from dlcore.files import Folder
-from dlcore.group import BarrierGroups, driver_address, refuse_dynamic_allocation
+from dlcore.group import BarrierGroups, open_switchboard, refuse_dynamic_allocation
 from dlcore.here import GroupsHere, held, table_of
 from dlcore.layout import Layout
 from dlcore.listener import HeardGroups, Listener
@@ -174,7 +173,7 @@ class Training(Recipe):
         self, session: SparkSession, train: Sharded, validation: Sharded | None, chain: Chain, workers: int
     ) -> HeardGroups:
         """The groups of a run on Spark, over a switchboard of its own."""
-        switchboard = Switchboard(driver_address(session.sparkContext))
+        switchboard = open_switchboard(session.sparkContext.getConf())
         assignment = Assignment(
             run=uuid.uuid4().hex[:12],
             recipe=self,

@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import psutil
 import pyarrow.dataset as ds
 import pytest
 import torch
-from pyspark import SparkConf
+from pyspark import InheritableThread, SparkConf
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -219,6 +220,67 @@ def test_with_leave_to_it_goes_on_with_the_workers_there_are(
     assert "training needs 5 task slots at once, the Spark application has 2: going on" in caplog.text
     for one, two in zip(*(fit.module.parameters() for fit in fits), strict=True):
         assert torch.equal(one, two)
+
+
+def test_slots_that_another_job_holds_are_waited_for_with_a_deadline(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, released = tmp_path / "held", tmp_path / "released"
+
+    def hold(_: int) -> None:
+        held.touch()
+        while not released.exists():
+            time.sleep(0.05)
+
+    holder = InheritableThread(target=lambda: spark.sparkContext.parallelize([0], 1).foreach(hold))
+    holder.start()
+    try:
+        while not held.exists():
+            time.sleep(0.05)
+        with pytest.raises(TimeoutError, match=r"needs 2 task slots at once.*other jobs hold some"):
+            training(slots_wait_s=0.1).fit(
+                spark.createDataFrame(tumours),
+                features=features(tumours),
+                label="benign",
+                workers=2,
+                folder=str(tmp_path),
+            )
+    finally:
+        released.touch()
+        holder.join()
+    assert "2 workers wait for task slots that other jobs hold" in caplog.text
+
+
+def test_processes_listen_on_loopback_alone(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:
+    def slow(prediction: Tensor, target: Tensor) -> Tensor:
+        time.sleep(0.05)
+        return binary_cross_entropy_with_logits(prediction, target)
+
+    def look(record: Progress) -> None:
+        if not found:
+            found.update({p.pid: listening(p) for p in [psutil.Process(), *psutil.Process().children(recursive=True)]})
+            workers.extend(p.pid for p in python_workers())
+
+    found: dict[int, set[str]] = {}
+    workers: list[int] = []
+    training(epochs=2, loss=slow).fit(
+        spark.createDataFrame(tumours),
+        features=features(tumours),
+        label="benign",
+        workers=2,
+        folder=str(tmp_path),
+        on_progress=look,
+    )
+    assert set().union(*found.values()) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert len([pid for pid in workers if found[pid]]) >= 2, "two workers listen for each other"
+
+
+def listening(process: psutil.Process) -> set[str]:
+    """The addresses that a process listens on."""
+    with suppress(psutil.NoSuchProcess):
+        connections = process.net_connections("tcp")
+        return {str(c.laddr.ip) for c in connections if c.status == psutil.CONN_LISTEN and c.laddr}
+    return set()
 
 
 def test_too_few_slots_is_a_sentence(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:
