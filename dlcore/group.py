@@ -98,6 +98,7 @@ class BarrierGroups:
             workers=workers,
             batch=self.assignment.recipe.batch_of(workers, wanted=self.assignment.workers),
             longest_s=length_s(self.paused_s, longest_s=self.assignment.longest_s),
+            lasting=self.session.sparkContext.getConf().get("spark.python.worker.reuse", "true") == "true",
         )
 
     def settled(self, start: Saved) -> Saved:

@@ -4,6 +4,7 @@ What the process keeps between groups (model, optimizer, open data, process grou
 if run and step say that it is that state. Spark may end the process at any time between groups.
 """
 
+import gc
 import traceback
 from dataclasses import asdict, dataclass, replace
 
@@ -20,7 +21,7 @@ from dlcore.progress import Progress
 from dlcore.recipe import Recipe
 from dlcore.remote import described, pickled
 from dlcore.shards import Rows, Shards
-from dlcore.tuning import divided, processor, tune_process
+from dlcore.tuning import divided, give_back_pages, processor, tune_process
 from dlcore.watch import Pulse, Watch
 from dlcore.writer import Part, Writer
 
@@ -41,7 +42,8 @@ class Sharded:
 class Assignment:
     """One group's work, the same for each of its workers.
 
-    The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``.
+    The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``. Where their processes
+    are not ``lasting``, which Spark calls reuse, none can write beside the next group.
     """
 
     run: str
@@ -59,6 +61,7 @@ class Assignment:
     loaders: int
     longest_s: float
     patience_s: float
+    lasting: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,11 @@ class Kept:
         self.collective.close()
         self.collective = Alone()
 
+    def close(self) -> None:
+        """Leave the group for good."""
+        self.leave()
+        self.engine.close()
+
 
 @dataclass
 class Process:
@@ -121,9 +129,17 @@ class Process:
     def of(self, run: str) -> Kept | None:
         """What is kept of ``run``; what is kept of another run is dropped."""
         if self.kept is not None and self.kept.run != run:
-            self.kept.leave()
-            self.kept = None
+            self.drop()
         return self.kept
+
+    def drop(self) -> None:
+        """Keep nothing, and give its memory back: the process may stay for other work of the session's."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.close()
+            del kept
+            gc.collect()
+            give_back_pages()
 
 
 PROCESS = Process()
@@ -164,9 +180,12 @@ def _take_part(assignment: Assignment, line: Line, group: str, *, cores: int, ra
     with Watch(line, kept.pulse, run=assignment.run, group=group, longest_s=assignment.longest_s) as watch:
         _run(assignment, line, kept, watch)
         last = watch.asked or kept.engine.done
+        lost = not warm and assignment.ahead > assignment.start.step  # the state of the group before was never written
         watch.writing = True
-        _commit(kept, group, workers=assignment.workers, wait=last)
+        _commit(kept, group, workers=assignment.workers, wait=last or lost or not assignment.lasting)
     ended = Ended(rank=rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
+    if last:
+        PROCESS.drop()
     return ended
 
 
@@ -250,7 +269,5 @@ def _failed(line: Line, group: str, error: Exception) -> Ended:
     line.post(f"{group}/error", described(error, rank=rank, trace=trace))
     line.post(f"{group}/left", f"an error on rank {rank}")
     unready(line, group)
-    if PROCESS.kept is not None:
-        PROCESS.kept.leave()
-        PROCESS.kept = None
+    PROCESS.drop()
     return Ended(rank=rank, error=pickled(error), trace=trace)

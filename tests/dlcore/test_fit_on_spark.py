@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 import torch
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, Progress, Training, Warmup
+from dlcore import ClipNorm, Constant, Progress, Training, Warmup, worker
 from dlcore.group import refuse_dynamic_allocation
 from dlcore.progress import told
 
@@ -251,7 +253,9 @@ def test_slots_that_another_job_holds_are_waited_for_with_a_deadline(
     assert "2 workers wait for task slots that other jobs hold" in caplog.text
 
 
-def test_processes_listen_on_loopback_alone(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:
+def test_processes_listen_on_loopback_alone_and_keep_nothing_of_a_run_that_is_done(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
     def slow(prediction: Tensor, target: Tensor) -> Tensor:
         time.sleep(0.05)
         return binary_cross_entropy_with_logits(prediction, target)
@@ -260,6 +264,10 @@ def test_processes_listen_on_loopback_alone(spark: SparkSession, tumours: pd.Dat
         if not found:
             found.update({p.pid: listening(p) for p in [psutil.Process(), *psutil.Process().children(recursive=True)]})
             workers.extend(p.pid for p in python_workers())
+
+    def kept(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        time.sleep(0.5)  # so that each of the two processes gets a task
+        yield pa.RecordBatch.from_pylist([{"pid": os.getpid(), "kept": worker.PROCESS.kept is not None}])
 
     found: dict[int, set[str]] = {}
     workers: list[int] = []
@@ -273,6 +281,9 @@ def test_processes_listen_on_loopback_alone(spark: SparkSession, tumours: pd.Dat
     )
     assert set().union(*found.values()) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert len([pid for pid in workers if found[pid]]) >= 2, "two workers listen for each other"
+    rows = spark.range(0, 2, 1, 2).mapInArrow(kept, "pid long, kept boolean").collect()
+    assert len({row.pid for row in rows} & {*workers}) == 2
+    assert not any(row.kept for row in rows)
 
 
 def listening(process: psutil.Process) -> set[str]:

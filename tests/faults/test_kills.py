@@ -120,3 +120,8 @@ def test_a_python_worker_an_executor_and_the_driver_are_killed(unbroken: str, tm
         assert run.until("weights") == unbroken
     first = next(line for line in run.lines if line.startswith("step"))
     assert int(first.split()[1]) > 80, "the second start began anew"
+
+
+def test_python_workers_that_spark_does_not_keep_write_what_they_did(unbroken: str, tmp_path: Path) -> None:
+    with running("local[2]", str(tmp_path), "spark.python.worker.reuse=false") as run:
+        assert run.until("weights") == unbroken
