@@ -14,6 +14,8 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from dlcore.collective import BrokenGroup
 
 CONNECT_S = 30.0
+WAITING = 100
+"""How many messages of a queue may wait for the driver; then no more are taken."""
 
 
 class Switchboard:
@@ -33,6 +35,10 @@ class Switchboard:
     def look(self, key: str) -> Any:
         """The message under ``key``, or None while there is none."""
         return json.loads(self._store.get(key)) if self._store.check([key]) else None
+
+    def take(self, queue: str) -> Any:
+        """The next message of a queue, or None while there is none."""
+        return json.loads(self._store.queue_pop(queue, False)) if self._store.queue_len(queue) else None
 
 
 class Line:
@@ -61,6 +67,13 @@ class Line:
     def count(self, key: str) -> int:
         """Add one to a counter and return how many came before."""
         return self._store.add(key, 1) - 1
+
+    def tell(self, queue: str, message: Any) -> bool:
+        """Add a message to a queue, unless too many wait there; whether it was added."""
+        if self._store.queue_len(queue) >= WAITING:
+            return False
+        self._store.queue_push(queue, json.dumps(message))
+        return True
 
     def sub(self, prefix: str) -> Store:
         """The store under a prefix, for a process group to meet in."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dlcore.commits import Saved
-from dlcore.control import Switchboard
+from dlcore.control import WAITING, Switchboard
 from dlcore.driver import Chain
 from dlcore.group import BarrierGroups
 from dlcore.progress import Progress
@@ -23,7 +23,6 @@ class Listener:
         self._switchboard, self._run, self._chain = switchboard, run, chain
         self._left = threading.Event()
         self._error: Exception | None = None
-        self._tuning_told = False
 
     @property
     def stopped(self) -> bool:
@@ -50,9 +49,7 @@ class Listener:
             self._take()
 
     def _take(self) -> None:
-        if not self._tuning_told and (tuned := self._switchboard.look(f"{self._run}/tuned")) is not None:
-            log.info("workers are set up like %s", tuned)
-            self._tuning_told = True
+        self._pass_on()
         if self._error is None:
             try:
                 self._take_records_and_commit()
@@ -61,6 +58,15 @@ class Listener:
                 self._chain.records.stop = True
         if self._chain.records.stop:
             self._switchboard.post(f"{self._run}/stop", True)
+
+    def _pass_on(self) -> None:
+        """Log what workers say, but no more at a time than leaves room for all else."""
+        for _ in range(WAITING):
+            told = self._switchboard.take(f"{self._run}/told")
+            if told is None:
+                return
+            for level, text in told["entries"]:
+                log.log(level, "rank %d: %s", told["rank"], text)
 
     def _take_records_and_commit(self) -> None:
         saved = self._switchboard.look(f"{self._run}/saved")  # first, so that the records up to it are there

@@ -5,6 +5,8 @@ if run and step say that it is that state. Spark may end the process at any time
 """
 
 import gc
+import logging
+import platform
 import traceback
 from dataclasses import asdict, dataclass, replace
 
@@ -19,6 +21,7 @@ from dlcore.files import Folder
 from dlcore.meeting import Claim, all_ready, meet, unready
 from dlcore.progress import Progress
 from dlcore.recipe import Recipe
+from dlcore.relay import Entry, relayed
 from dlcore.remote import described, pickled
 from dlcore.shards import Rows, Shards
 from dlcore.tuning import divided, give_back_pages, processor, tune_process
@@ -156,8 +159,14 @@ def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
     try:
         tuned = tune_process(cores, loaders=assignment.loaders)
         rank, warm = _meet(assignment, line, group)
-        line.post(f"{assignment.run}/tuned", f"rank {rank}: {tuned}")
-        return _take_part(assignment, line, group, cores=cores, rank=rank, warm=warm)
+
+        def tell(entries: list[Entry]) -> bool:
+            return line.tell(f"{assignment.run}/told", {"rank": rank, "entries": entries})
+
+        if line.count(f"{assignment.run}/host/{platform.node()}") == 0:
+            tell([(logging.INFO, f"workers on {platform.node()} are set up with {tuned}")])
+        with relayed(tell):
+            return _take_part(assignment, line, group, cores=cores, rank=rank, warm=warm)
     except BrokenGroup as error:
         return _left(line, group, error)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from pyspark import SparkConf
 
-from dlcore.control import Line
+from dlcore.control import WAITING, Line, Switchboard
 from dlcore.group import open_switchboard
 
 
@@ -42,3 +42,11 @@ def test_a_worker_that_cannot_reach_the_driver_says_so() -> None:
         port = other.getsockname()[1]
     with pytest.raises(ConnectionError, match=rf"must reach the driver, which listens on 127\.0\.0\.1:{port}"):
         Line("127.0.0.1", port, patience_s=1)
+
+
+def test_a_queue_keeps_order_and_takes_no_more_than_it_may() -> None:
+    switchboard = Switchboard("127.0.0.1")
+    line = Line(switchboard.host, switchboard.port, patience_s=1)
+    assert switchboard.take("told") is None
+    assert [line.tell("told", n) for n in range(WAITING + 1)] == [True] * WAITING + [False]
+    assert [switchboard.take("told") for _ in range(WAITING + 1)] == [*range(WAITING), None]

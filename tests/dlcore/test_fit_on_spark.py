@@ -2,8 +2,10 @@
 
 import logging
 import os
+import platform
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -251,6 +253,27 @@ def test_slots_that_another_job_holds_are_waited_for_with_a_deadline(
         released.touch()
         holder.join()
     assert "2 workers wait for task slots that other jobs hold" in caplog.text
+
+
+def test_what_workers_print_warn_of_and_log_is_heard(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def talkative(prediction: Tensor, target: Tensor) -> Tensor:
+        print("a loss of", len(target))
+        warnings.warn("so many losses", stacklevel=1)
+        logging.getLogger("mine").error("not %s", "good")
+        return binary_cross_entropy_with_logits(prediction, target)
+
+    with caplog.at_level(logging.INFO, logger="dlcore"):
+        training(epochs=1, loss=talkative).fit(
+            spark.createDataFrame(tumours), features=features(tumours), label="benign", workers=2, folder=str(tmp_path)
+        )
+    told = {(record.levelname, record.getMessage()) for record in caplog.records if record.name == "dlcore"}
+    for rank in (0, 1):
+        assert ("INFO", f"rank {rank}: a loss of 25") in told
+        assert ("ERROR", f"rank {rank}: mine: not good") in told
+        assert any(f"rank {rank}: " in text and "UserWarning: so many losses" in text for _, text in told)
+    assert sum(f"workers on {platform.node()} are set up with" in text for _, text in told) == 1
 
 
 def test_processes_listen_on_loopback_alone_and_keep_nothing_of_a_run_that_is_done(

@@ -1,5 +1,6 @@
 """What a training promises, on any master with two slots: ``points.py MASTER FOLDER``. It ends at the first that does not hold."""
 
+import logging
 import sys
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,17 @@ TRAINING = Training(
 )
 
 
+class Heard(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
 def picky(prediction: Tensor, target: Tensor) -> Tensor:
+    print("here comes an error", flush=True)
     raise ArithmeticError(f"I do not like {len(target)} rows")
 
 
@@ -48,6 +59,9 @@ def error_of(training: Training, frame: DataFrame, folder: str, *, workers: int 
 
 
 def main(master: str, folder: str) -> None:
+    heard = Heard(logging.INFO)
+    logging.getLogger("dlcore").addHandler(heard)
+    logging.getLogger("dlcore").setLevel(logging.INFO)
     spark = session(master)
     spark.sparkContext.setLogLevel("OFF")
     rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
@@ -59,6 +73,7 @@ def main(master: str, folder: str) -> None:
     own = error_of(replace(TRAINING, loss=picky), frame, f"{folder}/error")
     assert str(own) == "I do not like 25 rows", own
     assert "raised on rank" in own.__notes__[0] and "in picky" in own.__notes__[0], own.__notes__
+    assert {"rank 0: here comes an error", "rank 1: here comes an error"} & {*heard.messages}, heard.messages
     few = error_of(replace(TRAINING, slots_wait_s=0.1), frame, f"{folder}/slots", workers=64)
     assert "needs 64 task slots at once, the Spark application has 2" in str(few), few
     print("every point holds", flush=True)
