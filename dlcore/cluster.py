@@ -7,6 +7,7 @@ import pyarrow.dataset as ds
 from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
+from dlcore.assignment import Assignment, Sharded
 from dlcore.copying import copy_shards
 from dlcore.driver import Chain
 from dlcore.files import Folder
@@ -14,7 +15,6 @@ from dlcore.frames import is_frame
 from dlcore.group import BarrierGroups, open_switchboard, refuse_dynamic_allocation
 from dlcore.listener import HeardGroups, Listener
 from dlcore.sharding import schema_of, write_shards
-from dlcore.worker import Assignment, Sharded
 
 if TYPE_CHECKING:
     from dlcore.training import Data, Laid, Training

@@ -13,12 +13,13 @@ from pyspark import BarrierTaskContext, SparkConf, cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from dlcore.assignment import ENDED, Assignment, Ended
 from dlcore.collective import BrokenGroup
 from dlcore.commits import Saved
 from dlcore.control import Switchboard
 from dlcore.guard import Guard, Limits
 from dlcore.remote import cause_of, in_python, noted, rebuilt
-from dlcore.worker import ENDED, MEETING_S, Assignment, Ended, work
+from dlcore.worker import MEETING_S, work
 
 log = logging.getLogger("dlcore")
 

@@ -10,93 +10,17 @@ import platform
 import traceback
 from dataclasses import asdict, dataclass, replace
 
-import pyarrow as pa
-from pyspark.sql import Row
-
+from dlcore.assignment import Assignment, Ended
 from dlcore.collective import Alone, BrokenGroup, Collective, Gloo
-from dlcore.commits import Commits, Saved
 from dlcore.control import Line
 from dlcore.engine import Engine
-from dlcore.files import Folder
 from dlcore.meeting import Claim, all_ready, meet, unready
 from dlcore.progress import Progress
-from dlcore.recipe import Recipe
 from dlcore.relay import Entry, relayed
 from dlcore.remote import described, pickled
-from dlcore.shards import Rows, Shards
 from dlcore.tuning import divided, give_back_pages, processor, tune_process
 from dlcore.watch import Pulse, Watch
 from dlcore.writer import Part, Writer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sharded:
-    """Where the shards are, and their index."""
-
-    folder: Folder
-    shards: Shards
-    resident_bytes: int
-
-    def open(self) -> Rows:
-        return self.shards.open(self.folder, resident_bytes=self.resident_bytes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """One group's work, the same for each of its workers.
-
-    The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``. Where their processes
-    are not ``lasting``, which Spark calls reuse, none can write beside the next group.
-    """
-
-    run: str
-    recipe: Recipe
-    train: Sharded
-    validation: Sharded | None
-    commits: Commits
-    start: Saved
-    ahead: int
-    host: str
-    port: int
-    workers: int
-    batch: int
-    sharded: bool
-    loaders: int
-    longest_s: float
-    patience_s: float
-    lasting: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a worker's part ended: at which step, or with which cause; and how long the pause before it was, if it was warm."""
-
-    rank: int
-    step: int = -1
-    paused_s: float = 0.0
-    error: bytes = b""
-    trace: str = ""
-    broken: str = ""
-
-    def to_arrow(self) -> pa.RecordBatch:
-        return pa.RecordBatch.from_pylist([asdict(self)], schema=_ENDED)
-
-    @classmethod
-    def from_row(cls, row: Row) -> "Ended":
-        return cls(**row.asDict() | {"error": bytes(row.error)})
-
-
-ENDED = "rank int, step long, paused_s double, error binary, trace string, broken string"
-_ENDED = pa.schema(
-    {
-        "rank": pa.int32(),
-        "step": pa.int64(),
-        "paused_s": pa.float64(),
-        "error": pa.binary(),
-        "trace": pa.string(),
-        "broken": pa.string(),
-    }
-)
 
 
 @dataclass(kw_only=True)
