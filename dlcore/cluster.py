@@ -7,15 +7,14 @@ import pyarrow.dataset as ds
 from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
-from dlcore.control import Switchboard
+from dlcore.assignment import Assignment, Sharded
 from dlcore.copying import copy_shards
 from dlcore.driver import Chain
 from dlcore.files import Folder
 from dlcore.frames import is_frame
-from dlcore.group import BarrierGroups, driver_address, refuse_dynamic_allocation
+from dlcore.group import BarrierGroups, open_switchboard, refuse_dynamic_allocation
 from dlcore.listener import HeardGroups, Listener
 from dlcore.sharding import schema_of, write_shards
-from dlcore.worker import Assignment, Sharded
 
 if TYPE_CHECKING:
     from dlcore.training import Data, Laid, Training
@@ -67,7 +66,7 @@ def groups(
     workers: int,
 ) -> HeardGroups:
     """The groups of a run, over a switchboard of its own."""
-    switchboard = Switchboard(driver_address(session.sparkContext))
+    switchboard = open_switchboard(session.sparkContext.getConf())
     assignment = Assignment(
         run=uuid.uuid4().hex[:12],
         recipe=training,

@@ -4,19 +4,22 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
-from pyspark import BarrierTaskContext, SparkConf, SparkContext, cloudpickle
+from pyspark import BarrierTaskContext, SparkConf, cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from dlcore.assignment import ENDED, Assignment, Ended
+from dlcore.collective import BrokenGroup
 from dlcore.commits import Saved
 from dlcore.control import Switchboard
-from dlcore.guard import guarded
-from dlcore.worker import ENDED, Assignment, Ended, work
+from dlcore.guard import Guard, Limits
+from dlcore.remote import cause_of, in_python, noted, rebuilt
+from dlcore.worker import MEETING_S, work
 
 log = logging.getLogger("dlcore")
 
@@ -27,6 +30,10 @@ SHORTEST_S = 5.0
 """Groups that cost next to nothing to begin are still no shorter than this: the pause before one is never known well."""
 ASSUMED_PAUSE_S = 0.4
 SETTLE_S = 10.0
+LAUNCH_S = 2.0
+"""Within this Spark launches the tasks of a job for which there are slots."""
+GRACE_S = 10.0
+"""How long the others may take to end after a worker has left; no longer than their patience."""
 
 
 def length_s(paused_s: float, *, longest_s: float) -> float:
@@ -38,7 +45,7 @@ def length_s(paused_s: float, *, longest_s: float) -> float:
 
 
 class LostWorkers(RuntimeError):
-    """A group lost workers more often than is allowed; the last cause is chained."""
+    """A group lost workers more often than is allowed, or none could begin; Spark's own error is chained."""
 
 
 @dataclass(kw_only=True)
@@ -64,24 +71,26 @@ class BarrierGroups:
 
         A state is saved while the next group runs. When workers are lost, the group begins with the newest one saved.
         """
-        failures: list[str] = []
+        failures = 0
         while True:
             start = self._newest(start)
-            step, cause = self._attempt(self._assigned(start))
-            if step is not None:
-                self.ahead = step
+            try:
+                self.ahead = self._attempt(self._assigned(start))
                 return self._newest(start)
-            self.ahead = 0
-            failures.append(cause)
-            if len(failures) > self.retries:
-                raise LostWorkers(f"the group from step {start.step} failed {len(failures)} times, last: {cause}")
-            log.warning("group from step %d lost a worker and runs again from the last commit: %s", start.step, cause)
+            except BrokenGroup as broken:
+                self.ahead, failures = 0, failures + 1
+                if failures > self.retries:
+                    sentence = f"the group from step {start.step} failed {failures} times, last: {broken}"
+                    raise LostWorkers(sentence) from (broken.__cause__ or broken)
+                log.warning(
+                    "group from step %d lost a worker and runs again from the last commit: %s", start.step, broken
+                )
 
     def _assigned(self, start: Saved) -> Assignment:
         """The next group's work. Other workers than before begin with what is saved, so that of those before is waited for."""
         before, workers = self.now, self._workers()
         if workers != before:
-            start = self._settled(start)
+            start = self.settled(start)
         self.now = workers
         return replace(
             self.assignment,
@@ -90,9 +99,10 @@ class BarrierGroups:
             workers=workers,
             batch=self.assignment.recipe.batch_of(workers, wanted=self.assignment.workers),
             longest_s=length_s(self.paused_s, longest_s=self.assignment.longest_s),
+            lasting=self.session.sparkContext.getConf().get("spark.python.worker.reuse", "true") == "true",
         )
 
-    def _settled(self, start: Saved) -> Saved:
+    def settled(self, start: Saved) -> Saved:
         """The state that the workers have come to, or the newest if it is not saved in ``SETTLE_S`` seconds."""
         deadline = time.monotonic() + SETTLE_S
         while (saved := self._newest(start)).step < self.ahead and time.monotonic() < deadline:
@@ -105,22 +115,57 @@ class BarrierGroups:
 
     def _workers(self) -> int:
         wanted = self.assignment.workers
-        wait_s = 0.0 if 0 < self.now < wanted else self.slots_wait_s
-        return wait_for_slots(self.session.sparkContext, wanted, least=self.least_workers, wait_s=wait_s)
+        return wait_for_slots(
+            self._slots,
+            wanted,
+            least=self.least_workers,
+            wait_s=self.slots_wait_s,
+            shrunk=0 < self.now < wanted,
+        )
 
-    def _attempt(self, assignment: Assignment) -> tuple[int | None, str]:
+    def _slots(self) -> int:
+        scala = self.session.sparkContext._jsc.sc()
+        return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+
+    def _attempt(self, assignment: Assignment) -> int:
+        """Run a group and return the step it has come to; raises what went wrong in a worker, or BrokenGroup where none is to blame."""
         group = f"{assignment.run}/{assignment.ahead}-{uuid.uuid4().hex[:8]}"
+        guard = Guard(self.session.sparkContext, self.switchboard, group, self._limits(assignment))
         try:
-            with guarded(self.session.sparkContext, self.switchboard, group):
+            with guard.watching():
                 ends = _barrier_job(self.session, assignment, group)
         except (Py4JJavaError, PySparkException) as error:
-            return None, str(error).splitlines()[0]
+            raise self._cause(group, guard, error) from error
         for ended in ends:
-            if ended.error:
-                _raise(ended)
+            if ended.error:  # unpickled, since it came over Spark's own channel, of this very job
+                raise noted(cloudpickle.loads(ended.error), rank=ended.rank, trace=ended.trace)
         self.paused_s = max(ended.paused_s for ended in ends) or self.paused_s
-        broken = [ended.broken for ended in ends if ended.broken]
-        return None if broken else ends[0].step, "; ".join(broken)
+        if broken := [ended.broken for ended in ends if ended.broken]:
+            raise BrokenGroup("; ".join(broken))
+        return ends[0].step
+
+    def _limits(self, assignment: Assignment) -> Limits:
+        """The workers' own patience with each other ends before the driver's: those that leave by themselves stay warm."""
+        grace_s = min(GRACE_S, assignment.patience_s)
+        return Limits(
+            workers=assignment.workers,
+            slots_s=max(LAUNCH_S, self.slots_wait_s),
+            begin_s=max(MEETING_S, assignment.patience_s) + grace_s,
+            batch_s=assignment.patience_s + grace_s,
+            end_s=grace_s,
+        )
+
+    def _cause(self, group: str, guard: Guard, error: Exception) -> Exception:
+        """What a failed job is to be told as: a worker's own error, why the guard cancelled it, or what Spark says."""
+        if told := self.switchboard.look(f"{group}/error"):
+            return rebuilt(told)
+        if isinstance(guard.cause, TimeoutError) and self._slots() >= guard.limits.workers:
+            return guard.cause
+        if guard.cause is not None:
+            return BrokenGroup(str(guard.cause))
+        if in_python(error) and not self.switchboard.look(f"{group}/arrived"):
+            return LostWorkers(f"no worker could begin, and none would if it was tried again: {cause_of(error)}")
+        return BrokenGroup(cause_of(error))
 
 
 def refuse_dynamic_allocation(conf: SparkConf) -> None:
@@ -132,26 +177,25 @@ def refuse_dynamic_allocation(conf: SparkConf) -> None:
         )
 
 
-def wait_for_slots(context: SparkContext, workers: int, *, least: int, wait_s: float) -> int:
-    """How many workers can run at once: ``workers``, or after ``wait_s`` as few as ``least``; Spark would wait without a word."""
+def wait_for_slots(slots: Callable[[], int], workers: int, *, least: int, wait_s: float, shrunk: bool) -> int:
+    """How many workers can run at once: ``workers``, or after ``wait_s`` as few as ``least``; Spark would wait without a word.
+
+    A run that has ``shrunk`` before does not wait again for more than ``least``.
+    """
     deadline, said = time.monotonic() + wait_s, -math.inf
-    while (slots := _slots(context)) < workers:
-        sentence = f"training needs {workers} task slots at once, the Spark application has {slots}"
-        if time.monotonic() > deadline and slots >= least:
-            log.warning("%s: going on with %d workers", sentence, slots)
-            return slots
-        if time.monotonic() > deadline:
+    while (now := slots()) < workers:
+        sentence = f"training needs {workers} task slots at once, the Spark application has {now}"
+        late = time.monotonic() > deadline
+        if now >= least and (late or shrunk):
+            log.warning("%s: going on with %d workers", sentence, now)
+            return now
+        if late:
             raise TimeoutError(f"{sentence}, after {wait_s:g} s of waiting; ask for fewer workers or more cores")
         if time.monotonic() - said > 5:
             log.warning("%s: waiting up to %.0f s more", sentence, deadline - time.monotonic())
             said = time.monotonic()
         time.sleep(0.2)
     return workers
-
-
-def _slots(context: SparkContext) -> int:
-    scala = context._jsc.sc()
-    return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
 
 
 def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> list[Ended]:
@@ -170,15 +214,10 @@ def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> l
     return [Ended.from_row(row) for row in places.mapInArrow(task, ENDED, barrier=True).collect()]
 
 
-def _raise(ended: Ended) -> None:
-    error: Exception = cloudpickle.loads(ended.error)  # from Spark's own channel, of this very job
-    where = f"rank {ended.rank}" if ended.rank >= 0 else "a worker before it had a rank"
-    error.add_note(f"raised on {where} of the training group:\n{ended.trace}")
-    raise error
-
-
-def driver_address(context: SparkContext) -> str:
-    """The address that executors reach the driver by: loopback when they are on this machine."""
-    if str(context.master).startswith("local"):
-        return "127.0.0.1"
-    return str(context.getConf().get("spark.driver.host", "127.0.0.1"))
+def open_switchboard(conf: SparkConf) -> Switchboard:
+    """A switchboard where executors reach the driver: on loopback when they are on this machine, else as Spark's own server."""
+    port = int(conf.get("spark.dlcore.port", "0"))
+    if conf.get("spark.master", "local").startswith("local"):
+        return Switchboard("127.0.0.1", port=port)
+    host = conf.get("spark.driver.host", "127.0.0.1")
+    return Switchboard(host, bind=conf.get("spark.driver.bindAddress", host), port=port)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dlcore.commits import Saved
-from dlcore.control import Switchboard
+from dlcore.control import WAITING, Switchboard
 from dlcore.driver import Chain
 from dlcore.group import BarrierGroups
 from dlcore.progress import Progress
@@ -23,7 +23,6 @@ class Listener:
         self._switchboard, self._run, self._chain = switchboard, run, chain
         self._left = threading.Event()
         self._error: Exception | None = None
-        self._tuning_told = False
 
     @property
     def stopped(self) -> bool:
@@ -40,18 +39,17 @@ class Listener:
         finally:
             self._left.set()
             thread.join()
-        self._take()
         if self._error is not None:
             raise self._error
 
     def _listen(self) -> None:
-        while not self._left.wait(POLL_S):
+        over = False
+        while not over:
+            over = self._left.wait(POLL_S)  # what came before the end is taken after it
             self._take()
 
     def _take(self) -> None:
-        if not self._tuning_told and (tuned := self._switchboard.look(f"{self._run}/tuned")) is not None:
-            log.info("workers are set up like %s", tuned)
-            self._tuning_told = True
+        self._pass_on()
         if self._error is None:
             try:
                 self._take_records_and_commit()
@@ -60,6 +58,15 @@ class Listener:
                 self._chain.records.stop = True
         if self._chain.records.stop:
             self._switchboard.post(f"{self._run}/stop", True)
+
+    def _pass_on(self) -> None:
+        """Log what workers say, but no more at a time than leaves room for all else."""
+        for _ in range(WAITING):
+            told = self._switchboard.take(f"{self._run}/told")
+            if told is None:
+                return
+            for level, text in told["entries"]:
+                log.log(level, "rank %d: %s", told["rank"], text)
 
     def _take_records_and_commit(self) -> None:
         saved = self._switchboard.look(f"{self._run}/saved")  # first, so that the records up to it are there
@@ -71,14 +78,14 @@ class Listener:
 
 @dataclass(frozen=True)
 class HeardGroups:
-    """Groups that are listened to while they run; when a stop came as one ended, another follows, which sees it."""
+    """Groups that are listened to while they run; when a stop came as one ended and its state is not saved, another follows."""
 
     groups: BarrierGroups
     listener: Listener
 
     def __call__(self, start: Saved) -> Saved:
         saved = self._heard(start)
-        while self.listener.stopped and saved.step < self.groups.ahead:
+        while self.listener.stopped and (saved := self.groups.settled(saved)).step < self.groups.ahead:
             saved = self._heard(saved)
         return saved
 

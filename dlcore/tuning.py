@@ -98,6 +98,13 @@ def keep_pages() -> bool:
     return all(taken.values()) or bool(mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD))
 
 
+def give_back_pages() -> None:
+    """Give the freed pages that were kept back to the system, when no step follows."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def cpu_units() -> set[str]:
     """Which of the units that speed bf16 and int8 up this processor has."""
     flags = next((line for line in _cpuinfo().splitlines() if line.startswith("flags")), "").split()

@@ -1,22 +1,43 @@
-"""When a group shall end before its last step: its time is up, or the driver asks for a stop."""
+"""A worker's signs of life, and when a group shall end before its last step: its time is up, or the driver asks for a stop."""
 
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from dlcore.control import Line
 
 POLL_S = 0.25
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Pulse:
+    """How many batches a process has computed, of training and of validation."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+
+    def beating(self, call: Callable[P, T]) -> Callable[P, T]:
+        """The same function, which counts its calls once they are done."""
+
+        def counted(*arguments: P.args, **named: P.kwargs) -> T:
+            result = call(*arguments, **named)
+            self.beats += 1
+            return result
+
+        return counted
 
 
 class Watch:
-    """Called at each step; a thread of its own asks the driver, so that a step never waits for an answer."""
+    """Called at each step; a thread of its own talks with the driver, so that a step never waits for an answer."""
 
-    def __init__(self, line: Line, run: str, *, longest_s: float) -> None:
-        self._line, self._run = line, run
+    def __init__(self, line: Line, pulse: Pulse, *, run: str, group: str, longest_s: float) -> None:
+        self._line, self._pulse, self._run, self._group = line, pulse, run, group
         self._deadline = time.monotonic() + longest_s
         self.asked, self._lost = False, ""
+        self._beats, self.writing = pulse.beats, False
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="dlcore-watch", daemon=True)
 
@@ -40,9 +61,16 @@ class Watch:
         while not self._left.wait(POLL_S):
             try:
                 self._look()
+                self._tell()
             except RuntimeError as error:  # torch's DistError: the store's server is gone
                 self._lost = str(error)
                 return
 
     def _look(self) -> None:
         self.asked = self.asked or self._line.look(f"{self._run}/stop") is not None
+
+    def _tell(self) -> None:
+        """Count what happened since the last time; writing a state counts always, since a file system has deadlines of its own."""
+        before, self._beats = self._beats, self._pulse.beats
+        if self._beats > before or self.writing:
+            self._line.count(f"{self._group}/signs")

@@ -4,93 +4,23 @@ What the process keeps between groups (model, optimizer, open data, process grou
 if run and step say that it is that state. Spark may end the process at any time between groups.
 """
 
+import gc
+import logging
+import platform
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-import pyarrow as pa
-from pyspark import cloudpickle
-from pyspark.sql import Row
-
+from dlcore.assignment import Assignment, Ended
 from dlcore.collective import Alone, BrokenGroup, Collective, Gloo
-from dlcore.commits import Commits, Saved
 from dlcore.control import Line
 from dlcore.engine import Engine
-from dlcore.files import Folder
 from dlcore.meeting import Claim, all_ready, meet, unready
 from dlcore.progress import Progress
-from dlcore.recipe import Recipe
-from dlcore.shards import Rows, Shards
-from dlcore.tuning import divided, processor, tune_process
-from dlcore.watch import Watch
+from dlcore.relay import Entry, relayed
+from dlcore.remote import described, pickled
+from dlcore.tuning import divided, give_back_pages, processor, tune_process
+from dlcore.watch import Pulse, Watch
 from dlcore.writer import Part, Writer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sharded:
-    """Where the shards are, and their index."""
-
-    folder: Folder
-    shards: Shards
-    resident_bytes: int
-
-    def open(self) -> Rows:
-        return self.shards.open(self.folder, resident_bytes=self.resident_bytes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """One group's work, the same for each of its workers.
-
-    The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``.
-    """
-
-    run: str
-    recipe: Recipe
-    train: Sharded
-    validation: Sharded | None
-    commits: Commits
-    start: Saved
-    ahead: int
-    host: str
-    port: int
-    workers: int
-    batch: int
-    sharded: bool
-    loaders: int
-    longest_s: float
-    patience_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a worker's part ended: at which step, or with which cause; and how long the pause before it was, if it was warm."""
-
-    rank: int
-    step: int = -1
-    paused_s: float = 0.0
-    error: bytes = b""
-    trace: str = ""
-    broken: str = ""
-
-    def to_arrow(self) -> pa.RecordBatch:
-        return pa.RecordBatch.from_pylist([asdict(self)], schema=_ENDED)
-
-    @classmethod
-    def from_row(cls, row: Row) -> "Ended":
-        return cls(**row.asDict() | {"error": bytes(row.error)})
-
-
-ENDED = "rank int, step long, paused_s double, error binary, trace string, broken string"
-_ENDED = pa.schema(
-    {
-        "rank": pa.int32(),
-        "step": pa.int64(),
-        "paused_s": pa.float64(),
-        "error": pa.binary(),
-        "trace": pa.string(),
-        "broken": pa.string(),
-    }
-)
 
 
 @dataclass(kw_only=True)
@@ -102,6 +32,7 @@ class Kept:
     engine: Engine
     collective: Collective
     writer: Writer
+    pulse: Pulse
 
     def leave(self) -> None:
         """Leave the group at once, so that the others' collectives end with an error instead of waiting."""
@@ -109,6 +40,11 @@ class Kept:
         self.engine.join(Alone())
         self.collective.close()
         self.collective = Alone()
+
+    def close(self) -> None:
+        """Leave the group for good."""
+        self.leave()
+        self.engine.close()
 
 
 @dataclass
@@ -120,9 +56,17 @@ class Process:
     def of(self, run: str) -> Kept | None:
         """What is kept of ``run``; what is kept of another run is dropped."""
         if self.kept is not None and self.kept.run != run:
-            self.kept.leave()
-            self.kept = None
+            self.drop()
         return self.kept
+
+    def drop(self) -> None:
+        """Keep nothing, and give its memory back: the process may stay for other work of the session's."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.close()
+            del kept
+            gc.collect()
+            give_back_pages()
 
 
 PROCESS = Process()
@@ -131,31 +75,58 @@ MEETING_S = 300.0
 
 
 def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
-    """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it."""
-    tuned = tune_process(cores, loaders=assignment.loaders)
+    """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it.
+
+    A worker that does not reach the driver raises, since it can tell the others in no other way.
+    """
     line = Line(assignment.host, assignment.port, patience_s=MEETING_S)
     try:
-        kept = _prepare(assignment, line, group, cores)
-        line.post(f"{assignment.run}/tuned", f"rank {kept.claim.rank}: {tuned}")
-        last = _run(assignment, line, kept)
-        _commit(kept, group, workers=assignment.workers, wait=last)
-        return Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
+        tuned = tune_process(cores, loaders=assignment.loaders)
+        rank, warm = _meet(assignment, line, group)
+
+        def tell(entries: list[Entry]) -> bool:
+            return line.tell(f"{assignment.run}/told", {"rank": rank, "entries": entries})
+
+        if line.count(f"{assignment.run}/host/{platform.node()}") == 0:
+            tell([(logging.INFO, f"workers on {platform.node()} are set up with {tuned}")])
+        with relayed(tell):
+            return _take_part(assignment, line, group, cores=cores, rank=rank, warm=warm)
     except BrokenGroup as error:
-        return _ended(line, group, broken=str(error))
+        return _left(line, group, error)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver
-        return _ended(line, group, error=_pickled(error), trace=traceback.format_exc())
+        return _failed(line, group, error)
 
 
-def _prepare(assignment: Assignment, line: Line, group: str, cores: int) -> Kept:
-    """Meet the others; go on with what is kept if all can, else load the committed state and build a new process group."""
+def _meet(assignment: Assignment, line: Line, group: str) -> tuple[int, bool]:
+    """Meet the others: this worker's rank, and whether all go on with what they keep."""
     kept = PROCESS.of(assignment.run)
     claim = kept.claim if kept else Claim()
     if kept is not None and kept.collective.workers != assignment.workers:
         claim = Claim(rank=claim.rank)
-    rank, warm = meet(line, group, claim, workers=assignment.workers, step=assignment.ahead)
-    if kept is not None and warm:
-        return kept
-    engine = kept.engine if kept else _engine(assignment, cores)
+    return meet(line, group, claim, workers=assignment.workers, step=assignment.ahead)
+
+
+def _take_part(assignment: Assignment, line: Line, group: str, *, cores: int, rank: int, warm: bool) -> Ended:
+    kept = PROCESS.kept
+    if kept is None or not warm:
+        kept = _load(assignment, line, group, cores=cores, rank=rank)
+    with Watch(line, kept.pulse, run=assignment.run, group=group, longest_s=assignment.longest_s) as watch:
+        _run(assignment, line, kept, watch)
+        last = watch.asked or kept.engine.done
+        lost = not warm and assignment.ahead > assignment.start.step  # the state of the group before was never written
+        watch.writing = True
+        _commit(kept, group, workers=assignment.workers, wait=last or lost or not assignment.lasting)
+    ended = Ended(rank=rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
+    if last:
+        PROCESS.drop()
+    return ended
+
+
+def _load(assignment: Assignment, line: Line, group: str, *, cores: int, rank: int) -> Kept:
+    """Load the committed state and build a new process group."""
+    kept = PROCESS.kept
+    pulse = kept.pulse if kept else Pulse()
+    engine = kept.engine if kept else _engine(assignment, pulse, cores)
     start = assignment.start
     engine.load(
         start.figures,
@@ -166,7 +137,7 @@ def _prepare(assignment: Assignment, line: Line, group: str, cores: int) -> Kept
     )
     writer = kept.writer if kept else Writer(assignment.commits, line, assignment.run)
     PROCESS.kept = kept = Kept(
-        run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer
+        run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer, pulse=pulse
     )
     all_ready(line, group, workers=assignment.workers)
     if assignment.workers > 1:
@@ -182,11 +153,11 @@ def _prepare(assignment: Assignment, line: Line, group: str, cores: int) -> Kept
     return kept
 
 
-def _engine(assignment: Assignment, cores: int) -> Engine:
-    validation = assignment.validation
+def _engine(assignment: Assignment, pulse: Pulse, cores: int) -> Engine:
+    recipe, validation = assignment.recipe, assignment.validation
     _, loaders = divided(processor().real(cores), assignment.loaders)
     return Engine(
-        assignment.recipe,
+        replace(recipe, loss=pulse.beating(recipe.loss)),
         assignment.train.open(),
         validation.open() if validation else None,
         sharded=assignment.sharded,
@@ -194,19 +165,17 @@ def _engine(assignment: Assignment, cores: int) -> Engine:
     )
 
 
-def _run(assignment: Assignment, line: Line, kept: Kept) -> bool:
-    """Take the group's steps; whether the run ends with them."""
+def _run(assignment: Assignment, line: Line, kept: Kept, watch: Watch) -> None:
+    """Take the group's steps."""
     rank, generation = kept.claim.rank, kept.claim.generation
-    kept.claim = Claim(rank=rank)  # between the two lines the state is of no whole group
+    kept.claim = Claim(rank=rank)  # until the end of the steps the state is of no whole group
 
     def report(number: int, progress: Progress) -> None:
         if rank == 0:
             line.post(f"{assignment.run}/progress/{number}", asdict(progress))
 
-    with Watch(line, assignment.run, longest_s=assignment.longest_s) as stop:
-        kept.engine.run(stop, report)
+    kept.engine.run(watch, report)
     kept.claim = Claim(rank=rank, generation=generation, step=kept.engine.step)
-    return stop.asked or kept.engine.done
 
 
 def _commit(kept: Kept, group: str, *, workers: int, wait: bool) -> None:
@@ -218,24 +187,20 @@ def _commit(kept: Kept, group: str, *, workers: int, wait: bool) -> None:
         kept.writer.write(part, wait=wait)
 
 
-def _ended(line: Line, group: str, *, broken: str = "", error: bytes = b"", trace: str = "") -> Ended:
-    """Leave the group and say why; after an error of this worker's own nothing is kept."""
+def _left(line: Line, group: str, error: BrokenGroup) -> Ended:
+    """Leave the group that another has broken, with all that is kept but the connections."""
     kept = PROCESS.kept
-    rank = kept.claim.rank if kept else -1
-    line.post(f"{group}/left", broken or f"an error on rank {rank}")
-    if not broken:
-        unready(line, group)
-        PROCESS.kept = None
+    line.post(f"{group}/left", str(error))
     if kept is not None:
         kept.leave()
-    return Ended(rank=rank, broken=broken, error=error, trace=trace)
+    return Ended(rank=kept.claim.rank if kept else -1, broken=str(error))
 
 
-def _pickled(error: Exception) -> bytes:
-    """The exception for Spark's own channel to the driver; one that does not pickle goes as its text."""
-    try:
-        content: bytes = cloudpickle.dumps(error)  # type: ignore[no-untyped-call]
-        cloudpickle.loads(content)
-    except Exception:  # noqa: BLE001 - pickling runs the exception's own code
-        content = cloudpickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))  # type: ignore[no-untyped-call]
-    return content
+def _failed(line: Line, group: str, error: Exception) -> Ended:
+    """Leave the group after an error of this worker's own, and keep nothing. The driver may cancel the job before it has the result."""
+    rank, trace = PROCESS.kept.claim.rank if PROCESS.kept else -1, traceback.format_exc()
+    line.post(f"{group}/error", described(error, rank=rank, trace=trace))
+    line.post(f"{group}/left", f"an error on rank {rank}")
+    unready(line, group)
+    PROCESS.drop()
+    return Ended(rank=rank, error=pickled(error), trace=trace)

@@ -2,8 +2,12 @@
 
 import logging
 import os
+import platform
 import tempfile
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,17 +15,18 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 import torch
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
-from pyspark import SparkConf
+from pyspark import InheritableThread, SparkConf
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup
+from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup, worker
 from dlcore.cluster import refuse_no_folder
 from dlcore.group import refuse_dynamic_allocation
 from dlcore.progress import told
@@ -233,6 +238,97 @@ def test_with_leave_to_it_goes_on_with_the_workers_there_are(
     assert "training needs 5 task slots at once, the Spark application has 2: going on" in caplog.text
     for one, two in zip(*(fit.module.parameters() for fit in fits), strict=True):
         assert torch.equal(one, two)
+
+
+def test_slots_that_another_job_holds_are_waited_for_with_a_deadline(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, released = tmp_path / "held", tmp_path / "released"
+
+    def hold(_: int) -> None:
+        held.touch()
+        while not released.exists():
+            time.sleep(0.05)
+
+    holder = InheritableThread(target=lambda: spark.sparkContext.parallelize([0], 1).foreach(hold))
+    holder.start()
+    try:
+        while not held.exists():
+            time.sleep(0.05)
+        with pytest.raises(TimeoutError, match=r"needs 2 task slots at once.*other jobs hold some"):
+            training(slots_wait_s=0.1).fit(
+                spark.createDataFrame(tumours),
+                features=features(tumours),
+                label="benign",
+                workers=2,
+                folder=str(tmp_path),
+            )
+    finally:
+        released.touch()
+        holder.join()
+    assert "2 workers wait for task slots that other jobs hold" in caplog.text
+
+
+def test_what_workers_print_warn_of_and_log_is_heard(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def talkative(prediction: Tensor, target: Tensor) -> Tensor:
+        print("a loss of", len(target))
+        warnings.warn("so many losses", stacklevel=1)
+        logging.getLogger("mine").error("not %s", "good")
+        return binary_cross_entropy_with_logits(prediction, target)
+
+    with caplog.at_level(logging.INFO, logger="dlcore"):
+        training(epochs=1, loss=talkative).fit(
+            spark.createDataFrame(tumours), features=features(tumours), label="benign", workers=2, folder=str(tmp_path)
+        )
+    told = {(record.levelname, record.getMessage()) for record in caplog.records if record.name == "dlcore"}
+    for rank in (0, 1):
+        assert ("INFO", f"rank {rank}: a loss of 25") in told
+        assert ("ERROR", f"rank {rank}: mine: not good") in told
+        assert any(f"rank {rank}: " in text and "UserWarning: so many losses" in text for _, text in told)
+    assert sum(f"workers on {platform.node()} are set up with" in text for _, text in told) == 1
+
+
+def test_processes_listen_on_loopback_alone_and_keep_nothing_of_a_run_that_is_done(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    def slow(prediction: Tensor, target: Tensor) -> Tensor:
+        time.sleep(0.05)
+        return binary_cross_entropy_with_logits(prediction, target)
+
+    def look(record: Progress) -> None:
+        if not found:
+            found.update({p.pid: listening(p) for p in [psutil.Process(), *psutil.Process().children(recursive=True)]})
+            workers.extend(p.pid for p in python_workers())
+
+    def kept(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        time.sleep(0.5)  # so that each of the two processes gets a task
+        yield pa.RecordBatch.from_pylist([{"pid": os.getpid(), "kept": worker.PROCESS.kept is not None}])
+
+    found: dict[int, set[str]] = {}
+    workers: list[int] = []
+    training(epochs=2, loss=slow).fit(
+        spark.createDataFrame(tumours),
+        features=features(tumours),
+        label="benign",
+        workers=2,
+        folder=str(tmp_path),
+        on_progress=look,
+    )
+    assert set().union(*found.values()) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert len([pid for pid in workers if found[pid]]) >= 2, "two workers listen for each other"
+    rows = spark.range(0, 2, 1, 2).mapInArrow(kept, "pid long, kept boolean").collect()
+    assert len({row.pid for row in rows} & {*workers}) == 2
+    assert not any(row.kept for row in rows)
+
+
+def listening(process: psutil.Process) -> set[str]:
+    """The addresses that a process listens on."""
+    with suppress(psutil.NoSuchProcess):
+        connections = process.net_connections("tcp")
+        return {str(c.laddr.ip) for c in connections if c.status == psutil.CONN_LISTEN and c.laddr}
+    return set()
 
 
 def test_too_few_slots_is_a_sentence(spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path) -> None:

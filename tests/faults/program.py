@@ -1,4 +1,7 @@
-"""A data scientist's script, killed by the tests: ``program.py MASTER FOLDER [EPOCHS]``. It prints records and its weights' hash."""
+"""A data scientist's script, killed by the tests: ``program.py MASTER FOLDER [EPOCHS [CONF=VALUE ...]]``.
+
+It prints a line a record and its weights' hash.
+"""
 
 import hashlib
 import logging
@@ -28,11 +31,13 @@ class Slow(nn.Module):
         return self.layers(x)  # type: ignore[no-any-return]
 
 
-def session(master: str) -> SparkSession:
+def session(master: str, *settings: str) -> SparkSession:
     builder = SparkSession.builder.master(master).config("spark.ui.enabled", "false")
     for name in ("spark.driver.bindAddress", "spark.driver.host"):
         builder = builder.config(name, "127.0.0.1")
     builder = builder.config("spark.python.daemon.module", "dlcore.daemon")
+    for name, value in (setting.split("=") for setting in settings):
+        builder = builder.config(name, value)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     return builder.getOrCreate()
 
@@ -45,11 +50,11 @@ def digest(model: nn.Module) -> str:
     return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
 
 
-def main(master: str, folder: str, epochs: str = "20") -> None:
+def main(master: str, folder: str, epochs: str = "20", *conf: str) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("dlcore").addFilter(lambda record: record.levelno != logging.INFO)
     logging.getLogger("dlcore").setLevel(logging.DEBUG)
-    spark = session(master)
+    spark = session(master, *conf)
     spark.sparkContext.setLogLevel("OFF")
     rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
     training = Training(

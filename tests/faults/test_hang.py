@@ -1,6 +1,7 @@
-"""A worker that hangs in the user's code is found by the others' patience, ended, and its group run again."""
+"""A worker that hangs in the user's code is found by the others' patience or the driver's, ended, and its group run again."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,26 +15,45 @@ from torch.optim import SGD
 from dlcore import Constant, Training
 
 
-def test_a_hanging_worker_costs_one_group(
-    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    def hangs_once(prediction: Tensor, target: Tensor) -> Tensor:
-        mark = tmp_path / "hung"
-        if len(target) == 4 and not mark.exists():  # the second worker's share of the last batch
+def hanging_once(mark: Path, when: Callable[[Tensor], bool]) -> Callable[[Tensor, Tensor], Tensor]:
+    def loss(prediction: Tensor, target: Tensor) -> Tensor:
+        if when(target) and not mark.exists():
             mark.touch()
             time.sleep(600)
         return mse_loss(prediction, target)
 
-    training = Training(
+    return loss
+
+
+def training(loss: Callable[[Tensor, Tensor], Tensor]) -> Training:
+    return Training(
         model=lambda: nn.Linear(1, 1),
-        loss=hangs_once,
+        loss=loss,
         optimizer=partial(SGD),
         schedule=Constant(lr=0.1),
         batch=20,
         epochs=2,
         patience_s=2,
     )
+
+
+def test_a_hanging_worker_costs_one_group(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loss = hanging_once(
+        tmp_path / "hung", lambda target: len(target) == 4
+    )  # the second worker's share of the last batch
     frame = spark.range(109).select(F.sin("id").alias("x"), F.cos("id").alias("y"))
-    fitted = training.fit(frame, features=["x"], label="y", workers=2, folder=str(tmp_path / "run"))
+    fitted = training(loss).fit(frame, features=["x"], label="y", workers=2, folder=str(tmp_path / "run"))
     assert fitted.history[-1].step == 12
     assert any("runs again from the last commit" in line for line in caplog.messages)
+
+
+def test_a_worker_that_hangs_alone_costs_one_group(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loss = hanging_once(tmp_path / "hung", lambda target: len(target) == 9)  # the last batch
+    frame = spark.range(109).select(F.sin("id").alias("x"), F.cos("id").alias("y"))
+    fitted = training(loss).fit(frame, features=["x"], label="y", folder=str(tmp_path / "run"))
+    assert fitted.history[-1].step == 12
+    assert any("no worker has finished a batch for 4 s" in line for line in caplog.messages)

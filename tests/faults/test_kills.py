@@ -1,16 +1,20 @@
 """kill -9 of a Python worker, an executor and the driver: training goes on, and ends with the weights of a run without failure."""
 
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
+import pytest
 
 DAEMON = "dlcore.daemon"
 PROGRAM = Path(__file__).with_name("program.py")
@@ -98,15 +102,26 @@ def _ending(run: Run) -> Iterator[Run]:
     assert not alive, f"left behind: {alive}"
 
 
-def test_a_python_worker_an_executor_and_the_driver_are_killed(unbroken: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [date.today().toordinal()])
+def test_a_python_worker_an_executor_and_the_driver_are_killed(unbroken: str, tmp_path: Path, seed: int) -> None:
+    """At other moments each day; the test's name tells which."""
+    moments = random.Random(seed)
     with running("local-cluster[2,1,1024]", str(tmp_path)) as run:
         run.until("step", step=30)
-        run.workers()[0].send_signal(signal.SIGKILL)
+        time.sleep(moments.uniform(0, 0.5))
+        moments.choice(run.workers()).send_signal(signal.SIGKILL)
         run.until("step", step=60)
-        run.executors()[0].send_signal(signal.SIGKILL)
+        time.sleep(moments.uniform(0, 0.5))
+        moments.choice(run.executors()).send_signal(signal.SIGKILL)
         run.until("committed", step=80)
+        time.sleep(moments.uniform(0, 0.5))
         os.kill(run.process.pid, signal.SIGKILL)
     with running("local[2]", str(tmp_path)) as run:
         assert run.until("weights") == unbroken
     first = next(line for line in run.lines if line.startswith("step"))
     assert int(first.split()[1]) > 80, "the second start began anew"
+
+
+def test_python_workers_that_spark_does_not_keep_write_what_they_did(unbroken: str, tmp_path: Path) -> None:
+    with running("local[2]", str(tmp_path), "20", "spark.python.worker.reuse=false") as run:
+        assert run.until("weights") == unbroken

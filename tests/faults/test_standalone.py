@@ -9,9 +9,10 @@ import pytest
 from infra.cluster import Cluster
 from infra.settings import Settings
 from tests.faults.test_kills import executors, running
+from tests.faults.test_points import PROGRAM
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def master(settings: Settings) -> Iterator[str]:
     before = set(psutil.Process().children(recursive=True))
     with Cluster(settings=settings, workers=2, cores=1).running() as address:
@@ -26,3 +27,8 @@ def test_an_executor_is_killed_and_the_weights_are_those_of_an_unbroken_run(
         run.until("step", step=30)
         executors(psutil.Process().children(recursive=True))[0].kill()
         assert run.until("weights") == unbroken
+
+
+def test_every_point_holds(master: str, tmp_path: Path) -> None:
+    with running(master, str(tmp_path), program=PROGRAM) as run:
+        run.until("every point holds")
