@@ -78,7 +78,7 @@ class Training(Recipe):
     the transform, ahead of the steps, and torch has the others; on one core the training thread does both.
     """
 
-    group_s: float = 30.0
+    group_s: float = 60.0
     patience_s: float = 120.0
     retries: int = 3
     slots_wait_s: float = 60.0

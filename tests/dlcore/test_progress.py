@@ -20,7 +20,7 @@ def test_shares_are_of_steps_and_pauses_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("paused_s", "longest_s", "seconds"), [(0.3, 30, 20), (0.01, 30, SHORTEST_S), (2, 30, 30), (9, 0.001, 0.001)]
+    ("paused_s", "longest_s", "seconds"), [(0.3, 60, 40), (0.01, 60, SHORTEST_S), (2, 60, 60), (9, 0.001, 0.001)]
 )
 def test_a_group_is_no_longer_than_its_pause_asks_for(paused_s: float, longest_s: float, seconds: float) -> None:
     assert length_s(paused_s, longest_s=longest_s) == pytest.approx(seconds)
