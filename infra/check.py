@@ -37,6 +37,7 @@ def everything(settings: Settings) -> Iterator[Finding]:
     yield landing(settings.landing)
     yield metastore(settings)
     yield master(settings.spark_master)
+    yield driver(settings.driver_address)
     yield java()
     yield spark_versions()
     yield blas()
@@ -96,6 +97,13 @@ def master(address: str) -> Finding:
     return None, f"spark_master {address}: only a submitted step asks its cluster"
 
 
+def driver(address: str) -> Finding:
+    """Whether steps here can listen where executors are to reach them."""
+    if reason := _refused(address, 0):
+        return False, f"driver_address {address} is not this machine's: {reason}; name one of its own"
+    return True, f"driver_address {address}: a step's driver can listen there"
+
+
 def java() -> Finding:
     """Which Java the steps start, and whether Spark runs on it."""
     if home := java_home():
@@ -144,11 +152,21 @@ def airflow(settings: Settings) -> Finding:
 
 def _bindable(host: str, port: int) -> Finding:
     where = f"{host}, {f'port {port}' if port else 'a free port'}"
+    if reason := _refused(host, port):
+        return (
+            False,
+            f"Airflow cannot listen on {where}: {reason}; correct the setting `airflow_host` or `airflow_port`",
+        )
+    return True, f"Airflow does not run; make airflow starts it on {where}"
+
+
+def _refused(host: str, port: int) -> OSError | None:
+    """Why nothing can listen there, or None where it can."""
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        return False, f"Airflow cannot listen on {where}: {error}; correct the setting `airflow_host` or `airflow_port`"
-    return True, f"Airflow does not run; make airflow starts it on {where}"
+        return error
+    return None
 
 
 def _answers(name: str, address: str) -> Finding:

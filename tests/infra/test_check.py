@@ -21,7 +21,17 @@ def landing(tmp_path: Path) -> Path:
 def test_every_address_and_folder_gets_a_sentence(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check.report(load([f"state={landing}"]))
     said = capsys.readouterr().out
-    for named in ("state", "warehouse", "registry", "landing", "spark_master", "Java", "MKL", "Airflow"):
+    for named in (
+        "state",
+        "warehouse",
+        "registry",
+        "landing",
+        "spark_master",
+        "driver_address",
+        "Java",
+        "MKL",
+        "Airflow",
+    ):
         assert f"ok         {named}" in said
     assert "not tried  metastore: embedded" in said
 
@@ -33,11 +43,15 @@ def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixt
         (landing / "file").touch()
         overrides = [f"state={landing}", f"landing={landing}/nothing", f"warehouse={landing}/file/inside"]
         overrides += [f"metastore=thrift://{nobody}", f"spark_master=spark://{nobody}"]
-        overrides += ["registry=hdfs://models", "airflow_host=192.0.2.1"]  # an address for documentation: nobody's own
+        overrides += [
+            "registry=hdfs://models",
+            "airflow_host=192.0.2.1",
+            "driver_address=192.0.2.1",
+        ]  # an address that is nobody's own
         assert not check.report(load(overrides))
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
-    assert len(failed) == 6
-    for named in ("warehouse", "registry", "landing", "metastore", "spark_master", "Airflow"):
+    assert len(failed) == 7
+    for named in ("warehouse", "registry", "landing", "metastore", "spark_master", "driver_address", "Airflow"):
         assert any(named in line for line in failed)
 
 
