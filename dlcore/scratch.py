@@ -7,7 +7,7 @@ import tempfile
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "dlcore-"
@@ -55,13 +55,13 @@ def sweep(parent: Path) -> None:
 
 def _entered(place: Path) -> int:
     """Our lock on ``place``, which others may just be removing."""
+    place.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        place.mkdir(0o700, parents=True, exist_ok=True)
-        if place.stat().st_uid != os.getuid():
-            raise PermissionError(
-                f"{place} must be a folder of this user, got one of user {place.stat().st_uid}; remove it"
-            )
+        with suppress(FileExistsError):
+            place.mkdir(0o700)
         try:
+            if (user := place.stat().st_uid) != os.getuid():
+                raise PermissionError(f"{place} must be a folder of this user, got one of user {user}; remove it")
             owner = os.open(place / OWNED, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             continue
