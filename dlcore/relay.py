@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO, TypeAlias, cast
@@ -82,17 +83,38 @@ def relayed(send: Callable[[list[Entry]], bool]) -> Iterator[None]:
     thread.start()
     handler = Records(lines)
     logging.getLogger().addHandler(handler)
-    logging.captureWarnings(True)
     printed = Printed(sys.stdout, lines)
     try:
-        with redirect_stdout(cast(TextIO, printed)):
+        with redirect_stdout(cast(TextIO, printed)), _warned(lines):
             yield
     finally:
         printed.end()
-        logging.captureWarnings(False)
         logging.getLogger().removeHandler(handler)
         over.set()
         thread.join()
+
+
+@contextmanager
+def _warned(lines: Lines) -> Iterator[None]:
+    """Take warnings; they are shown as before too."""
+    show = warnings.showwarning
+
+    def taken(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        show(message, category, filename, lineno, file, line)
+        lines.add(logging.WARNING, warnings.formatwarning(message, category, filename, lineno, line).rstrip())
+
+    warnings.showwarning = taken
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def _keep_sending(lines: Lines, over: threading.Event) -> None:

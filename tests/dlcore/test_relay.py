@@ -16,7 +16,7 @@ def test_prints_warnings_and_records_are_sent_and_still_seen_here(capsys: pytest
         sent.extend(entries)
         return True
 
-    with relayed(send), warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as shown, relayed(send):
         warnings.simplefilter("always")
         print("two", "words")
         sys.stdout.write("begun, ")
@@ -34,6 +34,7 @@ def test_prints_warnings_and_records_are_sent_and_still_seen_here(capsys: pytest
     print("afterwards")
     assert capsys.readouterr().out == "two words\nbegun, ended\nnever endedafterwards\n"
     assert len(sent) == 5
+    assert [str(warning.message) for warning in shown] == ["strange"]
 
 
 def test_of_too_many_lines_the_first_are_sent_and_the_others_counted() -> None:

@@ -1,7 +1,6 @@
 """Shards: pieces come back as they were, mapped or copied, and a mapped gather is no part of this process's own memory."""
 
 import gc
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def on_another_system(path: Path) -> Folder:
 def test_mapped_and_resident_rows_are_the_same(
     kind: Callable[[Path], Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
     folder = kind(tmp_path / "there")
     sizes = [3, 1, 10]
     for number, size in enumerate(sizes):
@@ -82,7 +81,7 @@ def test_gathering_ahead_gives_each_row_once_wherever_it_begins(tmp_path: Path) 
 def test_mapped_data_is_not_the_process_own_memory(
     kind: Callable[[Path], Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
     folder = kind(tmp_path / "there")
     pieces = [write_piece(folder, f"{number}.arrow", piece(number * 50_000, 50_000, width=100)) for number in range(6)]
     size = sum(each.bytes for each in pieces)

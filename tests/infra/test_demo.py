@@ -3,6 +3,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -20,15 +22,25 @@ def test_a_block_that_comes_to_its_end_is_left_as_it_is() -> None:
     assert begun == ["one"]
 
 
-def test_a_second_interrupt_does_not_break_off_the_ending_of_what_the_first_one_broke_off() -> None:
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """Interrupt this process as Python by itself would be: a Spark session that other tests have brings its own handler."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield partial(signal.raise_signal, signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_interrupt_does_not_break_off_the_ending_of_what_the_first_one_broke_off(
+    interrupt: Callable[[], None],
+) -> None:
     begun = ["one"]
 
     def end() -> None:
-        signal.raise_signal(signal.SIGINT)
+        interrupt()
         begun.clear()
 
     with pytest.raises(KeyboardInterrupt), ended("it", end):
-        signal.raise_signal(signal.SIGINT)
+        interrupt()
     assert begun == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
