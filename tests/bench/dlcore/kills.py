@@ -71,9 +71,9 @@ class Followed:
 
 
 def victims(run: Run, kind: str) -> list[psutil.Process]:
-    """The processes of a kind that there are now."""
+    """The processes of a kind that there are now; no driver that still launches Spark, which leaves a folder when killed."""
     if kind == "driver":
-        return [psutil.Process(run.process.pid)]
+        return [psutil.Process(run.process.pid)] if run.executors() else []
     return run.workers() if kind == "worker" else run.executors()
 
 
