@@ -3,7 +3,6 @@
 import uuid
 from typing import TYPE_CHECKING
 
-import pyarrow.dataset as ds
 from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
@@ -11,7 +10,7 @@ from dlcore.assignment import Assignment, Sharded
 from dlcore.copying import copy_shards
 from dlcore.driver import Chain
 from dlcore.files import Folder
-from dlcore.frames import is_frame
+from dlcore.frames import is_dataset, is_frame
 from dlcore.group import BarrierGroups, open_switchboard, refuse_dynamic_allocation
 from dlcore.listener import HeardGroups, Listener
 from dlcore.sharding import schema_of, write_shards
@@ -50,7 +49,7 @@ def sharded(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) 
     """Data as shards below ``folder``."""
     if is_frame(data):
         shards = write_shards(data, folder, laid(schema_of(data)))
-    elif isinstance(data, ds.Dataset):
+    elif is_dataset(data):
         shards = copy_shards(data, folder, laid(data.schema))
     else:
         raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")

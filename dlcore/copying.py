@@ -3,17 +3,20 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.dataset as ds
 
 from dlcore.columns import Cells
 from dlcore.files import Folder
 from dlcore.layout import Layout, refuse_unusable
 from dlcore.shards import INDEX, Shards, clear, existing, grouped, write_piece
 
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
-def copy_shards(data: ds.Dataset, folder: Folder, layout: Layout) -> Shards:
+
+def copy_shards(data: "ds.Dataset", folder: Folder, layout: Layout) -> Shards:
     """Write the rows of ``data``, in its order, below ``folder``; shards that are there already are used if they hold the same."""
     if folder.exists(INDEX):
         return existing(folder, layout, fingerprint(data, layout))
@@ -32,7 +35,7 @@ def copy_shards(data: ds.Dataset, folder: Folder, layout: Layout) -> Shards:
     return shards
 
 
-def fingerprint(data: ds.Dataset, layout: Layout) -> str:
+def fingerprint(data: "ds.Dataset", layout: Layout) -> str:
     """The name of rows that are read for it alone, under the rules that hold for training."""
     name = Fingerprint(layout)
     for batch in data.to_batches(columns=list(layout.columns)):

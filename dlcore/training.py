@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import torch
 from torch import nn
 
@@ -21,7 +20,7 @@ from dlcore.driver import Chain, OnProgress, Records, advance
 from dlcore.engine import Engine
 from dlcore.fields import Tensors
 from dlcore.files import Folder
-from dlcore.frames import is_frame
+from dlcore.frames import is_dataset, is_frame
 from dlcore.here import GroupsHere, held, table_of
 from dlcore.layout import Layout
 from dlcore.progress import Progress, shares, told
@@ -33,6 +32,7 @@ from dlcore.state import Figures, capture, restore
 from dlcore.tuning import computing_with, divided
 
 if TYPE_CHECKING:
+    import pyarrow.dataset as ds
     from pyspark.sql import DataFrame, SparkSession
 
     from dlcore.here import Tabular
@@ -183,7 +183,7 @@ class Training(Recipe):
         return layout
 
     def _rows(self, data: "Data", folder: Folder, columns: "Laid") -> tuple[Rows, str]:
-        if isinstance(data, ds.Dataset):
+        if is_dataset(data):
             shards = copy_shards(data, folder, columns(data.schema))
             return shards.open(folder, resident_bytes=self.resident_bytes), shards.fingerprint
         if is_frame(data):
@@ -240,7 +240,7 @@ def _session(data: "Data", workers: int) -> "SparkSession | None":
         return None
     from pyspark.sql import SparkSession
 
-    session = SparkSession.getActiveSession() if isinstance(data, ds.Dataset) else None
+    session = SparkSession.getActiveSession() if is_dataset(data) else None
     if session is None:
         raise ValueError(
             "several workers need a Spark DataFrame, or a pyarrow dataset and an active Spark session; a table in memory is "

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from dlcore.columns import element, is_list
-from dlcore.frames import is_frame
+from dlcore.frames import is_dataset, is_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as ds
     from pyspark.sql import DataFrame
 
 MOST = 65_536
@@ -40,7 +40,7 @@ class Vocabulary:
         cls, data: "DataFrame | ds.Dataset | pa.Table | pd.DataFrame", column: str, *, most: int = MOST
     ) -> "Vocabulary":
         """The ``most`` frequent words of a column or of its arrays, the most frequent first, equals in the order of their bytes."""
-        names = data.schema.names if isinstance(data, ds.Dataset) else list(data.columns)
+        names = data.schema.names if is_dataset(data) else list(data.columns)
         if isinstance(data, pa.Table):
             names = data.column_names
         if column not in names:
@@ -60,6 +60,8 @@ def _counted_by_spark(frame: "DataFrame", column: str, most: int) -> list[str]:
 
 
 def _counted(data: "ds.Dataset | pa.Table | pd.DataFrame", column: str, most: int) -> list[str]:
+    import pyarrow.dataset as ds
+
     if not isinstance(data, ds.Dataset):
         data = ds.dataset(
             data if isinstance(data, pa.Table) else pa.Table.from_pandas(data[[column]], preserve_index=False)
