@@ -58,7 +58,8 @@ def test_other_instances_do_not_wait(tmp_path: Path, first: subprocess.Popen[str
     assert first.poll() is None
 
 
-def test_a_turn_ends_with_its_block(tmp_path: Path) -> None:
+def test_a_turn_ends_with_its_block(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         with turn(tmp_path / "lock", patience_s=0):
-            pass
+            assert (tmp_path / "lock").read_text() == f"process {os.getpid()} on {os.uname().nodename}"
+    assert caplog.messages == []  # of waiting

@@ -9,4 +9,4 @@ PROGRAM = Path(__file__).with_name("points.py")
 
 def test_every_point_holds(tmp_path: Path) -> None:
     with running("local-cluster[2,1,1024]", str(tmp_path), program=PROGRAM) as run:
-        run.until("every point holds")
+        assert run.until("every point holds") == "every point holds"

@@ -31,4 +31,4 @@ def test_an_executor_is_killed_and_the_weights_are_those_of_an_unbroken_run(
 
 def test_every_point_holds(master: str, tmp_path: Path) -> None:
     with running(master, str(tmp_path), program=PROGRAM) as run:
-        run.until("every point holds")
+        assert run.until("every point holds") == "every point holds"

@@ -1,8 +1,13 @@
-"""What set-up downloads, in small: a package index of one folder that holds one wheel."""
+"""What infra meets outside: a package index of one folder that holds one changed wheel, and an Airflow that does not answer."""
 
+import json
+import socket
+import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.transactions import MEMBER
@@ -27,3 +32,16 @@ def changed_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     return wheel
+
+
+@pytest.fixture
+def silent_airflow(tmp_path: Path) -> Iterator[Path]:
+    """A state folder whose note names an Airflow that lives, at an address where nobody answers."""
+    (tmp_path / "airflow").mkdir()
+    with socket.socket() as held, subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        born = psutil.Process(process.pid).create_time()
+        (tmp_path / "airflow" / "service.json").write_text(json.dumps({"pid": process.pid, "born": born, "url": url}))
+        yield tmp_path
+        process.kill()

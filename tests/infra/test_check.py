@@ -1,12 +1,10 @@
-import json
 import socket
-import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
 from infra import check
+from infra.service import Service
 from infra.settings import load
 
 
@@ -73,19 +71,11 @@ def test_a_file_systems_own_address_is_tried() -> None:
     assert f"landing {place} does not answer" in sentence
 
 
-def test_an_airflow_that_is_still_starting_gets_a_sentence(tmp_path: Path) -> None:
-    starting = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{held.getsockname()[1]}"
-        born = psutil.Process(starting.pid).create_time()
-        (tmp_path / "airflow").mkdir()
-        (tmp_path / "airflow" / "service.json").write_text(json.dumps({"pid": starting.pid, "born": born, "url": url}))
-        good, sentence = check.airflow(load([f"state={tmp_path}"]))
-    starting.kill()
-    starting.wait()
+def test_an_airflow_that_is_still_starting_gets_a_sentence(silent_airflow: Path) -> None:
+    settings = load([f"state={silent_airflow}"])
+    good, sentence = check.airflow(settings)
     assert not good
-    assert f"Airflow at {url} does not answer" in sentence
+    assert f"Airflow at {Service(settings=settings).client().url} does not answer" in sentence
 
 
 def test_an_address_that_answers_is_good(landing: Path) -> None:

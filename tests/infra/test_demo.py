@@ -1,13 +1,10 @@
-import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from infra.airflow import Airflow
@@ -57,18 +54,9 @@ def test_an_airflow_is_ended_where_its_run_cannot_be(capsys: pytest.CaptureFixtu
     assert "the run could not be ended: " in capsys.readouterr().err
 
 
-def test_an_airflow_that_was_stopped_meanwhile_ends_the_demo_with_a_sentence(tmp_path: Path) -> None:
-    airflow = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{held.getsockname()[1]}"
-        born = psutil.Process(airflow.pid).create_time()
-        (tmp_path / "airflow").mkdir()
-        (tmp_path / "airflow" / "service.json").write_text(json.dumps({"pid": airflow.pid, "born": born, "url": url}))
-        command = [sys.executable, "-m", "infra", "demo", "fraud", "--set", f"state={tmp_path}"]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    airflow.kill()
-    airflow.wait()
+def test_an_airflow_that_was_stopped_meanwhile_ends_the_demo_with_a_sentence(silent_airflow: Path) -> None:
+    command = [sys.executable, "-m", "infra", "demo", "fraud", "--set", f"state={silent_airflow}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("Airflow does not answer: ")
     assert "Traceback" not in done.stderr
