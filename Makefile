@@ -18,7 +18,7 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## environment, Java and data, once
-	@$(PYTHON) -m infra.bootstrap
+	@$(PYTHON) -m infra.setup.bootstrap
 
 demo: setup ## the whole fraud pipeline on real data, in a real Airflow (MEMBERS=3 EPOCHS=5 ... set parameters)
 	@$(BIN)/python -m infra demo fraud $(GIVEN)
@@ -46,4 +46,4 @@ check: setup ## try every address and folder of the settings
 	@$(BIN)/python -m infra check
 
 clean: ## remove state by KIND: runs, tables, models, airflow, data, cache, environment or all
-	@$(PYTHON) -m infra.clean $(KIND)
+	@$(PYTHON) -m infra.setup.clean $(KIND)

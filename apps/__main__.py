@@ -9,12 +9,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from apps import params
-from apps.perform import attempt
-from apps.run import Run, Stage
 from infra import settings
 from infra.lifetime import end_with_parent
+from pipelines.runner import params
+from pipelines.runner.perform import attempt
+from pipelines.runner.run import Run, Stage
 
+APPS = Path(__file__).parent
 LOG_FORMAT = "%(asctime)s %(levelname)s [{run}] %(name)s: %(message)s"
 
 
@@ -34,7 +35,7 @@ def arguments(app: str, schema: params.Schema, steps: Mapping[str, Stage]) -> ar
 
 def requested(app: str, argv: list[str], steps: Mapping[str, Stage]) -> tuple[str, Run]:
     """Turn a command line into a step's name and a run."""
-    schema = params.schema(app)
+    schema = params.schema(APPS / app / "params.json")
     given = arguments(app, schema, steps).parse_args(argv)
     named = {name: params.parsed(rule, value) for name, rule in schema.items() if (value := getattr(given, name))}
     values = params.validated(schema, json.loads(given.params) | named)
@@ -51,7 +52,9 @@ def main(argv: list[str]) -> None:
     if app not in apps():
         raise SystemExit(f"no app named {app!r}; there are: " + ", ".join(apps()))
     if rest[:1] == ["models"]:
-        models = importlib.import_module("apps.models")  # here, since it imports torch, which most steps do not need
+        models = importlib.import_module(
+            "pipelines.runner.models"
+        )  # here, since it imports torch, which most steps do not need
         models.main(app, Path(settings.load().registry) / app, rest[1:])
         return
     recipe = importlib.import_module(f"apps.{app}.recipe")
@@ -66,7 +69,7 @@ def main(argv: list[str]) -> None:
 
 def apps() -> list[str]:
     """The names of the apps: each folder here that holds a recipe."""
-    return sorted(recipe.parent.name for recipe in Path(__file__).parent.glob("*/recipe.py"))
+    return sorted(recipe.parent.name for recipe in APPS.glob("*/recipe.py"))
 
 
 if __name__ == "__main__":

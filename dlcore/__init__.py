@@ -1,15 +1,15 @@
 """Distributed synchronous SGD on Spark CPU clusters: an ordinary module, loss and DataFrame in, a fitted module out."""
 
-from dlcore.artifact import Artifact, ArtifactError
-from dlcore.clipping import ClipNorm, ClipValue
-from dlcore.fields import Field
-from dlcore.files import Folder
-from dlcore.inference import predict
-from dlcore.lars import LARS
-from dlcore.progress import Progress
-from dlcore.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
+from dlcore.data.fields import Field
+from dlcore.data.vocabulary import Vocabulary
+from dlcore.optim.clipping import ClipNorm, ClipValue
+from dlcore.optim.lars import LARS
+from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
+from dlcore.scoring.artifact import Artifact, ArtifactError
+from dlcore.scoring.prediction import predict
+from dlcore.step.progress import Progress
+from dlcore.storage.folder import Folder
 from dlcore.training import Fitted, Training
-from dlcore.vocabulary import Vocabulary
 
 __all__ = [
     "LARS",

@@ -2,43 +2,39 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import torch
 from torch import nn
 
-from dlcore.artifact import packed
-from dlcore.commits import Commit, Commits, Saved
-from dlcore.copying import copy_shards
-from dlcore.describe import differences, settings
-from dlcore.driver import Chain, OnProgress, Records, advance
-from dlcore.engine import Engine
-from dlcore.fields import Tensors
-from dlcore.files import Folder
-from dlcore.frames import is_dataset, is_frame
-from dlcore.here import GroupsHere, held, table_of
-from dlcore.layout import Layout
-from dlcore.progress import Progress, shares, told
-from dlcore.recipe import Recipe
-from dlcore.schedules import follows_validation
-from dlcore.scratch import temporary
-from dlcore.shards import RESIDENT_BYTES, Rows
-from dlcore.state import Figures, capture, restore
-from dlcore.tuning import computing_with, divided
+from dlcore.data.copying import copy_pieces
+from dlcore.data.fields import Tensors
+from dlcore.data.layout import Layout
+from dlcore.data.pieces import Rows
+from dlcore.data.sources import is_dataset, is_frame, table_of
+from dlcore.optim.schedules import follows_validation
+from dlcore.run.chain import Chain, History, OnProgress, advance
+from dlcore.run.commits import Commit, Commits, Saved
+from dlcore.run.describe import differences, settings
+from dlcore.run.here import GroupsHere, held
+from dlcore.run.plan import Plan
+from dlcore.scoring.artifact import packed
+from dlcore.step.engine import Engine
+from dlcore.step.progress import Progress, time_shares, told
+from dlcore.step.state import Figures, capture, restore
+from dlcore.step.tuning import computing_with, divided
+from dlcore.storage.folder import Folder
+from dlcore.storage.scratch import temporary
 
 if TYPE_CHECKING:
-    import pyarrow.dataset as ds
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-    from dlcore.here import Tabular
-
-    Data: TypeAlias = DataFrame | ds.Dataset | Tabular
-    Laid: TypeAlias = Callable[[pa.Schema], Layout]
+    from dlcore.data.sources import Data, Laid
 
 log = logging.getLogger("dlcore")
 
@@ -51,9 +47,9 @@ class Fitted:
     history: tuple[Progress, ...]
 
     @property
-    def shares(self) -> dict[str, float]:
+    def time_shares(self) -> dict[str, float]:
         """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
-        return shares(self.history)
+        return time_shares(self.history)
 
     def save(self, folder: str | Folder) -> None:
         """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
@@ -64,38 +60,8 @@ class Fitted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Recipe):
-    """A recipe, and how patiently it is run.
-
-    A group of steps, after which the state is committed, lasts at most ``group_s`` seconds, and less where that keeps pauses between
-    groups under 2 % of the time. A worker that is silent for ``patience_s`` seconds counts as hung. A group that loses workers runs
-    again, ``retries`` times in a row. When ``slots_wait_s`` seconds bring no slots for all workers, a group begins with those there are
-    if they are ``least_workers`` or more, and later ones with more when they come; unless set, it needs all. With ``shard_optimizer``
-    each worker holds the optimizer's state of its part of the parameters, and the result is the same for any optimizer that works
-    parameter by parameter. The newest ``keep_commits`` commits stay.
-
-    Data of up to ``resident_bytes`` is held by each worker in its own memory, larger data mapped. ``loaders`` of a task's cores run
-    the transform, ahead of the steps, and torch has the others; on one core the training thread does both.
-    """
-
-    group_s: float = 60.0
-    patience_s: float = 120.0
-    retries: int = 3
-    slots_wait_s: float = 60.0
-    least_workers: int | None = None
-    shard_optimizer: bool = False
-    keep_commits: int = 2
-    resident_bytes: int = RESIDENT_BYTES
-    loaders: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("group_s", "patience_s", "keep_commits", "least_workers"):
-            if (value := getattr(self, name)) is not None and not value > 0:
-                raise ValueError(f"Training.{name} must be positive, got {value}")
-        for name in ("retries", "slots_wait_s", "resident_bytes", "loaders"):
-            if not (value := getattr(self, name)) >= 0:
-                raise ValueError(f"Training.{name} must be zero or more, got {value}")
+class Training(Plan):
+    """A plan that is carried out by ``fit``; its fields are those of ``Method`` and ``Plan``."""
 
     def fit(
         self,
@@ -112,7 +78,7 @@ class Training(Recipe):
 
         A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
         dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
-        tensors, in one of the ways that ``dlcore.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
+        tensors, in one of the ways that ``dlcore.data.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
         One that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
         """
         if workers < 1 or not features or not label:
@@ -125,7 +91,7 @@ class Training(Recipe):
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
                 return self._fit_here(data, validation, columns, place, on_progress)
-        from dlcore.cluster import refuse_unfit
+        from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
@@ -148,11 +114,6 @@ class Training(Recipe):
         with computing_with(threads), closing(engine):
             return self._end(advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s)))
 
-    @property
-    def loading(self) -> int:
-        """The cores that transform rows, where there is a transform."""
-        return self.loaders if self.transform is not None else 0
-
     def _fit_on_spark(
         self,
         session: "SparkSession",
@@ -163,7 +124,7 @@ class Training(Recipe):
         folder: Folder,
         on_progress: OnProgress | None,
     ) -> Fitted:
-        from dlcore.cluster import groups, sharded
+        from dlcore.spark.executors import groups, sharded
 
         shards = partial(sharded, laid=columns, resident_bytes=self.resident_bytes)
         train = shards(data, folder / "data")
@@ -184,7 +145,7 @@ class Training(Recipe):
 
     def _rows(self, data: "Data", folder: Folder, columns: "Laid") -> tuple[Rows, str]:
         if is_dataset(data):
-            shards = copy_shards(data, folder, columns(data.schema))
+            shards = copy_pieces(data, folder, columns(data.schema))
             return shards.open(folder, resident_bytes=self.resident_bytes), shards.fingerprint
         if is_frame(data):
             raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
@@ -195,7 +156,7 @@ class Training(Recipe):
         """The folder's commits, from the one to go on from, which must be of the settings of ``now``."""
         commits = Commits(folder / "commits", keep=self.keep_commits)
         commit = self._begin(commits, now)
-        return Chain(commits, commit, Records(on_progress, list(commit.history)))
+        return Chain(commits, commit, History(on_progress, list(commit.history)))
 
     def _begin(self, commits: Commits, now: Mapping[str, str]) -> Commit:
         """The commit to go on from: the newest of the folder, or a first one with the model as it is built."""
@@ -218,7 +179,7 @@ class Training(Recipe):
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
         fitted = Fitted(module=model.eval(), history=tuple(chain.commit.history))
-        log.info("of the time: %s", told(fitted.shares))
+        log.info("of the time: %s", told(fitted.time_shares))
         return fitted
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from infra import check
-from infra.demo import Demo
-from infra.service import Service
+from infra.airflow.demo import Demo
+from infra.airflow.service import Service
 from infra.settings import Settings, load
 
 

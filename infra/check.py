@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import pyspark
 
-from infra import jre
-from infra.service import Service
+from infra.airflow.service import Service
 from infra.settings import Settings
+from infra.setup import jre
 from infra.spark import java_home, mkl
 
 Finding = tuple[bool | None, str]

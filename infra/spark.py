@@ -5,10 +5,13 @@ import sys
 from importlib.metadata import files, version
 from pathlib import Path
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from infra import eventlogs, failures, jre
+from infra import eventlogs
 from infra.settings import Settings
+from infra.setup import jre
 
 LOG4J = """\
 rootLogger.level = warn
@@ -153,8 +156,8 @@ def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSessio
     spark = builder.enableHiveSupport().getOrCreate()
     try:
         spark.catalog.databaseExists("default")
-    except failures.SPARK as error:
-        cause = failures.causes(error)
+    except ERRORS as error:
+        cause = causes(error)
         spark.stop()
         raise RuntimeError(_metastore_refusal(cause, settings)) from error
     return spark
@@ -169,3 +172,11 @@ def _metastore_refusal(cause: str, settings: Settings) -> str:
             "wait for that step or stop it, or set `metastore` to a metastore service, which serves many"
         )
     return f"the embedded Hive metastore {settings.state / 'metastore'} could not be opened; the cause is above"
+
+
+ERRORS = (PySparkException, Py4JError)
+
+
+def causes(error: BaseException) -> str:
+    """The error's text with that of every Java exception below it."""
+    return f"{error}\n{getattr(error, '_stackTrace', '')}"

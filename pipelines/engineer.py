@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
-from infra.hive import Partition, Table
+from infra.tables.hive import Partition, Table
 from pipelines.outcome import Outcome, Rows
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from infra.hive import Partition, Table, read_files
+from infra.tables.hive import Partition, Table, read_files
 from pipelines.landing import Delivery, Landing
 from pipelines.outcome import Outcome, Rows
 from pipelines.rows import Parser

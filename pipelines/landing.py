@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from infra import files
+from infra.tables import hadoop
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -52,9 +52,9 @@ class Landing:
         deliveries = self._deliveries([file.path for file in found], splits)
         return deliveries, self._numbered(unnumbered, splits, deliveries)
 
-    def _files(self) -> list[files.Entry]:
+    def _files(self) -> list[hadoop.Entry]:
         folder = f"{self.root}/{self.folder}"
-        found = [entry for entry in files.entries(self.spark, folder) if entry.name[0] not in "._"]
+        found = [entry for entry in hadoop.entries(self.spark, folder) if entry.name[0] not in "._"]
         if not found:
             raise BadDelivery(f"no landing file in {folder}; deliver one there, then run the step again")
         for entry in found:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from infra.hive import Partition
+from infra.tables.hive import Partition
 
 
 @dataclass(frozen=True, kw_only=True)

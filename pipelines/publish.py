@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from torch import nn
 
 from dlcore import Artifact
-from pipelines import measures, predictions, rating
+from pipelines.binary import measures, predictions
 from pipelines.outcome import Outcome
 from pipelines.registry import Pointers, Registry
 
@@ -73,6 +73,6 @@ class Publish:
             return float(known["average_precision"])
         module = champion.module(self.models)
         keep = [*predictions.KEY, self.label, self.amount]
-        rows, probability_N = rating.rate(self.validation, champion.details["features"], keep, module)
+        rows, probability_N = predictions.rate(self.validation, champion.details["features"], keep, module)
         scored = predictions.scored(rows, probability_N.numpy(), label=self.label, amount=self.amount)
         return measures.average_precision(scored)

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from features.drift import Profile, drift
 from infra import expectations
 from infra.expectations import Expectation, Finding
-from infra.hive import Partition, Table
+from infra.tables.hive import Partition, Table
 from pipelines.outcome import Outcome, Rows
 
 

@@ -14,8 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 from apps.fraud import columns
 from infra import settings as platform
 from infra import spark as engine
-from infra.hive import Table
 from infra.settings import Settings
+from infra.tables.hive import Table
 
 pytest_plugins = ["tests.services", "tests.chromium", "tests.runs"]
 

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from infra.airflow import Airflow
-from infra.service import REPOSITORY, Service
+from infra.airflow.client import Airflow
+from infra.airflow.follow import Follower
+from infra.airflow.service import REPOSITORY, Service
 from infra.settings import Settings, load
-from infra.watch import Watch
 
 T = TypeVar("T")
 DAG = "fraud"
@@ -38,8 +38,8 @@ class Stand:
     def follow(self, run: str) -> str:
         """Follow a run to its end."""
         outcomes = self.settings.run_folder(DAG, run) / "outcomes"
-        watch = Watch(airflow=self.airflow, dag=DAG, run=run, outcomes=outcomes, logs=self.service.home / "logs")
-        return watch.follow()
+        follower = Follower(airflow=self.airflow, dag=DAG, run=run, outcomes=outcomes, logs=self.service.home / "logs")
+        return follower.follow()
 
     def attempts(self, run: str) -> dict[str, int]:
         """How often each task of a run was tried."""

@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
-from features import columns
+from features import expressions
 from features.windows import Windows
-from infra.hive import Table
+from infra.tables.hive import Table
 
 DATABASE = "fraud"
 ORIGIN = date(2013, 9, 1)
@@ -75,9 +75,9 @@ SCORES = Table(
 
 def rules(ds: str) -> dict[str, str]:
     """What a transaction of the day ``ds`` must obey: reason for refusing it -> SQL condition."""
-    begin = (date.fromisoformat(ds) - ORIGIN).days * columns.DAY_S
+    begin = (date.fromisoformat(ds) - ORIGIN).days * expressions.DAY_S
     return {
-        "Time is outside of the day": f"time_s >= {begin} AND time_s < {begin + columns.DAY_S}",
+        "Time is outside of the day": f"time_s >= {begin} AND time_s < {begin + expressions.DAY_S}",
         "Amount is negative": "amount >= 0",
         "Class is neither 0 nor 1": "fraud IN (0, 1)",
     }
@@ -85,13 +85,13 @@ def rules(ds: str) -> dict[str, str]:
 
 def engineered(transactions: DataFrame) -> DataFrame:
     """Every column of the feature table, for transactions that come with the day before them."""
-    sine, cosine = columns.on_the_circle("time_s")
+    sine, cosine = expressions.on_the_circle("time_s")
     df = WINDOWS(transactions).withColumns(
-        {"log_amount": columns.log_amount("amount"), "day_sin": sine, "day_cos": cosine}
+        {"log_amount": expressions.log_amount("amount"), "day_sin": sine, "day_cos": cosine}
     )
     return reduce(_relative, SPANS, df)
 
 
 def _relative(df: DataFrame, name: str) -> DataFrame:
-    against = columns.against("amount", f"mean_{name}", f"count_{name}")
+    against = expressions.against("amount", f"mean_{name}", f"count_{name}")
     return df.withColumns({f"against_{name}": against, f"count_{name}": F.col(f"count_{name}").cast("double")})

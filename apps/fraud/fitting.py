@@ -13,8 +13,8 @@ from torch.optim import SGD
 
 from apps.fraud.model import NETWORKS
 from dlcore import ClipNorm, Cosine, Training, Warmup, scale_linearly
-from pipelines.search import Setting, grid
-from pipelines.statistics import Statistics
+from pipelines.binary.search import Setting, grid
+from pipelines.binary.statistics import Statistics
 
 SETTINGS: Mapping[str, Setting] = {
     "mlp": {"name": "mlp", "width": 64, "depth": 1, "dropout": 0.4, "lr": 0.025, "weight_decay": 1e-4},

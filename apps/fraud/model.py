@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipelines.ensemble import Ensemble
+from pipelines.binary.ensemble import Ensemble
 
 
 class Standardize(nn.Module):

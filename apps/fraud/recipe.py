@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.fraud import columns
-from apps.run import Run, Stage
-from features.columns import DAY_S
+from features.expressions import DAY_S
 from infra import spark
-from infra.hive import Partition
+from infra.tables.hive import Partition
 from pipelines.outcome import Step
+from pipelines.runner.run import Run, Stage
 
 if TYPE_CHECKING:
     from dlcore import Training
+    from pipelines.binary.search import Setting
+    from pipelines.binary.statistics import Statistics
     from pipelines.registry import Registry
-    from pipelines.search import Setting
-    from pipelines.statistics import Statistics
 
 
 def ingest(run: Run) -> Step:
@@ -85,7 +85,7 @@ def gate_features(run: Run) -> Step:
 
 def split(run: Run) -> Step:
     from features.drift import profile
-    from pipelines.split import Split
+    from pipelines.binary.split import Split
 
     return Split(
         partitions=feature_partitions(run),
@@ -97,8 +97,8 @@ def split(run: Run) -> Step:
 
 def search(run: Run) -> Step:
     from apps.fraud import fitting
-    from pipelines.bag import Bag
-    from pipelines.search import Search
+    from pipelines.binary.bag import Bag
+    from pipelines.binary.search import Search
 
     return Search(
         frame=frame(run),
@@ -111,9 +111,9 @@ def search(run: Run) -> Step:
 
 
 def train(run: Run) -> Step:
-    from pipelines.bag import Bag
-    from pipelines.statistics import Statistics
-    from pipelines.train import Train
+    from pipelines.binary.bag import Bag
+    from pipelines.binary.statistics import Statistics
+    from pipelines.binary.train import Train
 
     return Train(
         frame=frame(run),
@@ -126,7 +126,7 @@ def train(run: Run) -> Step:
 
 
 def measured_against(run: Run) -> Step:
-    from pipelines.baselines import Baselines
+    from pipelines.binary.baselines import Baselines
 
     return Baselines(
         frame=frame(run), into=run.folder / "baselines", features=columns.MODEL_FEATURES, seed=run.params["seed"]
@@ -136,7 +136,7 @@ def measured_against(run: Run) -> Step:
 def evaluate(run: Run) -> Step:
     from apps.fraud import fitting
     from apps.fraud.model import ensemble
-    from pipelines.evaluate import Evaluate
+    from pipelines.binary.evaluate import Evaluate
 
     members = [run.outcome(f"train@{number:03d}") for number in range(run.params["members"])]
     compared = run.outcome("baselines")
@@ -171,7 +171,7 @@ def publish(run: Run) -> Step:
 
 def score(run: Run) -> Step:
     from apps.fraud.model import MODELS
-    from pipelines.score import Score
+    from pipelines.binary.score import Score
 
     return Score(
         partition=feature_partition(run),

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from apps.fraud import columns, recipe
-from apps.perform import write
-from apps.run import Run
-from features.columns import DAY_S
-from infra.hive import Partition
+from features.expressions import DAY_S
+from infra.tables.hive import Partition
 from pipelines import outcome
+from pipelines.binary.score import Score
 from pipelines.engineer import Engineer
 from pipelines.outcome import Outcome, Step
 from pipelines.registry import Registry
 from pipelines.report import Report
-from pipelines.score import Score
-from tests.apps.test_run import run
+from pipelines.runner.perform import write
+from pipelines.runner.run import Run
+from tests.pipelines.runner.test_run import run
 from tests.pipelines.test_registry import artifact
 
 DAY = "2013-09-01"

@@ -6,9 +6,9 @@ Ingest and scoring are the sums over their dates, each from its submission to it
 import json
 from pathlib import Path
 
-from infra import closing, outcomes
-from infra.demo import Demo
-from infra.service import Service
+from infra.airflow import results, summary
+from infra.airflow.demo import Demo
+from infra.airflow.service import Service
 from infra.settings import load
 
 DAG = "fraud"
@@ -31,14 +31,14 @@ def main() -> None:
 def comparison(folder: Path) -> str:
     """A line for each figure: what it came to, and the goal that it must not pass."""
     demo = json.loads((folder / "demo.json").read_text())
-    shares = outcomes.shares(folder / "outcomes")
+    shares = results.step_times(folder / "outcomes")
     got = {"run, minutes": demo["seconds"] / 60, "peak memory, GB": demo["peak_bytes"] / 1e9}
     got |= {
         f"{step}, s": sum(one.total_s for one in shares if one.step.startswith(step)) for step in ("ingest", "score")
     }
     verdict = {name: "reached" if value <= GOALS[name] else "MISSED" for name, value in got.items()}
     rows = [[name, f"{value:.1f}", f"{GOALS[name]:g}", verdict[name]] for name, value in got.items()]
-    return closing.table(["figure", "got", "goal", ""], rows)
+    return summary.table(["figure", "got", "goal", ""], rows)
 
 
 if __name__ == "__main__":

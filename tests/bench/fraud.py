@@ -16,17 +16,17 @@ from pyspark.sql import SparkSession
 from apps.fraud import fitting
 from apps.fraud.columns import MODEL_FEATURES
 from apps.fraud.model import ensemble
-from infra import closing
 from infra import settings as platform
 from infra import spark as engine
-from pipelines import measures, predictions
-from pipelines.bag import Bag
-from pipelines.baselines import TITLES, Baselines
-from pipelines.ensemble import assembled
-from pipelines.measures import Scored
-from pipelines.rating import rate
-from pipelines.statistics import Statistics
-from pipelines.train import Train
+from infra.airflow import summary
+from pipelines.binary import measures, predictions
+from pipelines.binary.bag import Bag
+from pipelines.binary.baselines import TITLES, Baselines
+from pipelines.binary.ensemble import assembled
+from pipelines.binary.measures import Scored
+from pipelines.binary.predictions import rate
+from pipelines.binary.statistics import Statistics
+from pipelines.binary.train import Train
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -115,7 +115,7 @@ def main() -> None:
     settings = platform.load()
     run = given.run or latest(settings.runs)
     if (run / "outcomes").exists():
-        print(f"{run}\n{closing.times(run / 'outcomes')}\n")
+        print(f"{run}\n{summary.times(run / 'outcomes')}\n")
     spark = engine.session("bench fraud", settings)
     with tempfile.TemporaryDirectory() as scratch:
         seeds = []

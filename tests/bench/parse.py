@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from infra.service import REPOSITORY
+from infra.airflow.service import REPOSITORY
 
 GOAL_S = 0.3
 MEASURE = """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from pipelines.measures import Scored
+from pipelines.binary.measures import Scored
 from tests.bench.fraud import Ranking
 
 

@@ -31,7 +31,7 @@ def test_a_dag_file_imports_airflow_and_the_standard_library_alone(file: Path) -
 
 
 def test_set_up_and_cleaning_need_the_standard_library_alone() -> None:
-    script = "import sys; sys.path.insert(0, '.'); import infra.bootstrap, infra.clean"
+    script = "import sys; sys.path.insert(0, '.'); import infra.setup.bootstrap, infra.setup.clean"
     imported = subprocess.run([sys.executable, "-I", "-S", "-c", script], cwd=REPOSITORY, check=False)
     assert imported.returncode == 0
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from apps.fraud.recipe import STEPS
-from infra.service import REPOSITORY
+from infra.airflow.service import REPOSITORY
 
 READ = """
 import json, runpy, sys

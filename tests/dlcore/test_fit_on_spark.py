@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup, worker
-from dlcore.cluster import refuse_no_folder
-from dlcore.group import refuse_dynamic_allocation
-from dlcore.progress import told
-from dlcore.sharding import refuse_missing
+from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup
+from dlcore.spark import worker
+from dlcore.spark.executors import refuse_no_folder
+from dlcore.spark.group import refuse_dynamic_allocation
+from dlcore.spark.writing import refuse_missing
+from dlcore.step.progress import told
 
 SETTINGS: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
@@ -79,8 +80,8 @@ def test_groups_and_a_stop_change_nothing(
     assert any("epoch 6, step 72: loss" in line for line in caplog.messages)
     cut = training(epochs=6, group_s=0.001)
     part = cut.fit(frame, **columns, workers=2, folder=f"{tmp_path}/b", on_progress=lambda record: record.epoch == 1)
-    assert part.shares["scheduling"] > 0.2 > whole.shares["scheduling"], "a group a step is mostly scheduling"
-    assert f"of the time: {told(whole.shares)}" in caplog.messages
+    assert part.time_shares["scheduling"] > 0.2 > whole.time_shares["scheduling"], "a group a step is mostly scheduling"
+    assert f"of the time: {told(whole.time_shares)}" in caplog.messages
     rest = training(epochs=6).fit(frame, **columns, workers=2, folder=f"{tmp_path}/b")
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
     assert rest.history[: len(part.history)] == part.history

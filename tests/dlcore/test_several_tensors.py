@@ -19,15 +19,15 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD
 
 from dlcore import Constant, Field, Training, Vocabulary, predict
-from dlcore.copying import copy_shards
-from dlcore.feed import Feed, training_portions
-from dlcore.fields import Tensors
-from dlcore.files import Folder
-from dlcore.here import held
-from dlcore.layout import Layout
-from dlcore.order import Order
-from dlcore.sharding import schema_of, write_shards
-from dlcore.tuning import computing_with, divided
+from dlcore.data.copying import copy_pieces
+from dlcore.data.feed import Feed, training_shares
+from dlcore.data.fields import Tensors
+from dlcore.data.layout import Layout
+from dlcore.data.order import Order
+from dlcore.run.here import held
+from dlcore.spark.writing import schema_of, write_pieces
+from dlcore.step.tuning import computing_with, divided
+from dlcore.storage.folder import Folder
 
 FEATURES: Tensors = {
     "picture": "png",
@@ -113,7 +113,7 @@ def test_a_table_a_dataframe_and_parquet_files_give_the_same_tensors(
     schemas = (table.schema, files.schema, schema_of(frame))
     layouts = [Layout.of(schema, features=FEATURES, label=LABEL) for schema in schemas]
     assert layouts[0] == layouts[1] == layouts[2]
-    written = [write_shards(frame, folders[0], layouts[0]), copy_shards(files, folders[1], layouts[0])]
+    written = [write_pieces(frame, folders[0], layouts[0]), copy_pieces(files, folders[1], layouts[0])]
     opened = [
         shards.open(at, resident_bytes=size) for shards, at in zip(written, folders, strict=True) for size in (0, 10**9)
     ]
@@ -135,13 +135,11 @@ def test_a_table_a_dataframe_and_parquet_files_give_the_same_tensors(
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_each_row_once_and_whole_through_a_transform(rows: pd.DataFrame, tmp_path: Path, loaders: int) -> None:
     layout = Layout.of(pa.Table.from_pandas(rows).schema, features=FEATURES, label=LABEL)
-    shards = copy_shards(ds.dataset(pa.Table.from_pandas(rows)), Folder(str(tmp_path)), layout)
+    shards = copy_pieces(ds.dataset(pa.Table.from_pandas(rows)), Folder(str(tmp_path)), layout)
     mapped = shards.open(Folder(str(tmp_path)), resident_bytes=0)
     order = Order(rows=101, batch=16, seed=4)
     feeds = [
-        Feed(
-            mapped, training_portions(order, rank=rank, workers=3), steps=order.steps, transform=decode, loaders=loaders
-        )
+        Feed(mapped, training_shares(order, rank=rank, workers=3), steps=order.steps, transform=decode, loaders=loaders)
         for rank in range(3)
     ]
     seen = [each(step) for step in range(order.steps) for each in feeds]

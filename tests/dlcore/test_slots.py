@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcore.group import wait_for_slots
+from dlcore.spark.group import wait_for_slots
 
 
 def test_all_that_were_asked_for_are_waited_for() -> None:

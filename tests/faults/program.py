@@ -35,7 +35,7 @@ def session(master: str, *settings: str) -> SparkSession:
     builder = SparkSession.builder.master(master).config("spark.ui.enabled", "false")
     for name in ("spark.driver.bindAddress", "spark.driver.host"):
         builder = builder.config(name, "127.0.0.1")
-    builder = builder.config("spark.python.daemon.module", "dlcore.daemon")
+    builder = builder.config("spark.python.daemon.module", "dlcore.spark.daemon")
     for name, value in (setting.split("=") for setting in settings):
         builder = builder.config(name, value)
     os.environ["PYSPARK_PYTHON"] = sys.executable

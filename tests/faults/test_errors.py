@@ -18,7 +18,7 @@ from torch.nn.functional import mse_loss
 from torch.optim import SGD
 
 from dlcore import Constant, Fitted, Training
-from dlcore.group import LostWorkers
+from dlcore.spark.group import LostWorkers
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StructField, StructType
 
-from infra.hive import Table
+from infra.tables.hive import Table
 
 DS = "2013-09-01"
 LIMIT = 32 << 20

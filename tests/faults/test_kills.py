@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-DAEMON = "dlcore.daemon"
+DAEMON = "dlcore.spark.daemon"
 PROGRAM = Path(__file__).with_name("program.py")
 REPOSITORY = Path(__file__).parents[2]
 

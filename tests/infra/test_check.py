@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from infra import check
-from infra.service import Service
+from infra.airflow.service import Service
 from infra.settings import load
 
 

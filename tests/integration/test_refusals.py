@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from infra.airflow import Refused
-from infra.service import REPOSITORY
+from infra.airflow.client import Refused
+from infra.airflow.service import REPOSITORY
 from tests.services import DAG, Stand
 
 REFUSED = {

@@ -14,8 +14,8 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from dlcore import ClipNorm, ClipValue, Cosine, Poly, Training, Warmup
-from dlcore.clipping import Clip
-from dlcore.order import Order
+from dlcore.data.order import Order
+from dlcore.optim.clipping import Clip
 
 SCHEDULE = Warmup(start=0.01, steps=5, then=Cosine(lr=0.1, steps=60))
 

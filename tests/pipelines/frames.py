@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.split import COUNTS
+from pipelines.binary.split import COUNTS
 
 FEATURES = ("a", "b", "c", "d")
 

@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from apps.fraud import columns
-from infra.fence import Superseded
-from infra.hive import Partition, Table
+from infra.tables.fence import Superseded
+from infra.tables.hive import Partition, Table
 from pipelines.engineer import Engineer
 from pipelines.ingest import Ingest
 from pipelines.outcome import Outcome, Rows

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from apps.fraud import columns
-from infra.hive import Table
+from infra.tables.hive import Table
 from pipelines.ingest import Ingest
 from pipelines.landing import BadDelivery
 from pipelines.outcome import Outcome, Rows

@@ -17,19 +17,19 @@ from torch.optim import SGD
 from apps.fraud import fitting
 from apps.fraud.model import MODELS, ensemble
 from dlcore import Artifact, Training
-from infra.hive import Partition
-from pipelines import baselines, predictions
-from pipelines.bag import Bag
-from pipelines.baselines import Baselines
-from pipelines.evaluate import Evaluate
+from infra.tables.hive import Partition
+from pipelines.binary import baselines, predictions
+from pipelines.binary.bag import Bag
+from pipelines.binary.baselines import Baselines
+from pipelines.binary.evaluate import Evaluate
+from pipelines.binary.score import scored
+from pipelines.binary.search import Folds, Search, Setting, grid
+from pipelines.binary.split import COUNTS
+from pipelines.binary.statistics import Statistics, fitted
+from pipelines.binary.train import Train
 from pipelines.outcome import Outcome, Rows
 from pipelines.publish import Publish
 from pipelines.registry import Registry
-from pipelines.score import scored
-from pipelines.search import Folds, Search, Setting, grid
-from pipelines.split import COUNTS
-from pipelines.statistics import Statistics, fitted
-from pipelines.train import Train
 from tests.pipelines import frames
 
 SETTING: Setting = {"name": "mlp", "width": 8, "depth": 1, "dropout": 0.1, "lr": 0.05, "weight_decay": 1e-4}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcore import Artifact
-from pipelines import rating
+from pipelines.binary import predictions
 from pipelines.outcome import Outcome
 from pipelines.publish import Publish
 from pipelines.registry import Registry
@@ -34,7 +34,7 @@ GOOD, POOR = [1.0, 0.05, 0.0, 0.0], [0.1, 0.0, 1.0, 0.0]
 
 def candidate(folder: Path, weights: list[float], frame: Path, precision: float) -> Path:
     """An artifact that claims ``precision`` on the validation rows of ``frame``."""
-    measured = {"fingerprint": rating.fingerprint(frame / "validation"), "average_precision": precision}
+    measured = {"fingerprint": predictions.fingerprint(frame / "validation"), "average_precision": precision}
     Artifact.save(
         str(folder),
         model="weighted",
@@ -125,7 +125,9 @@ def test_a_fingerprint_is_of_the_set_of_rows(tmp_path: Path) -> None:
     rows = frames.rows(400)
     shuffled = rows.sample(frac=1, random_state=1)
     changed = rows.assign(amount=rows["amount"].where(rows.index != 7, 1.5))
-    prints = [rating.fingerprint(parted(tmp_path / str(at), each)) for at, each in enumerate((rows, shuffled, changed))]
+    prints = [
+        predictions.fingerprint(parted(tmp_path / str(at), each)) for at, each in enumerate((rows, shuffled, changed))
+    ]
     assert prints[0] == prints[1] != prints[2]
 
 

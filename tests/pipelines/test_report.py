@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines import measures
-from pipelines.measures import Cost, Scored
+from pipelines.binary import measures
+from pipelines.binary.measures import Cost, Scored
 from pipelines.outcome import Outcome, Rows
 from pipelines.report import Report
 

@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
 from features.drift import profile
-from infra import files
 from infra.expectations import (
     Expectation,
     between,
@@ -22,8 +21,9 @@ from infra.expectations import (
     some_rows,
     unique,
 )
-from infra.fence import Superseded
-from infra.hive import Partition, Table
+from infra.tables import hadoop
+from infra.tables.fence import Superseded
+from infra.tables.hive import Partition, Table
 from pipelines.outcome import Rows
 from pipelines.validate import Gate, GateFailed
 
@@ -126,7 +126,7 @@ def test_missing_rows_and_missing_columns_stop_the_gate(spark: SparkSession, tab
 
 def test_rows_that_are_not_all_there_stop_the_gate(spark: SparkSession, table: Table) -> None:
     pin = table.replace(spark, rows(spark).repartition(4), ds=DS, run="r")
-    next(Path(files.local(pin.location)).glob("*.parquet")).unlink()
+    next(Path(hadoop.local(pin.location)).glob("*.parquet")).unlink()
     with pytest.raises(ValueError, match=r"rows in must equal rows out.*got 200 rows in, \d+ out"):
         gate(table, pin, [some_rows()]).run(spark)
 

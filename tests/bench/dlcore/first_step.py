@@ -15,7 +15,7 @@ from tests.bench.dlcore.session import session
 
 
 def main() -> None:
-    spark = session({"spark.python.daemon.module": "dlcore.daemon"} if "--daemon" in sys.argv else None)
+    spark = session({"spark.python.daemon.module": "dlcore.spark.daemon"} if "--daemon" in sys.argv else None)
     features = [f"x{number}" for number in range(30)]
     columns = [F.rand(number).cast("float").alias(name) for number, name in enumerate(features)]
     spark.range(10).count()

@@ -21,7 +21,7 @@ from torch.nn.functional import mse_loss
 from torch.optim import SGD
 
 from dlcore import Constant, Field, Training
-from dlcore.shards import RESIDENT_BYTES
+from dlcore.data.pieces import RESIDENT_BYTES
 from tests.bench.dlcore.session import session
 
 WIDTH = 1024

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset
 
-from dlcore.tuning import keep_pages, tune_model
+from dlcore.step.tuning import keep_pages, tune_model
 
 
 def pictures(root: str) -> Dataset[Any]:
@@ -38,7 +38,8 @@ def ddp(kind: str, source: str, batch: int, epochs: int) -> list[float]:
     import torch.distributed as dist
     from torch.nn.parallel import DistributedDataParallel
 
-    from tests.bench.dlcore.models import LeNet, inception
+    from dlcore.zoo.inception import inception
+    from dlcore.zoo.lenet import LeNet
 
     dist.init_process_group("gloo")
     model = DistributedDataParallel(LeNet() if kind == "lenet" else inception())

@@ -13,7 +13,7 @@ from torch.nn.functional import mse_loss
 from torch.optim import Adam
 
 from dlcore import Constant, Training
-from dlcore.progress import told
+from dlcore.step.progress import told
 from tests.bench.dlcore.session import session
 
 WIDTH, DEPTH = 2048, 6
@@ -48,7 +48,7 @@ def measure(sharded: bool) -> None:
         held = sorted(int(file.read_text()) // 1024 for file in Path(place).glob("held-*"))
     speed = statistics.median(record.rows_per_s for record in fitted.history[1:])
     print(
-        f"{'sharded' if sharded else 'whole':8s} {held} MB a worker, {speed:.0f} rows/s, {told(fitted.shares)}",
+        f"{'sharded' if sharded else 'whole':8s} {held} MB a worker, {speed:.0f} rows/s, {told(fitted.time_shares)}",
         flush=True,
     )
     spark.stop()

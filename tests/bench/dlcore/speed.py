@@ -23,9 +23,11 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from dlcore import Constant, Training
-from dlcore.progress import told
-from tests.bench.dlcore.models import LeNet, inception, mnist, pictures, unpacked
+from dlcore.step.progress import told
+from dlcore.zoo.inception import inception
+from dlcore.zoo.lenet import LeNet
 from tests.bench.dlcore.peers import ddp, saved, tuned
+from tests.bench.dlcore.pictures import mnist, pictures, unpacked
 from tests.bench.dlcore.session import session
 
 
@@ -45,7 +47,7 @@ def ours(
     frame = spark.createDataFrame(data)
     fitted = training.fit(frame, features=["pixels"], label="digit", workers=2, folder=folder)
     shutil.rmtree(folder)
-    print(f"  of dlcore's time: {told(fitted.shares)}")
+    print(f"  of dlcore's time: {told(fitted.time_shares)}")
     return [record.rows_per_s for record in fitted.history]
 
 

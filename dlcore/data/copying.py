@@ -1,0 +1,64 @@
+"""From Arrow or Parquet files to shards without Spark: read in batches, so that the data may be larger than memory."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlcore.data.cells import Cells
+from dlcore.data.layout import Layout, refuse_unusable
+from dlcore.data.pieces import INDEX, Pieces, clear, existing, grouped, write_piece
+from dlcore.storage.folder import Folder
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
+
+def copy_pieces(data: "ds.Dataset", folder: Folder, layout: Layout) -> Pieces:
+    """Write the rows of ``data``, in its order, below ``folder``; shards that are there already are used if they hold the same."""
+    if folder.exists(INDEX):
+        return existing(folder, layout, fingerprint(data, layout))
+    clear(folder)
+    name, pieces = Fingerprint(layout), []
+    unusable: Counter[str] = Counter()
+    for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):
+        unusable.update(layout.unusable(table))
+        if not unusable:
+            cells = layout.cells(table)
+            name.update(cells)
+            pieces.append(write_piece(folder, f"part-{number:05d}.arrow", cells))
+    refuse_unusable(unusable)
+    shards = Pieces.of(layout, pieces, str(name))
+    folder.write(INDEX, shards.to_json().encode())
+    return shards
+
+
+def fingerprint(data: "ds.Dataset", layout: Layout) -> str:
+    """The name of rows that are read for it alone, under the rules that hold for training."""
+    name = Fingerprint(layout)
+    for batch in data.to_batches(columns=list(layout.columns)):
+        refuse_unusable(layout.unusable(batch))
+        name.update(layout.cells(batch))
+    return str(name)
+
+
+class Fingerprint:
+    """A name of rows in their order, whatever batches they come in."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._digests = {part.name: hashlib.blake2b(digest_size=8) for part in layout.parts}
+
+    def update(self, cells: Mapping[str, Cells]) -> None:
+        for name, each in cells.items():
+            if isinstance(each, np.ndarray):
+                self._digests[name].update(each.tobytes())
+                continue
+            for content in each.to_pylist():
+                self._digests[name].update(len(content).to_bytes(8, "little") + content)
+
+    def __str__(self) -> str:
+        found = " ".join(digest.hexdigest() for digest in self._digests.values())
+        return hashlib.sha256(f"{self._layout} {found}".encode()).hexdigest()[:16]

@@ -1,0 +1,122 @@
+"""What a worker is fed at each step: its share of the global batch, made ahead of time by threads where making it takes time."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.random import Generator
+
+from dlcore.data.order import Indices, Order, part
+from dlcore.data.pieces import Gathered, Mapped, Rows
+from dlcore.data.transform import Transform, transformed
+
+STEPS_AHEAD = 2
+"""Steps that are ready or being made beyond those that threads are at."""
+ROW_STREAM = 1
+"""Tells the random numbers of a row from those of the order, which are of seed, epoch and window."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A worker's share of a step, ``mine`` of the step's ``whole`` rows: what the model and what the loss gets."""
+
+    inputs: Any
+    targets: Any
+    mine: int
+    whole: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """The rows of a worker's share: their numbers, of how many in the step, and their random numbers."""
+
+    rows: Indices
+    whole: int
+    generator: Callable[[int], Generator | None]
+
+
+Shares = Callable[[int], Share]
+
+
+class Feed:
+    """The function from a step to the worker's batch.
+
+    Transforms run in ``loaders`` threads some steps ahead, or without any in the caller's own. Mapped rows that no loader gathers are
+    gathered ahead by a thread that counts for none: it copies, and else waits for the disk.
+    """
+
+    def __init__(
+        self, rows: Rows, shares: Shares, *, steps: int, transform: Transform | None = None, loaders: int = 0
+    ) -> None:
+        self._ahead: Prefetch[Any] | None = None
+
+        def gather(step: int) -> tuple[Share, Gathered]:
+            share = shares(step)
+            return share, rows.gather(share.rows)
+
+        def prepare(gathered: tuple[Share, Gathered]) -> Batch:
+            return _batch(rows, transform, *gathered)
+
+        self._batch: Callable[[int], Batch] = lambda step: prepare(gather(step))
+        if transform is not None and loaders:
+            self._batch = self._ahead = Prefetch(self._batch, threads=loaders, steps=steps)
+        elif isinstance(rows, Mapped):
+            gathered = self._ahead = Prefetch(gather, threads=1, steps=steps)
+            self._batch = lambda step: prepare(gathered(step))
+
+    def __call__(self, step: int) -> Batch:
+        return self._batch(step)
+
+    def close(self) -> None:
+        """Let the threads end; what they have made is dropped."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+
+def training_shares(order: Order, *, rank: int, workers: int) -> Shares:
+    """A worker's shares of the steps of a run."""
+
+    def share(step: int) -> Share:
+        whole = order.at(step)
+        epoch = order.place(step).epoch
+        mine = whole[part(len(whole), rank, workers)]
+        return Share(mine, len(whole), lambda row: np.random.default_rng([order.seed, epoch, row, ROW_STREAM]))
+
+    return share
+
+
+def validation_shares(count: int, *, batch: int, rank: int, workers: int) -> list[Share]:
+    """A worker's share of the validation rows, in pieces of at most ``batch`` rows."""
+    mine = np.arange(count)[part(count, rank, workers)]
+    pieces = np.array_split(mine, -(-len(mine) // batch)) if len(mine) else []
+    return [Share(piece, len(piece), lambda _: None) for piece in pieces]
+
+
+def _batch(rows: Rows, transform: Transform | None, share: Share, gathered: Gathered) -> Batch:
+    pair: tuple[Any, Any] = rows.layout.pair(gathered)
+    if transform is not None and len(share.rows):
+        generator = [share.generator(int(row)) for row in share.rows]
+        pair = transformed(transform, rows.layout, gathered, generator)
+    return Batch(*pair, len(share.rows), share.whole)
+
+
+class Prefetch(Generic[T]):
+    """Makes the things of the next steps in threads while the current one is used."""
+
+    def __init__(self, make: Callable[[int], T], *, threads: int, steps: int) -> None:
+        self._make, self._steps, self._reach = make, steps, threads + STEPS_AHEAD
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dlcore-loader")
+        self._coming: dict[int, Future[T]] = {}
+
+    def __call__(self, step: int) -> T:
+        self._coming = {at: thing for at, thing in self._coming.items() if at >= step}
+        for at in range(step, min(step + self._reach, self._steps)):
+            if at not in self._coming:
+                self._coming[at] = self._pool.submit(self._make, at)
+        return self._coming.pop(step).result()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

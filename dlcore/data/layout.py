@@ -1,0 +1,148 @@
+"""Which columns become which tensors: a user's fields, resolved against a schema."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from dlcore.data.cells import (
+    Array,
+    Cells,
+    Flags,
+    Rowed,
+    is_bytes,
+    is_list,
+    numbered,
+    numbers,
+    raw,
+    shaped,
+    split,
+    usable,
+    whole,
+)
+from dlcore.data.fields import BYTES, Field, Tensors, dtype, fields
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One tensor of a row: the ``columns`` it is made of, side by side if ``packed``, and its element type."""
+
+    name: str
+    columns: tuple[str, ...]
+    dtype: str
+    packed: bool = False
+    shape: tuple[int, ...] | None = None
+    words: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError(f"{self.name} must name at least one column, got none")
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError(f"{self.name} must name each column once, got {list(self.columns)}")
+
+    @classmethod
+    def of(cls, name: str, field: Field, schema: pa.Schema, *, listed: str | None) -> "Part":
+        kinds = [schema.field(column).type for column in field.names]
+        return cls(
+            name=name,
+            columns=field.names,
+            dtype=dtype(field, schema, listed=listed),
+            packed=field.listed and not any(is_list(kind) or is_bytes(kind) for kind in kinds),
+            shape=field.shape,
+            words=None if field.vocabulary is None else field.vocabulary.words,
+        )
+
+    @property
+    def key(self) -> str:
+        """The name that the user gave the tensor; empty for one alone."""
+        return self.name.partition(".")[2]
+
+    def cells(self, batch: Rowed) -> Cells:
+        """The rows of ``batch``, all usable, as an array or as bytes."""
+        if self.dtype == BYTES:
+            return whole(batch, self.columns[0])
+        rows = self._packed(batch) if self.packed else self._single(whole(batch, self.columns[0]), self.columns[0])
+        return shaped(rows, self.shape, ", ".join(self.columns))
+
+    def _packed(self, batch: Rowed) -> Array:
+        packed = np.empty((batch.num_rows, len(self.columns)), dtype=self.dtype)
+        for place, column in enumerate(self.columns):
+            packed[:, place] = self._flat(whole(batch, column), column)
+        return packed
+
+    def _single(self, values: pa.Array, column: str) -> Array:
+        if is_list(values.type):
+            return split(self._flat(values.flatten(), column), values, column)
+        if is_bytes(values.type):
+            return raw(values, column).astype(self.dtype, copy=False)
+        return self._flat(values, column)
+
+    def _flat(self, values: pa.Array, column: str) -> Array:
+        return numbers(values, self.dtype, column) if self.words is None else numbered(values, self.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The tensors of a row: what the model takes, and what the loss compares with (nothing, where rows are only scored)."""
+
+    inputs: tuple[Part, ...]
+    targets: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, schema: pa.Schema, *, features: Tensors, label: Tensors | None = None) -> "Layout":
+        """Read the types from a schema; a missing column is a ValueError that names it."""
+        inputs, targets = fields(features, "input"), fields(label, "target")
+        missing = [name for field in (inputs | targets).values() for name in field.names if name not in schema.names]
+        if missing:
+            raise ValueError(f"features and label must be columns of the data, {missing} are not among {schema.names}")
+        return cls(
+            inputs=tuple(Part.of(name, field, schema, listed="float32") for name, field in inputs.items()),
+            targets=tuple(Part.of(name, field, schema, listed=None) for name, field in targets.items()),
+        )
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return self.inputs + self.targets
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(column for part in self.parts for column in part.columns))
+
+    @property
+    def undecoded(self) -> list[str]:
+        """Columns of bytes, which only a transform makes tensors of."""
+        return [part.columns[0] for part in self.parts if part.dtype == BYTES]
+
+    def cells(self, batch: Rowed) -> dict[str, Cells]:
+        return {part.name: part.cells(batch) for part in self.parts}
+
+    def pair(self, values: Mapping[str, T]) -> tuple[T | dict[str, T], T | dict[str, T]]:
+        """Values by part as what the model gets and what the loss gets: a value alone, or a dict by the user's names."""
+        return _bundle(self.inputs, values), _bundle(self.targets, values)
+
+    def usable(self, batch: Rowed) -> dict[str, Flags]:
+        """For each column whether its rows can be used; of words, all can."""
+        names = dict.fromkeys(column for part in self.parts if part.words is None for column in part.columns)
+        return {column: usable(whole(batch, column)) for column in names}
+
+    def unusable(self, batch: Rowed) -> dict[str, int]:
+        """How many rows of each column are null, NaN or infinite; only columns that have some."""
+        counts = {column: int((~good).sum()) for column, good in self.usable(batch).items()}
+        return {column: count for column, count in counts.items() if count}
+
+
+def _bundle(parts: Sequence[Part], values: Mapping[str, T]) -> T | dict[str, T]:
+    if len(parts) == 1 and not parts[0].key:
+        return values[parts[0].name]
+    return {part.key: values[part.name] for part in parts}
+
+
+def refuse_unusable(counts: Mapping[str, int]) -> None:
+    """Raise a ValueError that names each column with values that cannot be trained on."""
+    if counts:
+        found = ", ".join(f"{column} in {count} rows" for column, count in sorted(counts.items()))
+        raise ValueError(f"features and label must be finite numbers, got null, NaN or infinity for {found}")

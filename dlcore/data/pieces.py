@@ -1,0 +1,264 @@
+"""Training data as files: Arrow pieces written once, mapped into memory by the workers, described by one JSON index."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from dlcore.data.cells import Array, Cells, ragged, shaped
+from dlcore.data.layout import Layout, Part
+from dlcore.data.order import Indices
+from dlcore.storage.folder import Folder
+from dlcore.storage.scratch import Shared
+
+FORMAT = 2
+INDEX = "index.json"
+PIECE = re.compile(r"part-[0-9a-f-]+\.arrow")
+PIECE_BYTES = 32 * 2**20
+RESIDENT_BYTES = 256 * 2**20
+"""Up to this size a worker holds its own copy of the data: one gather instead of one a piece."""
+WINDOW_BYTES = 128 * 2**20
+"""Of larger data, rows within this much are shuffled among each other."""
+
+Gathered: TypeAlias = dict[str, Tensor | list[bytes]]
+"""Rows by part: a tensor whose first axis counts them, or the bytes of each."""
+
+
+class Rows(Protocol):
+    """Random access to rows: ``gather`` gives the rows with the numbers asked for, in that order, by part."""
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def window(self) -> int:
+        """How many rows may be shuffled among each other."""
+        ...
+
+    def gather(self, indices: Indices) -> Gathered: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One file of shards: its rows, its bytes, and the shape of a row of each tensor."""
+
+    file: str
+    rows: int
+    bytes: int
+    shapes: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """The index of a data set: its layout, its pieces in order, and the fingerprint of what is in them."""
+
+    layout: Layout
+    files: tuple[str, ...]
+    rows: tuple[int, ...]
+    bytes: int
+    fingerprint: str
+
+    @classmethod
+    def of(cls, layout: Layout, pieces: Sequence[Piece], fingerprint: str) -> "Pieces":
+        """The index of ``pieces``, at least one, whose rows all have the same shapes."""
+        if not pieces:
+            raise ValueError("the data to train on has no rows")
+        for part in layout.parts:
+            lengths = sorted({piece.shapes[part.name][-1] for piece in pieces if piece.shapes.get(part.name)})
+            if len(lengths) > 1:
+                raise ragged(part.columns[0], lengths)
+        return cls(
+            layout=layout,
+            files=tuple(piece.file for piece in pieces),
+            rows=tuple(piece.rows for piece in pieces),
+            bytes=sum(piece.bytes for piece in pieces),
+            fingerprint=fingerprint,
+        )
+
+    @property
+    def count(self) -> int:
+        return sum(self.rows)
+
+    def to_json(self) -> str:
+        return json.dumps({"format": FORMAT} | asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Pieces":
+        content = json.loads(text)
+        if (found := content.pop("format", 1)) != FORMAT:
+            raise ValueError(
+                f"shards have format {found}, this version reads {FORMAT}; delete their folder to write them anew"
+            )
+        sides = content.pop("layout")
+        layout = Layout(**{side: tuple(_part(part) for part in parts) for side, parts in sides.items()})
+        content |= {"files": tuple(content["files"]), "rows": tuple(content["rows"])}
+        return cls(layout=layout, **content)
+
+    def open(self, folder: Folder, *, resident_bytes: int = RESIDENT_BYTES) -> Rows:
+        """Open every piece: copied into memory when all of it is ``resident_bytes`` or less, mapped otherwise.
+
+        What is on another file system is mapped from a copy on this machine's disk, which its processes share.
+        """
+        if self.bytes <= resident_bytes:
+            pieces = self._read(folder)
+            joined = {part.name: _joined([piece[part.name] for piece in pieces]) for part in self.layout.parts}
+            return Resident(self.layout, joined, window=self.window)
+        if folder.local:
+            return Mapped(self.layout, self._read(folder), window=self.window)
+        copy = Shared(self._name(folder), lambda place: self._copy(folder, place))
+        return Mapped(self.layout, self._read(Folder(str(copy.place))), window=self.window, copy=copy)
+
+    def _read(self, folder: Folder) -> list[dict[str, Cells]]:
+        return [read_piece(folder, file, self.layout) for file in self.files]
+
+    def _copy(self, folder: Folder, place: Path) -> None:
+        for file in self.files:
+            folder.copy(file, place)
+
+    def _name(self, folder: Folder) -> str:
+        return hashlib.sha256(f"{folder.where} {self.files} {self.fingerprint}".encode()).hexdigest()[:16]
+
+    @property
+    def window(self) -> int:
+        """Rows of a shuffling window, a function of the data alone: all of them where ``RESIDENT_BYTES`` hold them."""
+        if self.bytes <= RESIDENT_BYTES:
+            return self.count
+        return max(1, WINDOW_BYTES * self.count // self.bytes)
+
+
+class Resident:
+    """Rows in this process's own memory."""
+
+    def __init__(self, layout: Layout, cells: Mapping[str, Cells], *, window: int | None = None) -> None:
+        self.layout = layout
+        self._cells = {name: _own(each) for name, each in cells.items()}
+        self.count = len(next(iter(cells.values())))
+        self.window = window or self.count
+
+    def gather(self, indices: Indices) -> Gathered:
+        picked = torch.from_numpy(indices)
+        return {
+            name: cells.index_select(0, picked) if isinstance(cells, Tensor) else cells.take(indices).to_pylist()
+            for name, cells in self._cells.items()
+        }
+
+
+class Mapped:
+    """Rows in mapped files: the kernel keeps what fits, and nothing counts as this process's own memory."""
+
+    def __init__(
+        self, layout: Layout, pieces: Sequence[Mapping[str, Cells]], *, window: int, copy: Shared | None = None
+    ) -> None:
+        self.layout = layout
+        self.window = window
+        self._pieces, self._copy = pieces, copy  # the copy stays while it is held
+        self._ends = np.cumsum([len(next(iter(piece.values()))) for piece in pieces])
+        self.count = int(self._ends[-1])
+
+    def gather(self, indices: Indices) -> Gathered:
+        owners = np.searchsorted(self._ends, indices, side="right")
+        places = {int(owner): np.flatnonzero(owners == owner) for owner in np.unique(owners)}
+        return {part.name: self._part(part.name, indices, places) for part in self.layout.parts}
+
+    def _part(self, name: str, indices: Indices, places: Mapping[int, Indices]) -> Tensor | list[bytes]:
+        first = self._pieces[0][name]
+        if isinstance(first, np.ndarray):
+            tensor, found = aligned((len(indices), *first.shape[1:]), first.dtype)
+        else:
+            tensor, found = None, np.empty(len(indices), dtype=object)
+        for owner, mine in places.items():
+            piece = self._pieces[owner][name]
+            rows = indices[mine] - (self._ends[owner] - len(piece))
+            found[mine] = piece[rows] if isinstance(piece, np.ndarray) else piece.take(rows).to_pylist()
+        return found.tolist() if tensor is None else tensor
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Tensor, Array]:
+    """New memory as tensor and array: torch's begins on 64-byte lines, so that vector code rounds alike in every process."""
+    tensor = torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+    return tensor, tensor.numpy()
+
+
+def _own(cells: Cells) -> Tensor | pa.LargeBinaryArray:
+    return torch.from_numpy(np.require(cells, requirements=["C", "W"])) if isinstance(cells, np.ndarray) else cells
+
+
+def _joined(cells: Sequence[Cells]) -> Cells:
+    return np.concatenate(cells) if isinstance(cells[0], np.ndarray) else pa.concat_arrays(cells)
+
+
+def _part(content: Mapping[str, Any]) -> Part:
+    fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in content.items()}
+    return Part(**fields)
+
+
+def existing(folder: Folder, layout: Layout, fingerprint: str) -> Pieces:
+    """The shards that are in ``folder``; a ValueError if they do not hold the rows with this layout and fingerprint."""
+    shards = Pieces.from_json(folder.read(INDEX).decode())
+    if (shards.layout, shards.fingerprint) != (layout, fingerprint):
+        raise ValueError(
+            f"{folder.where} holds other data: fingerprint {shards.fingerprint} of columns {list(shards.layout.columns)}; "
+            f"given is {fingerprint} of {list(layout.columns)}. Train into another folder, or delete that one"
+        )
+    return shards
+
+
+def clear(folder: Folder) -> None:
+    """Delete the pieces that a job left which did not come to its index; other files in the folder are not ours."""
+    for name in filter(PIECE.fullmatch, folder.names()):
+        folder.delete(name)
+
+
+def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Join batches up to the size of a piece, so that a data set has few files whatever Spark's batch size."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if batch.num_rows:
+            held.append(batch)
+        if sum(each.nbytes for each in held) >= PIECE_BYTES:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def write_piece(folder: Folder, file: str, cells: Mapping[str, Cells]) -> Piece:
+    """Write one piece as an Arrow file of one record batch; a row of a tensor is one fixed-size list, bytes are as they are."""
+    columns = {name: _to_arrow(each) for name, each in cells.items()}
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    with folder.writer(file) as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    shapes = {name: each.shape[1:] for name, each in cells.items() if isinstance(each, np.ndarray)}
+    return Piece(file=file, rows=batch.num_rows, bytes=int(batch.nbytes), shapes=shapes)
+
+
+def read_piece(folder: Folder, file: str, layout: Layout) -> dict[str, Cells]:
+    """Map one piece: each tensor as a read-only view of the file."""
+    batch = pa.ipc.open_file(folder.mapped(file)).get_batch(0)
+    return {part.name: _from_arrow(batch.column(part.name), part) for part in layout.parts}
+
+
+def _to_arrow(cells: Cells) -> pa.Array:
+    if not isinstance(cells, np.ndarray):
+        return cells
+    flat = pa.array(np.ascontiguousarray(cells).reshape(-1))
+    return flat if cells.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, math.prod(cells.shape[1:]))
+
+
+def _from_arrow(column: pa.Array, part: Part) -> Cells:
+    if pa.types.is_fixed_size_list(column.type):
+        flat = np.asarray(column.flatten().to_numpy()).reshape(len(column), column.type.list_size)
+        return shaped(flat, part.shape, part.name)
+    return column if pa.types.is_large_binary(column.type) else np.asarray(column.to_numpy())

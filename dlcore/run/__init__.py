@@ -1,0 +1,1 @@
+"""What survives a group: commits and the driver's chain of them, and how workers meet."""

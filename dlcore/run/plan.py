@@ -1,0 +1,46 @@
+"""What a training is and how patiently it is run, whoever runs it."""
+
+from dataclasses import dataclass
+
+from dlcore.data.pieces import RESIDENT_BYTES
+from dlcore.step.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Method):
+    """A method, and how patiently it is run.
+
+    A group of steps, after which the state is committed, lasts at most ``group_s`` seconds, and less where that keeps pauses between
+    groups under 2 % of the time. A worker that is silent for ``patience_s`` seconds counts as hung. A group that loses workers runs
+    again, ``retries`` times in a row. When ``slots_wait_s`` seconds bring no slots for all workers, a group begins with those there are
+    if they are ``least_workers`` or more, and later ones with more when they come; unless set, it needs all. With ``shard_optimizer``
+    each worker holds the optimizer's state of its part of the parameters, and the result is the same for any optimizer that works
+    parameter by parameter. The newest ``keep_commits`` commits stay.
+
+    Data of up to ``resident_bytes`` is held by each worker in its own memory, larger data mapped. ``loaders`` of a task's cores run
+    the transform, ahead of the steps, and torch has the others; on one core the training thread does both.
+    """
+
+    group_s: float = 60.0
+    patience_s: float = 120.0
+    retries: int = 3
+    slots_wait_s: float = 60.0
+    least_workers: int | None = None
+    shard_optimizer: bool = False
+    keep_commits: int = 2
+    resident_bytes: int = RESIDENT_BYTES
+    loaders: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("group_s", "patience_s", "keep_commits", "least_workers"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"Training.{name} must be positive, got {value}")
+        for name in ("retries", "slots_wait_s", "resident_bytes", "loaders"):
+            if not (value := getattr(self, name)) >= 0:
+                raise ValueError(f"Training.{name} must be zero or more, got {value}")
+
+    @property
+    def loading(self) -> int:
+        """The cores that transform rows, where there is a transform."""
+        return self.loaders if self.transform is not None else 0

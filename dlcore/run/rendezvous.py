@@ -1,0 +1,66 @@
+"""How workers meet at the start of a group: each claims what it still holds, and one pure function decides who is who.
+
+The rank belongs to the process: a worker that comes back with the state that the group starts from keeps its rank whatever
+partition it was given. If any claim does not fit, all load the committed state and build a new process group.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from dlcore.run.control import ControlClient
+from dlcore.step.collective import BrokenGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a process still holds of this run: its rank in process group ``generation``, and the step of its state."""
+
+    rank: int = -1
+    generation: str = ""
+    step: int = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """The rank of each claim, in the order of arrival, and whether all go on as they are."""
+
+    ranks: tuple[int, ...]
+    warm: bool
+
+
+def agree(claims: Sequence[Claim], *, step: int) -> Agreement:
+    """Decide ranks for a group that starts at ``step``: unchanged if every claim fits, else kept where possible."""
+    everyone = set(range(len(claims)))
+    one_group = len({claim.generation for claim in claims}) == 1 and claims[0].generation != ""
+    warm = one_group and {claim.rank for claim in claims} == everyone and all(c.step == step for c in claims)
+    taken: dict[int, int] = {}
+    for place, claim in enumerate(claims):
+        if claim.rank in everyone and claim.rank not in taken.values():
+            taken[place] = claim.rank
+    free = sorted(everyone - set(taken.values()), reverse=True)
+    return Agreement(ranks=tuple(taken[p] if p in taken else free.pop() for p in range(len(claims))), warm=warm)
+
+
+def meet(control: ControlClient, key: str, claim: Claim, *, workers: int, step: int) -> tuple[int, bool]:
+    """Exchange claims under ``key`` and return this worker's rank and whether it goes on as it is."""
+    place = control.count(f"{key}/arrived")
+    control.post(f"{key}/claim/{place}", asdict(claim))
+    if place == workers - 1:
+        claims = [Claim(**control.wait(f"{key}/claim/{each}")) for each in range(workers)]
+        agreement = agree(claims, step=step)
+        control.post(f"{key}/agreement", asdict(agreement))
+    answer = control.wait(f"{key}/agreement")
+    return int(answer["ranks"][place]), bool(answer["warm"])
+
+
+def all_ready(control: ControlClient, key: str, *, workers: int) -> None:
+    """Wait until every worker has come here, before any of them waits in a collective that cannot be left."""
+    if control.count(f"{key}/ready") == workers - 1:
+        control.post(f"{key}/go", True)
+    if not control.wait(f"{key}/go"):
+        raise BrokenGroup("another worker failed before the group began")
+
+
+def unready(control: ControlClient, key: str) -> None:
+    """Tell those who wait in ``all_ready`` that this worker will not come."""
+    control.post(f"{key}/go", False)

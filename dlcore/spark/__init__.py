@@ -1,0 +1,1 @@
+"""Ranks as barrier tasks on Spark's executors."""

@@ -1,0 +1,95 @@
+"""A training on Spark's executors: rows as shards that all can read, and groups as barrier jobs that the driver listens to."""
+
+import uuid
+from typing import TYPE_CHECKING
+
+from pyspark import cloudpickle
+from pyspark.sql import SparkSession
+
+from dlcore.data.copying import copy_pieces
+from dlcore.data.sources import is_dataset, is_frame
+from dlcore.run.chain import Chain
+from dlcore.run.plan import Plan
+from dlcore.spark.assignment import Assignment, Stored
+from dlcore.spark.group import BarrierGroups, open_control_server, refuse_dynamic_allocation
+from dlcore.spark.listener import HeardGroups, Listener
+from dlcore.spark.writing import schema_of, write_pieces
+from dlcore.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from dlcore.data.sources import Data, Laid
+
+
+def refuse_unfit(plan: Plan, session: SparkSession, folder: str | Folder | None) -> None:
+    """Say before anything is written what workers would fail at."""
+    refuse_no_folder(str(session.sparkContext.master), folder)
+    refuse_dynamic_allocation(session.sparkContext.getConf())
+    for name in ("model", "loss", "optimizer", "schedule", "clip", "transform"):
+        _refuse_unshippable(name, getattr(plan, name))
+
+
+def refuse_no_folder(master: str, folder: str | Folder | None) -> None:
+    if folder is None and not master.startswith("local"):
+        raise ValueError(
+            f"fit needs a folder that the driver and all workers reach, got folder=None on master {master}; give one on a disk that "
+            "they share, or a URI such as hdfs:///models/fraud"
+        )
+
+
+def _refuse_unshippable(name: str, part: object) -> None:
+    try:
+        cloudpickle.dumps(part)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise TypeError(
+            f"Training.{name} cannot be sent to the workers, since it holds something that does not pickle "
+            f"({type(error).__name__}: {error}); make what it needs inside the function, or pass plain values"
+        ) from error
+
+
+def sharded(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) -> Stored:
+    """Data as shards below ``folder``."""
+    if is_frame(data):
+        shards = write_pieces(data, folder, laid(schema_of(data)))
+    elif is_dataset(data):
+        shards = copy_pieces(data, folder, laid(data.schema))
+    else:
+        raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
+    return Stored(folder=folder, shards=shards, resident_bytes=resident_bytes)
+
+
+def groups(
+    plan: Plan,
+    session: SparkSession,
+    train: Stored,
+    validation: Stored | None,
+    chain: Chain,
+    workers: int,
+) -> HeardGroups:
+    """The groups of a run, over a control of its own."""
+    control = open_control_server(session.sparkContext.getConf())
+    assignment = Assignment(
+        run=uuid.uuid4().hex[:12],
+        method=plan,
+        train=train,
+        validation=validation,
+        commits=chain.commits,
+        start=chain.commit.saved,
+        ahead=chain.commit.step,
+        host=control.host,
+        port=control.port,
+        workers=workers,
+        batch=plan.batch,
+        sharded=plan.shard_optimizer,
+        loaders=plan.loading,
+        longest_s=plan.group_s,
+        patience_s=plan.patience_s,
+    )
+    barriers = BarrierGroups(
+        session=session,
+        control=control,
+        assignment=assignment,
+        retries=plan.retries,
+        least_workers=workers if plan.least_workers is None else plan.least_workers,
+        slots_wait_s=plan.slots_wait_s,
+    )
+    return HeardGroups(barriers, Listener(control, assignment.run, chain))

@@ -1,0 +1,223 @@
+"""One group of iterations as one Spark barrier job, run again from the same state when it loses a worker."""
+
+import logging
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+from py4j.protocol import Py4JJavaError
+from pyspark import BarrierTaskContext, SparkConf, cloudpickle
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from dlcore.run.commits import Saved
+from dlcore.run.control import ControlServer
+from dlcore.spark.assignment import ENDED, Assignment, Ended
+from dlcore.spark.errors import cause_of, in_python, noted, rebuilt
+from dlcore.spark.watchdog import Limits, Watchdog
+from dlcore.spark.worker import MEETING_S, work
+from dlcore.step.collective import BrokenGroup
+
+log = logging.getLogger("dlcore")
+
+
+SHARE = 0.0075
+"""The part of the time that pauses between groups are given: a long network's whole overhead is to stay under 3 %."""
+SHORTEST_S = 5.0
+"""Groups that cost next to nothing to begin are still no shorter than this: the pause before one is never known well."""
+ASSUMED_PAUSE_S = 0.4
+SETTLE_S = 10.0
+LAUNCH_S = 2.0
+"""Within this Spark launches the tasks of a job for which there are slots."""
+GRACE_S = 10.0
+"""How long the others may take to end after a worker has left; no longer than their patience."""
+
+
+def length_s(paused_s: float, *, longest_s: float) -> float:
+    """How long a group lasts so that a pause of ``paused_s`` before each is a ``SHARE`` of the time; at most ``longest_s``.
+
+    A short group loses little when a worker is lost, so it is no longer than it must be.
+    """
+    return min(longest_s, max(SHORTEST_S, paused_s / SHARE))
+
+
+class LostWorkers(RuntimeError):
+    """A group lost workers more often than is allowed, or none could begin; Spark's own error is chained."""
+
+
+@dataclass(kw_only=True)
+class BarrierGroups:
+    """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start and its workers.
+
+    ``now`` is the number of workers of the last group; when it is less than wanted, the next does not wait for them again;
+    ``ahead`` is the step the workers have come to, saved or not yet; ``paused_s`` the pause between groups, as measured last.
+    """
+
+    session: SparkSession
+    control: ControlServer
+    assignment: Assignment
+    retries: int
+    least_workers: int
+    slots_wait_s: float
+    now: int = 0
+    ahead: int = 0
+    paused_s: float = ASSUMED_PAUSE_S
+
+    def __call__(self, start: Saved) -> Saved:
+        """Run one group from where the workers are, and return the newest state that is saved, ``start`` or a later one.
+
+        A state is saved while the next group runs. When workers are lost, the group begins with the newest one saved.
+        """
+        failures = 0
+        while True:
+            start = self._newest(start)
+            try:
+                self.ahead = self._attempt(self._assigned(start))
+                return self._newest(start)
+            except BrokenGroup as broken:
+                self.ahead, failures = 0, failures + 1
+                if failures > self.retries:
+                    sentence = f"the group from step {start.step} failed {failures} times, last: {broken}"
+                    raise LostWorkers(sentence) from (broken.__cause__ or broken)
+                log.warning(
+                    "group from step %d lost a worker and runs again from the last commit: %s", start.step, broken
+                )
+
+    def _assigned(self, start: Saved) -> Assignment:
+        """The next group's work. Other workers than before begin with what is saved, so that of those before is waited for."""
+        before, workers = self.now, self._workers()
+        if workers != before:
+            start = self.settled(start)
+        self.now = workers
+        return replace(
+            self.assignment,
+            start=start,
+            ahead=max(self.ahead, start.step),
+            workers=workers,
+            batch=self.assignment.method.batch_of(workers, wanted=self.assignment.workers),
+            longest_s=length_s(self.paused_s, longest_s=self.assignment.longest_s),
+            lasting=self.session.sparkContext.getConf().get("spark.python.worker.reuse", "true") == "true",
+        )
+
+    def settled(self, start: Saved) -> Saved:
+        """The state that the workers have come to, or the newest if it is not saved in ``SETTLE_S`` seconds."""
+        deadline = time.monotonic() + SETTLE_S
+        while (saved := self._newest(start)).step < self.ahead and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return saved
+
+    def _newest(self, start: Saved) -> Saved:
+        message = self.control.look(f"{self.assignment.run}/saved")
+        return max(start, Saved.of(message), key=lambda saved: saved.step) if message else start
+
+    def _workers(self) -> int:
+        wanted = self.assignment.workers
+        return wait_for_slots(
+            self._slots,
+            wanted,
+            least=self.least_workers,
+            wait_s=self.slots_wait_s,
+            shrunk=0 < self.now < wanted,
+        )
+
+    def _slots(self) -> int:
+        scala = self.session.sparkContext._jsc.sc()
+        return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+
+    def _attempt(self, assignment: Assignment) -> int:
+        """Run a group and return the step it has come to; raises what went wrong in a worker, or BrokenGroup where none is to blame."""
+        group = f"{assignment.run}/{assignment.ahead}-{uuid.uuid4().hex[:8]}"
+        watchdog = Watchdog(self.session.sparkContext, self.control, group, self._limits(assignment))
+        try:
+            with watchdog.watching():
+                ends = _barrier_job(self.session, assignment, group)
+        except (Py4JJavaError, PySparkException) as error:
+            raise self._cause(group, watchdog, error) from error
+        for ended in ends:
+            if ended.error:  # unpickled, since it came over Spark's own channel, of this very job
+                raise noted(cloudpickle.loads(ended.error), rank=ended.rank, trace=ended.trace)
+        self.paused_s = max(ended.paused_s for ended in ends) or self.paused_s
+        if broken := [ended.broken for ended in ends if ended.broken]:
+            raise BrokenGroup("; ".join(broken))
+        return ends[0].step
+
+    def _limits(self, assignment: Assignment) -> Limits:
+        """The workers' own patience with each other ends before the driver's: those that leave by themselves stay warm."""
+        grace_s = min(GRACE_S, assignment.patience_s)
+        return Limits(
+            workers=assignment.workers,
+            slots_s=max(LAUNCH_S, self.slots_wait_s),
+            begin_s=max(MEETING_S, assignment.patience_s) + grace_s,
+            batch_s=assignment.patience_s + grace_s,
+            end_s=grace_s,
+        )
+
+    def _cause(self, group: str, watchdog: Watchdog, error: Exception) -> Exception:
+        """What a failed job is to be told as: a worker's own error, why the watchdog cancelled it, or what Spark says."""
+        if told := self.control.look(f"{group}/error"):
+            return rebuilt(told)
+        if isinstance(watchdog.cause, TimeoutError) and self._slots() >= watchdog.limits.workers:
+            return watchdog.cause
+        if watchdog.cause is not None:
+            return BrokenGroup(str(watchdog.cause))
+        if in_python(error) and not self.control.look(f"{group}/arrived"):
+            return LostWorkers(f"no worker could begin, and none would if it was tried again: {cause_of(error)}")
+        return BrokenGroup(cause_of(error))
+
+
+def refuse_dynamic_allocation(conf: SparkConf) -> None:
+    """Say at once what Spark would say only after its own retries."""
+    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        raise ValueError(
+            "training needs all its workers at once, which Spark does not grant with spark.dynamicAllocation.enabled=true; start "
+            "the session without it, with a fixed spark.executor.instances"
+        )
+
+
+def wait_for_slots(slots: Callable[[], int], workers: int, *, least: int, wait_s: float, shrunk: bool) -> int:
+    """How many workers can run at once: ``workers``, or after ``wait_s`` as few as ``least``; Spark would wait without a word.
+
+    A run that has ``shrunk`` before does not wait again for more than ``least``.
+    """
+    deadline, said = time.monotonic() + wait_s, -math.inf
+    while (now := slots()) < workers:
+        sentence = f"training needs {workers} task slots at once, the Spark application has {now}"
+        late = time.monotonic() > deadline
+        if now >= least and (late or shrunk):
+            log.warning("%s: going on with %d workers", sentence, now)
+            return now
+        if late:
+            raise TimeoutError(f"{sentence}, after {wait_s:g} s of waiting; ask for fewer workers or more cores")
+        if time.monotonic() - said > 5:
+            log.warning("%s: waiting up to %.0f s more", sentence, deadline - time.monotonic())
+            said = time.monotonic()
+        time.sleep(0.2)
+    return workers
+
+
+def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> list[Ended]:
+    """Run ``group`` by one barrier stage, which Spark never repeats by itself, since its results go to the driver.
+
+    It is an Arrow job like the one that writes the shards: Spark keeps Python processes for those apart from an RDD's, and a second
+    set of processes would import torch a second time.
+    """
+
+    def task(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in rows:
+            pass
+        yield work(assignment, group=group, cores=BarrierTaskContext.get().cpus()).to_arrow()
+
+    places = session.range(0, assignment.workers, 1, assignment.workers)
+    return [Ended.from_row(row) for row in places.mapInArrow(task, ENDED, barrier=True).collect()]
+
+
+def open_control_server(conf: SparkConf) -> ControlServer:
+    """A control where executors reach the driver: on loopback when they are on this machine, else as Spark's own server."""
+    port = int(conf.get("spark.dlcore.port", "0"))
+    if conf.get("spark.master", "local").startswith("local"):
+        return ControlServer("127.0.0.1", port=port)
+    host = conf.get("spark.driver.host", "127.0.0.1")
+    return ControlServer(host, bind=conf.get("spark.driver.bindAddress", host), port=port)

@@ -1,0 +1,78 @@
+"""A worker's signs of life, and when a group shall end before its last step: its time is up, or the driver asks for a stop."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+from dlcore.run.control import ControlClient
+
+POLL_S = 0.25
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BatchCounter:
+    """How many batches a process has computed, of training and of validation."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def counting(self, call: Callable[P, T]) -> Callable[P, T]:
+        """The same function, which counts its calls once they are done."""
+
+        def counted(*arguments: P.args, **named: P.kwargs) -> T:
+            result = call(*arguments, **named)
+            self.count += 1
+            return result
+
+        return counted
+
+
+class Heartbeat:
+    """Called at each step; a thread of its own talks with the driver, so that a step never waits for an answer."""
+
+    def __init__(
+        self, control: ControlClient, batches: BatchCounter, *, run: str, group: str, longest_s: float
+    ) -> None:
+        self._control, self._batches, self._run, self._group = control, batches, run, group
+        self._deadline = time.monotonic() + longest_s
+        self.asked, self._lost = False, ""
+        self._counted, self.writing = batches.count, False
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="dlcore-heartbeat", daemon=True)
+
+    def __call__(self) -> bool:
+        if self._lost:
+            raise ConnectionError(f"the driver does not answer any more: {self._lost}")
+        return self.asked or time.monotonic() > self._deadline
+
+    def __enter__(self) -> Self:
+        self._look()  # a group that begins after a stop sees it on every worker, however short it is
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def _poll(self) -> None:
+        while not self._left.wait(POLL_S):
+            try:
+                self._look()
+                self._tell()
+            except RuntimeError as error:  # torch's DistError: the store's server is gone
+                self._lost = str(error)
+                return
+
+    def _look(self) -> None:
+        self.asked = self.asked or self._control.look(f"{self._run}/stop") is not None
+
+    def _tell(self) -> None:
+        """Count what happened since the last time; writing a state counts always, since a file system has deadlines of its own."""
+        before, self._counted = self._counted, self._batches.count
+        if self._counted > before or self.writing:
+            self._control.count(f"{self._group}/signs")

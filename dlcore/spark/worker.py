@@ -1,0 +1,208 @@
+"""One worker's part of a group: meet the others, take the steps, save the state; never leave the others waiting.
+
+What the process keeps between groups (model, optimizer, open data, process group) is a cache of the committed state, used only
+if run and step say that it is that state. Spark may end the process at any time between groups.
+"""
+
+import gc
+import logging
+import platform
+import traceback
+from dataclasses import asdict, dataclass, replace
+
+from dlcore.run.control import ControlClient
+from dlcore.run.rendezvous import Claim, all_ready, meet, unready
+from dlcore.run.writer import Part, Writer
+from dlcore.spark.assignment import Assignment, Ended
+from dlcore.spark.errors import described, pickled
+from dlcore.spark.heartbeat import BatchCounter, Heartbeat
+from dlcore.spark.relay import Entry, relayed
+from dlcore.step.collective import Alone, BrokenGroup, Collective, Gloo
+from dlcore.step.engine import Engine
+from dlcore.step.progress import Progress
+from dlcore.step.tuning import divided, give_back_pages, processor, tune_process
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What a process holds of a run from group to group."""
+
+    run: str
+    claim: Claim
+    engine: Engine
+    collective: Collective
+    writer: Writer
+    batches: BatchCounter
+
+    def leave(self) -> None:
+        """Leave the group at once, so that the others' collectives end with an error instead of waiting."""
+        self.claim = Claim(rank=self.claim.rank)
+        self.engine.join(Alone())
+        self.collective.close()
+        self.collective = Alone()
+
+    def close(self) -> None:
+        """Leave the group for good."""
+        self.leave()
+        self.engine.close()
+
+
+@dataclass
+class Process:
+    """This process's cache: it outlives the task that fills it, so it cannot be an argument."""
+
+    kept: Kept | None = None
+
+    def of(self, run: str) -> Kept | None:
+        """What is kept of ``run``; what is kept of another run is dropped."""
+        if self.kept is not None and self.kept.run != run:
+            self.drop()
+        return self.kept
+
+    def drop(self) -> None:
+        """Keep nothing, and give its memory back: the process may stay for other work of the session's."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.close()
+            del kept
+            gc.collect()
+            give_back_pages()
+
+
+PROCESS = Process()
+MEETING_S = 300.0
+"""How long a worker waits for the others to come: a process may have to start and to import torch on a busy machine."""
+
+
+def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
+    """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it.
+
+    A worker that does not reach the driver raises, since it can tell the others in no other way.
+    """
+    control = ControlClient(assignment.host, assignment.port, patience_s=MEETING_S)
+    try:
+        tuned = tune_process(cores, loaders=assignment.loaders)
+        rank, warm = _meet(assignment, control, group)
+
+        def tell(entries: list[Entry]) -> bool:
+            return control.tell(f"{assignment.run}/told", {"rank": rank, "entries": entries})
+
+        if control.count(f"{assignment.run}/host/{platform.node()}") == 0:
+            tell([(logging.INFO, f"workers on {platform.node()} are set up with {tuned}")])
+        with relayed(tell):
+            return _take_part(assignment, control, group, cores=cores, rank=rank, warm=warm)
+    except BrokenGroup as error:
+        return _left(control, group, error)
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver
+        return _failed(control, group, error)
+
+
+def _meet(assignment: Assignment, control: ControlClient, group: str) -> tuple[int, bool]:
+    """Meet the others: this worker's rank, and whether all go on with what they keep."""
+    kept = PROCESS.of(assignment.run)
+    claim = kept.claim if kept else Claim()
+    if kept is not None and kept.collective.workers != assignment.workers:
+        claim = Claim(rank=claim.rank)
+    return meet(control, group, claim, workers=assignment.workers, step=assignment.ahead)
+
+
+def _take_part(
+    assignment: Assignment, control: ControlClient, group: str, *, cores: int, rank: int, warm: bool
+) -> Ended:
+    kept = PROCESS.kept
+    if kept is None or not warm:
+        kept = _load(assignment, control, group, cores=cores, rank=rank)
+    with Heartbeat(control, kept.batches, run=assignment.run, group=group, longest_s=assignment.longest_s) as heartbeat:
+        _run(assignment, control, kept, heartbeat)
+        last = heartbeat.asked or kept.engine.done
+        lost = not warm and assignment.ahead > assignment.start.step  # the state of the group before was never written
+        heartbeat.writing = True
+        _commit(kept, group, workers=assignment.workers, wait=last or lost or not assignment.lasting)
+    ended = Ended(rank=rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
+    if last:
+        PROCESS.drop()
+    return ended
+
+
+def _load(assignment: Assignment, control: ControlClient, group: str, *, cores: int, rank: int) -> Kept:
+    """Load the committed state and build a new process group."""
+    kept = PROCESS.kept
+    batches = kept.batches if kept else BatchCounter()
+    engine = kept.engine if kept else _engine(assignment, batches, cores)
+    start = assignment.start
+    engine.load(
+        start.figures,
+        assignment.commits.load(start),
+        rank=rank,
+        workers=assignment.workers,
+        batch=assignment.batch,
+    )
+    writer = kept.writer if kept else Writer(assignment.commits, control, assignment.run)
+    PROCESS.kept = kept = Kept(
+        run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer, batches=batches
+    )
+    all_ready(control, group, workers=assignment.workers)
+    if assignment.workers > 1:
+        kept.collective = Gloo(
+            control.sub(group),
+            rank=rank,
+            workers=assignment.workers,
+            address=control.address,
+            patience_s=assignment.patience_s,
+        )
+    kept.claim = Claim(rank=rank, generation=group, step=start.step)
+    engine.join(kept.collective)
+    return kept
+
+
+def _engine(assignment: Assignment, batches: BatchCounter, cores: int) -> Engine:
+    method, validation = assignment.method, assignment.validation
+    _, loaders = divided(processor().real(cores), assignment.loaders)
+    return Engine(
+        replace(method, loss=batches.counting(method.loss)),
+        assignment.train.open(),
+        validation.open() if validation else None,
+        sharded=assignment.sharded,
+        loaders=loaders,
+    )
+
+
+def _run(assignment: Assignment, control: ControlClient, kept: Kept, heartbeat: Heartbeat) -> None:
+    """Take the group's steps."""
+    rank, generation = kept.claim.rank, kept.claim.generation
+    kept.claim = Claim(rank=rank)  # until the end of the steps the state is of no whole group
+
+    def report(number: int, progress: Progress) -> None:
+        if rank == 0:
+            control.post(f"{assignment.run}/progress/{number}", asdict(progress))
+
+    kept.engine.run(heartbeat, report)
+    kept.claim = Claim(rank=rank, generation=generation, step=kept.engine.step)
+
+
+def _commit(kept: Kept, group: str, *, workers: int, wait: bool) -> None:
+    """Begin to write this worker's slice of the state."""
+    with kept.engine.committing():
+        part = Part(
+            group=group, rank=kept.claim.rank, workers=workers, figures=kept.engine.figures, slice=kept.engine.slice()
+        )
+        kept.writer.write(part, wait=wait)
+
+
+def _left(control: ControlClient, group: str, error: BrokenGroup) -> Ended:
+    """Leave the group that another has broken, with all that is kept but the connections."""
+    kept = PROCESS.kept
+    control.post(f"{group}/left", str(error))
+    if kept is not None:
+        kept.leave()
+    return Ended(rank=kept.claim.rank if kept else -1, broken=str(error))
+
+
+def _failed(control: ControlClient, group: str, error: Exception) -> Ended:
+    """Leave the group after an error of this worker's own, and keep nothing. The driver may cancel the job before it has the result."""
+    rank, trace = PROCESS.kept.claim.rank if PROCESS.kept else -1, traceback.format_exc()
+    control.post(f"{group}/error", described(error, rank=rank, trace=trace))
+    control.post(f"{group}/left", f"an error on rank {rank}")
+    unready(control, group)
+    PROCESS.drop()
+    return Ended(rank=rank, error=pickled(error), trace=trace)

@@ -1,0 +1,139 @@
+"""From a Spark DataFrame to shards: one Spark job writes the rows as Arrow pieces, and nothing passes through the driver."""
+
+import hashlib
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_type
+from pyspark.sql.types import DataType, DoubleType
+
+from dlcore.data.layout import Layout, refuse_unusable
+from dlcore.data.pieces import INDEX, Piece, Pieces, clear, existing, grouped, write_piece
+from dlcore.storage.folder import Folder
+
+_WRITTEN = "file string, rows long, bytes long, shapes string, hash long, column string, unusable long, problem string"
+_HASH = "__row_hash"
+
+
+def schema_of(frame: DataFrame) -> pa.Schema:
+    """The Arrow types of the columns; a type that Arrow does not carry stands as a struct that tells its name."""
+    return pa.schema({field.name: _kind(field.dataType) for field in frame.schema.fields})
+
+
+def _kind(kind: DataType) -> pa.DataType:
+    try:
+        return to_arrow_type(kind)
+    except PySparkException:  # no harm where the column is not asked for; Layout refuses the struct where it is
+        return pa.struct({kind.simpleString(): pa.null()})
+
+
+def write_pieces(frame: DataFrame, folder: Folder, layout: Layout) -> Pieces:
+    """Write ``frame`` below ``folder`` and return its index; shards that are there already are used if they hold the same rows."""
+    selected = _selected(frame, layout)
+    if folder.exists(INDEX):
+        return _reuse(selected, folder, layout)
+    clear(folder)
+    written = selected.mapInArrow(_writer(folder, layout), _WRITTEN).collect()
+    if problems := sorted(row.problem for row in written if row.problem):
+        raise ValueError(problems[0])
+    refuse_unusable(_unusable(written))
+    found = sorted((row for row in written if row.file), key=lambda row: row.file)
+    refuse_missing(folder, [row.file for row in found])
+    pieces = [Piece(file=row.file, rows=row.rows, bytes=row.bytes, shapes=json.loads(row.shapes)) for row in found]
+    name = _fingerprint(layout, sum(row.rows for row in found), sum(row.hash for row in found))
+    shards = Pieces.of(layout, pieces, name)
+    folder.write(INDEX, shards.to_json().encode())
+    return shards
+
+
+def refuse_missing(folder: Folder, files: Iterable[str]) -> None:
+    """Say so where the executors' disk is not the driver's."""
+    if missing := sorted(set(files) - set(folder.names())):
+        raise ValueError(
+            f"{folder.where} must be one folder for the driver and all workers, but {len(missing)} pieces that workers wrote there are "
+            f"not seen from the driver, such as {missing[0]}; give fit a folder= on a disk that they share, or a URI such as hdfs://"
+        )
+
+
+def _selected(frame: DataFrame, layout: Layout) -> DataFrame:
+    """The layout's columns, as narrow as the tensors need them, and a hash of each row."""
+    kinds = {field.name: field.dataType for field in frame.schema.fields}
+    narrow = {column for part in layout.parts if part.dtype == "float32" for column in part.columns}
+    narrow -= {column for part in layout.parts if part.dtype != "float32" for column in part.columns}
+    chosen = frame.select(
+        [
+            F.col(f"`{name}`")
+            .cast("float" if name in narrow and kinds[name] == DoubleType() else kinds[name])
+            .alias(name)
+            for name in layout.columns
+        ]
+    )
+    return chosen.withColumn(_HASH, F.xxhash64(*[F.col(f"`{name}`") for name in layout.columns]))
+
+
+def _reuse(selected: DataFrame, folder: Folder, layout: Layout) -> Pieces:
+    total = F.sum(F.col(_HASH).cast("decimal(38,0)"))
+    rows, hashes = selected.agg(F.count("*"), F.coalesce(total, F.lit(0))).first() or (0, 0)
+    return existing(folder, layout, _fingerprint(layout, rows, int(hashes)))
+
+
+def _fingerprint(layout: Layout, rows: int, hashes: int) -> str:
+    """A name of the rows as a set: the sum of their hashes does not depend on how they are partitioned."""
+    return hashlib.sha256(f"{layout} {rows} {hashes % 2**64}".encode()).hexdigest()[:16]
+
+
+def _unusable(written: Iterable[Row]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for row in written:
+        if row.column:
+            counts[row.column] += row.unusable
+    return counts
+
+
+def _writer(folder: Folder, layout: Layout) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        context = TaskContext.get()
+        partition = context.partitionId() if context else 0
+        attempt = uuid.uuid4().hex[
+            :8
+        ]  # a repeated task writes other files; the index names those of the one that ended
+        for number, table in enumerate(grouped(batches)):
+            file = f"part-{partition:05d}-{number:05d}-{attempt}.arrow"
+            yield from _written(folder, layout, file, table)
+
+    return write
+
+
+def _written(folder: Folder, layout: Layout, file: str, table: pa.Table) -> Iterator[pa.RecordBatch]:
+    unusable = layout.unusable(table)
+    for column, count in unusable.items():
+        yield _report(column=column, unusable=count)
+    if unusable:
+        return
+    try:
+        cells = layout.cells(table)
+    except ValueError as error:  # of the data, not of this task: the driver raises it as it is
+        yield _report(problem=str(error))
+        return
+    piece = write_piece(folder, file, cells)
+    hashes = sum(table.column(_HASH).to_pylist())
+    yield _report(
+        file=file,
+        rows=piece.rows,
+        bytes=piece.bytes,
+        shapes=json.dumps(piece.shapes),
+        hash=(hashes + 2**63) % 2**64 - 2**63,
+    )
+
+
+def _report(**given: str | int) -> pa.RecordBatch:
+    """What a task tells the driver of a piece, or of what is wrong with its rows."""
+    nothing = {"file": "", "rows": 0, "bytes": 0, "shapes": "", "hash": 0, "column": "", "unusable": 0, "problem": ""}
+    return pa.RecordBatch.from_pylist([nothing | given])

@@ -1,0 +1,1 @@
+"""One rank's steps of synchronous SGD, without Spark."""

@@ -1,0 +1,248 @@
+"""Synchronous SGD on one worker: state' = group(state, data, steps). The same code runs alone and in a group.
+
+Each worker computes the gradient of its share of the global batch, weighted by the share's rows, so that the sum over
+workers is the gradient of the mean over the global batch, whatever the number of workers and however uneven the shares.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
+from dlcore.data.order import Order, Place
+from dlcore.data.pieces import Rows
+from dlcore.optim.eager import stepper
+from dlcore.optim.schedules import after, base_rate
+from dlcore.step.collective import Alone, Collective
+from dlcore.step.gradients import Gradients
+from dlcore.step.method import Method, align, in_float32, predicted
+from dlcore.step.parameters import Weights, slice_names, split_parameters
+from dlcore.step.progress import WAITS, Progress, reported
+from dlcore.step.randomness import own_randomness, seed_all
+from dlcore.step.state import Figures, Since, Slice, capture, restore
+from dlcore.step.tuning import computing_in, tune_model
+
+LOSS, STOP = 0, 1
+
+
+class Pause:
+    """The time between two groups: the training thread is held up by the commit, and for the rest by scheduling."""
+
+    def __init__(self) -> None:
+        self.seconds, self.held_s = 0.0, 0.0
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        self._began, self.held_s = time.perf_counter(), 0.0
+
+    def end(self, since: Since) -> None:
+        """Add the pause to what ``since`` counts; the time before the first group is no pause."""
+        if self._began is not None:
+            self.seconds = time.perf_counter() - self._began
+            since.commits_s += self.held_s
+            since.scheduling_s += self.seconds - self.held_s
+
+
+class Engine:
+    """One rank's live model and optimizer: a cache of a committed state that steps move forward.
+
+    ``loaders`` threads run the recipe's transform; without any, the training thread does.
+    """
+
+    def __init__(
+        self, method: Method, rows: Rows, validation: Rows | None, *, sharded: bool = False, loaders: int = 0
+    ) -> None:
+        self.step, self._loaders = -1, loaders
+        self._method, self._rows, self._validation = method, rows, validation
+        self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
+        self._order = self._whole
+        self.model = tune_model(method.build().train())
+        self._gradients = Gradients(self.model, Alone(), slots=2)
+        self._sharded = sharded
+        self._collective: Collective = Alone()
+        self._feed = self._feed_of_rank()
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is at its end."""
+        return self._order.place(self.step).epoch >= self._method.epochs
+
+    def join(self, collective: Collective) -> None:
+        """Work with these from now on."""
+        self._collective = collective
+        self._gradients.join(collective)
+        self._feed.close()
+        self._feed = self._feed_of_rank()
+
+    def _feed_of_rank(self) -> Feed:
+        mine = training_shares(self._order, rank=self._collective.rank, workers=self._collective.workers)
+        return self._fed(self._rows, mine, self._order.end(self._method.epochs))
+
+    def _fed(self, rows: Rows, shares: Shares, steps: int) -> Feed:
+        return Feed(rows, shares, steps=steps, transform=self._method.transform, loaders=self._loaders)
+
+    def close(self) -> None:
+        """Let the loader threads end."""
+        self._feed.close()
+
+    def load(
+        self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1, batch: int | None = None
+    ) -> None:
+        """Go on from a state as ``rank`` of so many workers, whatever this engine did before; ``batch`` is theirs in all."""
+        owned = split_parameters(self.model, workers=workers)
+        self._mine = slice_names(self.model, owned, rank)
+        self._weights = Weights(owned if self._sharded else ())
+        mine = [*owned[rank].values()] or [nn.Parameter(torch.empty(0))]  # an optimizer needs a parameter
+        self._optimizer = self._method.optimize(mine if self._sharded else self.model.parameters())
+        base = base_rate(self._method.schedule)
+        self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
+        self._take_step = stepper(self._optimizer)
+        restore(self.model, self._optimizer, slices)
+        self._take_up(figures)
+        self._order = replace(self._whole, batch=batch or self._method.batch, start=figures.place)
+        self.join(self._collective)
+
+    def _take_up(self, figures: Figures) -> None:
+        self.step, self._records, self._validations = figures.step, figures.records, figures.validations
+        self._schedule = after(self._method.schedule, self._validations)
+        self._since, self._pause = replace(figures.since), Pause()
+
+    @property
+    def figures(self) -> Figures:
+        return Figures(
+            place=self._order.place(self.step),
+            records=self._records,
+            validations=self._validations,
+            since=replace(self._since),
+        )
+
+    def slice(self) -> Slice:
+        """A copy of this worker's part of the state."""
+        return capture(self.model, self._optimizer, self._mine)
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Count the body's time as that of a commit."""
+        before = time.perf_counter()
+        yield
+        self._pause.held_s += time.perf_counter() - before
+
+    @property
+    def paused_s(self) -> float:
+        """How long the last pause between two groups was; zero if this group is the first since a state was loaded."""
+        return self._pause.seconds
+
+    def run(self, stop: Callable[[], bool], report: Callable[[int, Progress], None]) -> None:
+        """Take steps to the run's end; end early, all workers after the same step, when ``stop`` says so on any of them."""
+        self._pause.end(self._since)
+        ended = False
+        with own_randomness():
+            while not ended and not self.done:
+                before = time.perf_counter()
+                ended = self._iterate(stop())
+                self._since.seconds += time.perf_counter() - before
+                self._report(report)
+        self._pause.begin()
+
+    def _iterate(self, stop: bool) -> bool:
+        with self._counted("data_s"):
+            batch = self._feed(self.step)
+        rate = self._rate(self.step)
+        self._gradients.clear()
+        self._gradients.slots[STOP] = float(stop)
+        seed_all(_seed(self._method.seed, self.step, self._collective.rank))
+        if batch.mine:
+            self._backward(batch)
+        with self._counted("synchronisation_s"):
+            self._gradients.finish()
+        self._update(rate)
+        self._since.loss += float(self._gradients.slots[LOSS]) * batch.whole
+        self._since.rows += batch.whole
+        self.step += 1
+        return float(self._gradients.slots[STOP]) > 0
+
+    @contextmanager
+    def _counted(self, wait: str) -> Iterator[None]:
+        before = time.perf_counter()
+        yield
+        setattr(self._since, wait, getattr(self._since, wait) + time.perf_counter() - before)
+
+    def _backward(self, batch: Batch) -> None:
+        loss = self._loss(batch.inputs, batch.targets) * (batch.mine / batch.whole)
+        self._gradients.slots[LOSS] = loss.detach()
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def _loss(self, inputs: Any, targets: Any) -> Tensor:
+        with computing_in(self._method.precision):
+            prediction = predicted(self.model, inputs)
+        if self._method.precision != "float32":
+            prediction = in_float32(prediction)
+        return self._method.loss(*align(prediction, targets))
+
+    def _update(self, rate: float) -> None:
+        if self._method.clip is not None:
+            self._method.clip(self._gradients.flats)
+        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
+            group["lr"] = rate * ratio
+        self._take_step()
+        with self._counted("synchronisation_s"):
+            self._weights.share(self._collective)
+
+    def _rate(self, step: int) -> float:
+        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the recipe's."""
+        return self._schedule(self._whole.step_at(self._order.place(step))) * (self._order.batch / self._method.batch)
+
+    def _report(self, report: Callable[[int, Progress], None]) -> None:
+        before, now = self._order.place(self.step - 1), self._order.place(self.step)
+        if self._recorded(now) == self._recorded(before):
+            return
+        validation = self._validate() if now.row == 0 else None
+        since, self._since = self._since, Since()
+        progress = Progress(
+            step=self.step,
+            epoch=before.epoch + 1,
+            loss=since.loss / since.rows,
+            lr=self._rate(self.step - 1),
+            rows_per_s=since.rows / max(since.seconds, 1e-9),
+            seconds=since.seconds,
+            validation=validation,
+            **{wait: getattr(since, wait) for wait in WAITS},
+        )
+        number, self._records = self._records, self._records + 1
+        if validation is not None:
+            self._validations += (validation,)
+            self._schedule = after(self._method.schedule, self._validations)
+        report(number, progress)
+
+    def _recorded(self, place: Place) -> int:
+        return reported(self._whole.step_at(place), self._whole.steps)
+
+    def _validate(self) -> float | None:
+        """Mean loss over the validation rows, each worker taking its share."""
+        if self._validation is None:
+            return None
+        shares = validation_shares(
+            self._validation.count,
+            batch=self._method.batch,
+            rank=self._collective.rank,
+            workers=self._collective.workers,
+        )
+        total = torch.zeros(1, dtype=torch.float64)
+        batches = self._fed(self._validation, shares.__getitem__, len(shares))
+        self.model.eval()
+        with closing(batches), torch.inference_mode():
+            for batch in map(batches, range(len(shares))):
+                total += float(self._loss(batch.inputs, batch.targets)) * batch.mine
+        self.model.train()
+        self._collective.sum(total)()
+        return float(total) / self._validation.count
+
+
+def _seed(seed: int, step: int, rank: int) -> int:
+    """The random numbers of a worker's step (dropout) are a function of integers, so no state of theirs need be saved."""
+    return ((seed * 1_000_003 + step) * 65_537 + rank) % 2**63

@@ -1,0 +1,102 @@
+"""What a training is: model, loss, optimizer, schedule, clipping, batch, epochs and seed, and nothing of where it runs."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+
+from dlcore.data.transform import Transform
+from dlcore.optim.clipping import Clip
+from dlcore.optim.eager import build
+from dlcore.optim.schedules import Schedule, base_rate
+from dlcore.step.randomness import own_randomness, seed_all
+from dlcore.step.tuning import Precision
+
+KeptBatch = Literal["global", "worker"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch.
+
+    ``lr`` is the schedule's first rate after a warm-up. Parameter groups that ``optimizer`` gives other rates keep their ratio to it.
+    ``model`` is called with one tensor, or with several by keyword; ``loss`` with the prediction and one target, or a dict of them.
+    ``transform`` makes of a row what the model and the loss get (``dlcore.data.transform``).
+    When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
+    ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
+    ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
+    """
+
+    model: Callable[[], nn.Module]
+    loss: Callable[[Any, Any], Tensor]
+    optimizer: Callable[..., Optimizer]
+    schedule: Schedule
+    batch: int
+    epochs: int
+    seed: int = 0
+    clip: Clip | None = None
+    precision: Precision = "float32"
+    kept_batch: KeptBatch = "global"
+    transform: Transform | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.epochs < 1:
+            raise ValueError(
+                f"Training.batch and Training.epochs must be at least 1, got batch={self.batch}, epochs={self.epochs}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"Training.precision must be one of {get_args(Precision)}, got {self.precision!r}")
+        if self.kept_batch not in get_args(KeptBatch):
+            raise ValueError(f"Training.kept_batch must be one of {get_args(KeptBatch)}, got {self.kept_batch!r}")
+
+    def batch_of(self, workers: int, *, wanted: int) -> int:
+        """The global batch while ``workers`` of the ``wanted`` workers are there."""
+        return self.batch if self.kept_batch == "global" else max(1, round(self.batch * workers / wanted))
+
+    def build(self) -> nn.Module:
+        """A new model, its weights a function of the seed."""
+        with own_randomness():
+            seed_all(self.seed)
+            model = self.model()
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise ValueError(f"Training.model must return a module with trainable parameters, got {model}")
+        return model
+
+    def optimize(self, parameters: Iterable[Any]) -> Optimizer:
+        """A new optimizer at the schedule's base rate."""
+        optimizer = build(self.optimizer, parameters, lr=base_rate(self.schedule))
+        if isinstance(optimizer, LBFGS):
+            raise TypeError("Training.optimizer must take one gradient a step; LBFGS evaluates the loss several times")
+        return optimizer
+
+
+def predicted(model: nn.Module, inputs: Any) -> Any:
+    """The model's prediction: several inputs go by keyword."""
+    return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+
+
+def in_float32(prediction: Any) -> Any:
+    """A prediction, or each in a dict, list or tuple of them, as the loss takes it."""
+    if isinstance(prediction, Tensor):
+        return prediction.float()
+    if isinstance(prediction, Mapping):
+        return {name: in_float32(each) for name, each in prediction.items()}
+    return type(prediction)(map(in_float32, prediction)) if type(prediction) in (list, tuple) else prediction
+
+
+def align(prediction: Any, target: Any) -> tuple[Any, Any]:
+    """Give a one-output model its target in the shape and type of the prediction; class numbers stay as they are.
+
+    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most. Of
+    predictions and targets by name, those of one name are aligned.
+    """
+    if isinstance(prediction, Mapping) and isinstance(target, Mapping):
+        aligned = {name: align(prediction.get(name), each)[1] for name, each in target.items()}
+        return prediction, aligned
+    if isinstance(prediction, Tensor) and isinstance(target, Tensor) and prediction.numel() == target.numel():
+        return prediction, target.reshape(prediction.shape).to(prediction.dtype)
+    return prediction, target

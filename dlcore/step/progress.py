@@ -1,0 +1,51 @@
+"""How a training is getting on: a record after each hundred steps and each epoch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+WAITS = ("scheduling_s", "synchronisation_s", "commits_s", "data_s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """State after ``step`` steps: losses are means over the rows since the record before; ``epoch`` counts from one.
+
+    ``seconds`` is the time of the steps. In them rank 0 waited ``data_s`` for rows and, after its own backward, ``synchronisation_s``
+    for the sum over workers. Beside them, between groups, ``commits_s`` went to holding the state still, ``scheduling_s`` to all else.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    lr: float
+    rows_per_s: float
+    seconds: float
+    validation: float | None = None
+    scheduling_s: float = 0.0
+    synchronisation_s: float = 0.0
+    commits_s: float = 0.0
+    data_s: float = 0.0
+
+    def __str__(self) -> str:
+        validation = "" if self.validation is None else f", validation {self.validation:.5f}"
+        return (
+            f"epoch {self.epoch}, step {self.step}: loss {self.loss:.5f}{validation}, "
+            f"rate {self.lr:.4g}, {self.rows_per_s:,.0f} rows/s"
+        )
+
+
+def time_shares(history: Iterable[Progress]) -> dict[str, float]:
+    """What part of the time of steps and of pauses between groups went to scheduling, synchronisation, commits and data."""
+    records = list(history)
+    total = sum(record.seconds + record.scheduling_s + record.commits_s for record in records) or 1.0
+    return {wait.removesuffix("_s"): sum(getattr(record, wait) for record in records) / total for wait in WAITS}
+
+
+def told(parts: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {part:.1%}".replace("%", " %") for name, part in parts.items())
+
+
+def reported(step: int, steps_an_epoch: int, *, every: int = 100) -> int:
+    """How many records a run has made after ``step`` steps: one each ``every`` steps of an epoch, one at its end."""
+    epochs, within = divmod(step, steps_an_epoch)
+    return epochs * -(-steps_an_epoch // every) + within // every

@@ -1,0 +1,1 @@
+"""Networks that users begin with."""

@@ -1,0 +1,56 @@
+"""What a run closes with: its models' figures side by side, where its time went, and where to look next."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.airflow import results
+
+HEADLINES = ("average_precision", "recall_at_precision_90", "recall_at_precision_80")
+"""What models of rare events are compared by; the report has the rest."""
+
+
+def figures(folder: Path) -> str:
+    """The figures of the evaluated models as a table, or an empty text where the run did not get there."""
+    evaluated = results.read(folder, "evaluate")
+    models: Mapping[str, Mapping[str, float]] = evaluated["details"].get("models", {}) if evaluated else {}
+    if not models:
+        return ""
+    titles: Mapping[str, str] = (evaluated or {})["details"].get("titles", {})
+    names = [name for name in HEADLINES if name in next(iter(models.values()))]
+    head = ["on test rows", *(name.replace("_", " ") for name in names)]
+    return table(
+        head, [[titles.get(model, model), *(f"{row[name]:.3f}" for name in names)] for model, row in models.items()]
+    )
+
+
+def times(folder: Path) -> str:
+    """For each step the share of starting Java and Python, of its imports and Spark session, and of its work."""
+    rows = results.step_times(folder)
+    whole = results.StepTime(
+        step="all steps together",
+        java_s=sum(row.java_s for row in rows),
+        session_s=sum(row.session_s for row in rows),
+        work_s=sum(row.work_s for row in rows),
+    )
+    return table(
+        ["step", "seconds", "java+python", "imports+session", "work"], [_shares(row) for row in [*rows, whole]]
+    )
+
+
+def _shares(row: results.StepTime) -> list[str]:
+    parts = (row.java_s, row.session_s, row.work_s)
+    return [row.step, f"{row.total_s:.1f}", *(f"{part / row.total_s:.0%}" if row.total_s else "-" for part in parts)]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Align columns: the first to the left, figures to the right."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return "\n".join(_aligned(row, widths) for row in [head, *rows])
+
+
+def _aligned(row: Sequence[Any], widths: Sequence[int]) -> str:
+    first, *others = row
+    return "  ".join(
+        [f"{first:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))]
+    )

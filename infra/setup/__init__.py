@@ -1,0 +1,1 @@
+"""Set-up from nothing, and its removal: environment, Java, data."""

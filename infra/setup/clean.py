@@ -1,0 +1,48 @@
+"""Remove state by kind: ``python3 -m infra.setup.clean runs``. Standard library alone, since the environment is one of the kinds."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+KINDS = {
+    "runs": ("runs", "reports", "spark/events", "spark/scratch", "logs"),
+    "tables": ("warehouse", "metastore"),
+    "models": ("registry",),
+    "airflow": ("airflow",),
+    "data": ("landing", "download", "setup/transactions"),
+    "cache": ("cache",),
+    "environment": ("venv", "tools", "setup"),
+}
+
+
+def chosen(kind: str) -> tuple[str, ...]:
+    """The paths below the state folder that belong to a kind."""
+    if kind == "all":
+        return ("",)
+    if kind not in KINDS:
+        raise SystemExit(f"make clean takes KIND, one of {', '.join([*KINDS, 'all'])}; got {kind!r}")
+    return KINDS[kind]
+
+
+def running(state: Path) -> bool:
+    """Whether an Airflow still lives on this state."""
+    note = state / "airflow" / "service.json"
+    return note.exists()
+
+
+def main(kinds: list[str]) -> None:
+    state = Path(os.environ.get("EMBERLINE_STATE") or "state").expanduser().resolve()
+    paths = [path for kind in kinds or [""] for path in chosen(kind)]
+    if running(state):
+        raise SystemExit("Airflow runs on this state; end it first with: make stop")
+    for path in (state / path for path in paths):
+        if path.is_dir():
+            shutil.rmtree(path)
+            print(f"removed {path}")
+        elif path.exists():
+            path.unlink()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

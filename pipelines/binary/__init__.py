@@ -1,0 +1,1 @@
+"""Binary classification of tabular rows: split, bags, members, ensemble, measures, scores."""

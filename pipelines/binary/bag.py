@@ -1,0 +1,99 @@
+"""The bag that one member of an ensemble trains on: frauds oversampled with replacement, normal rows undersampled.
+
+A row's number of copies is a pure function of seed, member and the row's key, so it depends neither on the order of rows
+nor on how they are partitioned, and a member that is trained again sees the same bag. What a draw did to the base rate
+is counted, so that log-odds can be corrected for it.
+"""
+
+import math
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """Rows and frauds of a frame before and after a draw, and the shift of log-odds that the draw made."""
+
+    rows: int
+    frauds: int
+    drawn_rows: int
+    drawn_frauds: int
+
+    def __post_init__(self) -> None:
+        if not (0 < self.frauds < self.rows and 0 < self.drawn_frauds < self.drawn_rows):
+            raise ValueError(f"a bag needs frauds and normal rows, before and after its draw, got {self}")
+
+    @property
+    def shift(self) -> float:
+        """What to add to a member's log-odds, so that they hold at the base rate before the draw."""
+        return _log_odds(self.frauds, self.rows) - _log_odds(self.drawn_frauds, self.drawn_rows)
+
+
+def _log_odds(frauds: int, rows: int) -> float:
+    return math.log(frauds / (rows - frauds))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bag:
+    """Draw each fraud a Poisson number of times with mean ``oversample``, each normal row with chance ``undersample``."""
+
+    seed: int
+    member: int
+    oversample: float = 5.0
+    undersample: float = 0.25
+    label: str = "fraud"
+    key: tuple[str, ...] = ("source_file", "source_line")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.oversample <= 100:
+            raise ValueError(f"Bag.oversample must be above 0 and at most 100, got {self.oversample}")
+        if not 0 < self.undersample <= 1:
+            raise ValueError(f"Bag.undersample must be above 0 and at most 1, got {self.undersample}")
+
+    def draw(self, rows: DataFrame) -> DataFrame:
+        """Return the bag, each row as often as it was drawn."""
+        return self.repeated(self.counted(rows))
+
+    def repeated(self, counted: DataFrame) -> DataFrame:
+        """Return each row of ``counted`` as often as it was drawn."""
+        drawn = counted.where("copies > 0").withColumn("copy", F.explode(F.sequence(F.lit(1), "copies")))
+        return drawn.drop("copy", "copies")
+
+    def counted(self, rows: DataFrame) -> DataFrame:
+        """Return every row with ``copies``, the number of times it was drawn."""
+        uniform = self.uniform()
+        normal = F.when(uniform < self.undersample, 1).otherwise(0)
+        return rows.withColumn(
+            "copies", F.when(F.col(self.label) == 1, poisson(uniform, self.oversample)).otherwise(normal)
+        )
+
+    def uniform(self) -> Column:
+        """A number in [0, 1) for each row, of 53 bits of a hash of seed, member and key."""
+        bits = F.xxhash64(F.lit(self.seed), F.lit(self.member), *self.key)
+        return F.shiftrightunsigned(bits, 11) / F.lit(2.0**53)
+
+
+def poisson(uniform: Column, mean: float) -> Column:
+    """The Poisson count that ``uniform`` falls on: how many steps of the cumulative distribution lie at or below it."""
+    reached = [F.when(uniform >= step, 1).otherwise(0) for step in steps(mean)]
+    return sum(reached[1:], start=reached[0])
+
+
+def steps(mean: float) -> list[float]:
+    """The cumulative Poisson distribution, up to where a 53-bit uniform can no longer pass it."""
+    found, term, total = [], math.exp(-mean), 0.0
+    for count in range(1, 10 * int(mean + 10)):
+        total += term
+        term *= mean / count
+        if total < 1 - 2**-53:
+            found.append(total)
+    return found
+
+
+def balance(counted: DataFrame, label: str = "fraud") -> Balance:
+    """Count the rows of ``Bag.counted`` before and after the draw."""
+    row = counted.agg(F.count(F.lit(1)), F.sum(label), F.sum("copies"), F.sum(F.col("copies") * F.col(label))).first()
+    assert row is not None
+    return Balance(rows=row[0], frauds=row[1] or 0, drawn_rows=row[2] or 0, drawn_frauds=row[3] or 0)

@@ -1,0 +1,159 @@
+"""Grid search: each trial fits in one process, in a Spark task of its own, over time-ordered folds of the training rows."""
+
+import itertools
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset as ds
+import torch
+from numpy.typing import NDArray
+from pyspark.sql import SparkSession
+from sklearn.metrics import average_precision_score
+
+from dlcore import Training
+from pipelines.binary import statistics
+from pipelines.binary.bag import Bag
+from pipelines.binary.split import recorded
+from pipelines.binary.statistics import Statistics
+from pipelines.outcome import Outcome, Rows
+
+Setting = Mapping[str, Any]
+
+
+def grid(**choices: Sequence[Any]) -> tuple[Setting, ...]:
+    """Every combination of the choices, the last varying fastest."""
+    return tuple(dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What one setting reached: the folds' average precisions and their mean weighted by frauds, or the error."""
+
+    setting: Setting
+    average_precision: float | None
+    folds: tuple[float, ...]
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folds:
+    """Expanding folds: fit on the rows before each cut, measure on those from it to the next; cuts are shares of the rows."""
+
+    cuts: tuple[float, ...] = (0.5, 0.75, 1.0)
+
+    def __post_init__(self) -> None:
+        if len(self.cuts) < 2 or list(self.cuts) != sorted(set(self.cuts)) or self.cuts[0] <= 0 or self.cuts[-1] > 1:
+            raise ValueError(f"Folds.cuts must be at least two rising shares in (0, 1], got {self.cuts}")
+
+    def bounds(self, rows: int) -> list[tuple[int, int]]:
+        """For each fold where its training rows end and where its measured rows end."""
+        at = [int(rows * cut) for cut in self.cuts]
+        return list(itertools.pairwise(at))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Try every setting on the bag's draw of ``frame``/train and write the best one to ``into``/winner.json.
+
+    ``training`` makes a training of a setting, the statistics of a fold's training rows, and the number of rows drawn of them.
+    """
+
+    frame: Path
+    into: Path
+    settings: tuple[Setting, ...]
+    training: Callable[[Setting, Statistics, int], Training]
+    bag: Bag
+    features: tuple[str, ...]
+    folds: Folds = Folds()
+    order: tuple[str, ...] = ("time_s", "source_file", "source_line")
+
+    def __post_init__(self) -> None:
+        if not self.settings:
+            raise ValueError("Search.settings must hold at least one setting, got none")
+
+    def run(self, spark: SparkSession | None) -> Outcome:
+        assert spark is not None
+        drawn = self.into / "drawn"
+        rows = self.bag.counted(spark.read.parquet(str(self.frame / "train"))).orderBy(*self.order)
+        rows.select(*self.order, *self.features, self.bag.label, "copies").write.mode("overwrite").parquet(str(drawn))
+        read = Rows(taken=recorded(self.frame, "train"), given=spark.read.parquet(str(drawn)).count())
+        trials = spark.sparkContext.parallelize(self.settings, len(self.settings)).map(self.trial(drawn)).collect()
+        ranked = sorted(trials, key=lambda trial: -(trial.average_precision or 0.0))
+        failed = [trial for trial in trials if trial.error]
+        if len(failed) == len(trials):
+            raise RuntimeError(f"every trial of the search failed; the first with: {failed[0].error}")
+        (self.into / "winner.json").write_text(json.dumps(dict(ranked[0].setting), indent=1))
+        return Outcome(
+            summary=f"{len(trials)} trials, {len(failed)} failed; best average precision "
+            f"{ranked[0].average_precision:.4f} with {named(ranked[0].setting)}",
+            rows=read,
+            metrics={
+                "trials": len(trials),
+                "failed": len(failed),
+                "average_precision": ranked[0].average_precision or 0.0,
+            },
+            files={"winner": str(self.into / "winner.json")},
+            warnings=tuple(f"trial {named(trial.setting)} failed: {trial.error}" for trial in failed),
+            details={"trials": [asdict(trial) for trial in ranked], "folds": list(self.folds.cuts)},
+        )
+
+    def trial(self, drawn: Path) -> Callable[[Setting], Trial]:
+        """The function that a Spark task runs; it carries values alone."""
+        fold = Fold(drawn=drawn, training=self.training, features=self.features, label=self.bag.label, order=self.order)
+        bounds = self.folds.bounds
+        return lambda setting: attempt(setting, fold, bounds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Fits and measures one setting on the drawn rows, which lie in time order."""
+
+    drawn: Path
+    training: Callable[[Setting, Statistics, int], Training]
+    features: tuple[str, ...]
+    label: str
+    order: tuple[str, ...]
+
+    def measured(self, setting: Setting, bounds: Callable[[int], list[tuple[int, int]]]) -> list[tuple[float, int]]:
+        """Each fold's average precision and its frauds."""
+        table = ds.dataset(self.drawn, format="parquet").to_table()
+        rows = table.sort_by([(name, "ascending") for name in self.order]).to_pandas()
+        return [self.fold(setting, rows[:fit_end], rows[fit_end:end]) for fit_end, end in bounds(len(rows))]
+
+    def fold(self, setting: Setting, before: Any, after: Any) -> tuple[float, int]:
+        names = list(self.features)
+        fit = statistics.fitted_array(names, before[names].to_numpy(np.float64))
+        bag = before.loc[before.index.repeat(before["copies"])]
+        fitted = self.training(setting, fit, len(bag)).fit(bag[[*names, self.label]], features=names, label=self.label)
+        fraud_N: NDArray[np.int64] = after[self.label].to_numpy(np.int64)
+        if not fraud_N.any():
+            raise ValueError(
+                f"a fold must hold a fraud to measure on, got none in {len(fraud_N)} rows; use wider folds"
+            )
+        with torch.inference_mode():
+            score_N = fitted.module(torch.from_numpy(after[names].to_numpy(np.float32))).reshape(-1).numpy()
+        return float(average_precision_score(fraud_N, score_N)), int(fraud_N.sum())
+
+
+def attempt(setting: Setting, fold: Fold, bounds: Callable[[int], list[tuple[int, int]]]) -> Trial:
+    """Run one trial; whatever fails in it becomes its error, with where it was raised."""
+    torch.set_num_threads(1)
+    try:
+        measured = fold.measured(setting, bounds)
+    except Exception as error:  # noqa: BLE001  a trial may fail in any part of a model; the search goes on and reports it
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        return Trial(
+            setting=setting, average_precision=None, folds=(), error=f"{type(error).__name__}: {error} ({where})"
+        )
+    precision, frauds = zip(*measured, strict=True)
+    return Trial(setting=setting, average_precision=float(np.average(precision, weights=frauds)), folds=precision)
+
+
+def named(setting: Setting) -> str:
+    return ", ".join(f"{name} {value}" for name, value in setting.items())

@@ -1,0 +1,1 @@
+"""One run of an app: its parameters, its folder, its steps, each performed in turn."""

@@ -1,0 +1,79 @@
+"""Performing one step of a run: its session, its outcome with timings, and the sentence of its failure."""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from time import time
+
+import psutil
+from pyspark.sql import SparkSession
+
+from infra import blas
+from infra import spark as engine
+from infra.settings import Settings
+from pipelines import outcome
+from pipelines.outcome import Outcome
+from pipelines.runner.run import Run, Session, Stage
+from pipelines.runner.turn import turn
+
+log = logging.getLogger(__name__)
+
+
+def attempt(name: str, run: Run, stage: Stage) -> None:
+    """Perform a step; a failure leaves its sentence beside the outcomes and ends the process with the cause shown."""
+    instance = stage.instance(name, run)
+    failure = run.folder / "failures" / f"{instance}.txt"
+    try:
+        result = perform(name, run, stage)
+    except Exception as error:
+        write(failure, f"{type(error).__name__}: {error}\n")
+        log.exception("%s failed", instance)
+        raise SystemExit(1) from error
+    failure.unlink(missing_ok=True)
+    log.info("%s: %s", instance, result.summary)
+
+
+def perform(name: str, run: Run, stage: Stage) -> Outcome:
+    """Build a step while the session it asks for starts, run it, and write its outcome with its timings.
+
+    Tries of one instance take turns: the one before may still write when a retry begins.
+    """
+    began, instance = time(), stage.instance(name, run)
+    os.environ["EMBERLINE_RUN"] = run.id  # by hand, as a DAG does for the JVM that it submits: its log names the run
+    with turn(run.folder / "locks" / f"{instance}.lock"):
+        with ThreadPoolExecutor(1) as beside:
+            building = beside.submit(stage.build, run)  # imports its libraries: seconds of Python, beside those of Java
+            spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
+            try:
+                step = building.result()
+                log.info(blas.sentence(spark))  # here: until the step is built, torch may be half imported
+                ready = time()
+                result = step.run(spark)
+            finally:
+                if spark is not None:
+                    spark.stop()
+        times = {"launched": launched(), "began": began, "ready": ready, "ended": time()}
+        write(outcome.file(run.folder, instance), replace(result, times=times).to_json())
+    return result
+
+
+def session(needs: Session, name: str, settings: Settings) -> SparkSession | None:
+    """Start the session that a step asks for."""
+    return None if needs == "none" else engine.session(name, settings, hive=needs == "hive")
+
+
+def launched() -> float:
+    """When this step's process was asked for: the submitting JVM's start under spark-submit, else our own."""
+    process = psutil.Process()
+    submitter = process.parent() if "PYSPARK_GATEWAY_PORT" in os.environ else None
+    return float((submitter or process).create_time())
+
+
+def write(file: Path, text: str) -> None:
+    """Write aside, then rename, so that a reader never finds half a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(text)
+    aside.rename(file)

@@ -1,0 +1,50 @@
+"""When a group's job is ended: each phase has its limit, and any sign of progress begins it anew."""
+
+import pytest
+
+from dlcore.spark.watchdog import Clock, Limits, Seen
+from dlcore.step.collective import BrokenGroup
+
+LIMITS = Limits(workers=2, slots_s=3, begin_s=300, batch_s=12, end_s=10)
+BEGUN = Seen(launched=True, arrived=2)
+AT_WORK = Seen(launched=True, arrived=2, signs=7)
+
+
+def ends(*seen: tuple[float, Seen]) -> list[Exception | None]:
+    clock = Clock(LIMITS, 0.0)
+    return [clock.overdue(what, now) for now, what in seen]
+
+
+@pytest.mark.parametrize(
+    ("seen", "limit_s", "error", "sentence"),
+    [
+        (Seen(), 3, TimeoutError, "needs 2 task slots at once.*other jobs hold some, after 3 s"),
+        (Seen(launched=True, arrived=1), 300, BrokenGroup, "1 of 2 workers have come and none has finished a batch"),
+        (AT_WORK, 12, BrokenGroup, "no worker has finished a batch for 12 s"),
+        (
+            Seen(launched=True, arrived=2, signs=7, left="rank 1 is gone"),
+            10,
+            BrokenGroup,
+            "does not end: rank 1 is gone",
+        ),
+    ],
+)
+def test_a_phase_ends_after_its_limit(seen: Seen, limit_s: float, error: type[Exception], sentence: str) -> None:
+    at_last, late = ends((0.5, seen), (limit_s, seen), (limit_s + 1, seen))[1:]
+    assert at_last is None
+    with pytest.raises(error, match=sentence):
+        raise late or AssertionError
+
+
+def test_batches_of_any_worker_are_progress_however_long_it_all_takes() -> None:
+    steps = [(11.0 * n, Seen(launched=True, arrived=2, signs=n)) for n in range(1, 100)]
+    assert not any(ends(*steps))
+
+
+def test_beginning_may_take_longer_than_a_batch() -> None:
+    assert not any(ends((1, Seen(launched=True)), (200, BEGUN), (499, BEGUN), (500, AT_WORK)))
+
+
+def test_a_worker_that_is_busy_cannot_put_off_the_end_of_a_group_that_another_has_left() -> None:
+    left = [Seen(launched=True, arrived=2, signs=n, left="an error on rank 1") for n in range(20)]
+    assert [cause is not None for cause in ends(*enumerate(left))] == [False] * 11 + [True] * 9

@@ -1,0 +1,34 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.setup.provisions import Provision, run, undone
+
+
+def provision(folder: Path, *inputs: str, make: Callable[[], None] | None = None) -> Provision:
+    result = folder / "result"
+    return Provision(name="one", inputs=inputs, make=make or result.touch, present=result.exists)
+
+
+def test_a_stage_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+    run(undone([provision(tmp_path, "a")], tmp_path), tmp_path)
+    assert undone([provision(tmp_path, "a")], tmp_path) == []
+
+
+def test_other_inputs_or_a_missing_result_undo_a_stage(tmp_path: Path) -> None:
+    run([provision(tmp_path, "a")], tmp_path)
+    assert [one.name for one in undone([provision(tmp_path, "b")], tmp_path)] == ["one"]
+    (tmp_path / "result").unlink()
+    assert [one.name for one in undone([provision(tmp_path, "a")], tmp_path)] == ["one"]
+
+
+def test_a_stage_that_broke_off_is_to_be_done_even_where_an_older_stamp_stood(tmp_path: Path) -> None:
+    run([provision(tmp_path, "a")], tmp_path)
+
+    def breaks_off() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([provision(tmp_path, "a", make=breaks_off)], tmp_path)
+    assert [one.name for one in undone([provision(tmp_path, "a")], tmp_path)] == ["one"]
