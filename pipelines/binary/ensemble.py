@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from pipelines.binary.bag import Balance
+from pipelines.binary.balance import Balance
 
 
 class Ensemble(nn.Module):

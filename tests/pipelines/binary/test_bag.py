@@ -8,7 +8,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.binary.bag import Bag, Balance, balance, steps
+from pipelines.binary.bag import Bag, balance, steps
+from pipelines.binary.balance import Balance
 
 
 def transactions(spark: SparkSession, rows: int = 4000, frauds: int = 400) -> DataFrame:
