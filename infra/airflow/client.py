@@ -117,6 +117,10 @@ class Airflow:
             "POST", f"dags/{dag}/clearTaskInstances", body | {"task_ids": [task if index is None else [task, index]]}
         )
 
+    def answer(self, dag: str, run: str, task: str, option: str) -> None:
+        """Answer a task that waits for a person."""
+        self.call("PATCH", f"{_run(dag, run)}/taskInstances/{task}/-1/hitlDetails", {"chosen_options": [option]})
+
     def log(self, dag: str, run: str, task: str, attempt: int, *, index: int = -1) -> list[str]:
         """The lines of one attempt's log."""
         answer = self.call(
