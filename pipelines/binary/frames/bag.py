@@ -12,29 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.binary.frames.roles import Roles
-
-
-@dataclass(frozen=True, kw_only=True)
-class Balance:
-    """Rows and positives of a frame before and after a draw, and the shift of log-odds that the draw made."""
-
-    rows: int
-    positives: int
-    drawn_rows: int
-    drawn_positives: int
-
-    def __post_init__(self) -> None:
-        if not (0 < self.positives < self.rows and 0 < self.drawn_positives < self.drawn_rows):
-            raise ValueError(f"a bag needs positives and negatives, before and after its draw, got {self}")
-
-    @property
-    def shift(self) -> float:
-        """What to add to a member's log-odds, so that they hold at the base rate before the draw."""
-        return _log_odds(self.positives, self.rows) - _log_odds(self.drawn_positives, self.drawn_rows)
-
-
-def _log_odds(positives: int, rows: int) -> float:
-    return math.log(positives / (rows - positives))
+from pipelines.binary.models.balance import Balance
 
 
 @dataclass(frozen=True, kw_only=True)

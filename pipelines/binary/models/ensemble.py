@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from pipelines.binary.frames.bag import Balance
+from pipelines.binary.models.balance import Balance
 from pipelines.binary.models.fitting import Network
 
 MODEL = "ensemble"

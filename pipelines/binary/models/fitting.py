@@ -5,12 +5,14 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
 
 from dlcore import Training
-from pipelines.binary.frames.statistics import Statistics
+
+if TYPE_CHECKING:
+    from pipelines.binary.frames.statistics import Statistics  # which imports Spark, and plain scoring does without it
 
 Setting = Mapping[str, Any]
 """``network`` names the network; the other values are its arguments, or rule the training."""
@@ -52,7 +54,7 @@ class Fitting:
         return {name: value for name, value in setting.items() if name in known}
 
     def of(
-        self, setting: Setting, statistics: Statistics, rows: int, *, batch: int, epochs: int, seed: int
+        self, setting: Setting, statistics: "Statistics", rows: int, *, batch: int, epochs: int, seed: int
     ) -> Training:
         """The training of one member on a bag of ``rows``."""
         network = partial(

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
+from infra.tables import hadoop
 from infra.tables.fence import Fence, Superseded
 from infra.tables.hive import Partition, Table
 
@@ -68,8 +69,8 @@ def _committed(fence: Fence, claim: object) -> bool:
 
 def test_a_name_is_created_once_by_any_filesystem(spark: SparkSession, tmp_path: Path) -> None:
     """Through a mount table the way is the one of HDFS: a rename that never overwrites."""
-    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
-    hadoop.set("fs.viewfs.mounttable.ember.link./data", tmp_path.as_uri())
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()
+    configuration.set("fs.viewfs.mounttable.ember.link./data", tmp_path.as_uri())
     path = "viewfs://ember/data/folder/00000001.json"
     assert hadoop.create(spark, path, "first")
     assert not hadoop.create(spark, path, "second")

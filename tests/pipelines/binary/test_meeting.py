@@ -42,9 +42,8 @@ def model(
 ) -> Artifact:
     forms = [{"network": "linear", "features": 4, "arguments": {}}]
     module = rebuilt(NETWORKS, members=forms)
-    with torch.no_grad():
-        module.members[0][0].weight.copy_(torch.tensor([weights]))
-        module.members[0][0].bias.zero_()
+    state = {"0.weight": torch.tensor([weights]), "0.bias": torch.zeros(1)}
+    module.members[0].load_state_dict(state)
     return Artifact.save(
         str(folder),
         model=MODEL,

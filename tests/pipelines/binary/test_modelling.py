@@ -257,7 +257,7 @@ import pipelines.registry
 artifact = Artifact.load(sys.argv[1])
 rows = pandas.read_parquet(sys.argv[2])
 features = torch.tensor(rows[artifact.details["features"]].to_numpy("float32"))
-probability = artifact.module(models(MIXED.networks))(features)
+probability = artifact.module(models(FITTING.networks))(features)
 print(len(probability), float(probability.max()))
 """
 

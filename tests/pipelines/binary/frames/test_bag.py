@@ -8,7 +8,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.binary.frames.bag import Bag, Balance, steps
+from pipelines.binary.frames.bag import Bag, steps
+from pipelines.binary.models.balance import Balance
 from tests.pipelines import frames
 
 

@@ -85,4 +85,4 @@ def test_an_ensemble_of_several_kinds_is_rebuilt_from_arguments_and_tensors() ->
     again.load_state_dict(made.state_dict())
     rows = torch.randn(6, 4)
     assert torch.equal(made(rows), again(rows))
-    assert [type(member[1]) for member in made.members] == [nn.Unflatten, nn.Linear]
+    assert [type(list(member.children())[1]) for member in made.members] == [nn.Unflatten, nn.Linear]
