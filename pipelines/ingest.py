@@ -60,7 +60,6 @@ class Ingest:
             metrics={"equal_values": equal},
             partitions=(good, bad),
             warnings=tuple(f"{count:,} rows quarantined: {reason}" for reason, count in reasons.items()),
-            details={"files": {file.name: file.lines for file in deliveries}, "reasons": reasons},
         )
 
     def _equal_values(self, spark: SparkSession, good: Partition) -> int:

@@ -1,7 +1,7 @@
 """Gates: what must be true of a table's rows before the next step may work on them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -9,6 +9,7 @@ from features.drift import Profile, drift
 from infra import expectations
 from infra.expectations import Expectation, Finding
 from infra.tables.hive import Partition, Table
+from pipelines import sections
 from pipelines.outcome import Outcome, Rows
 
 
@@ -83,5 +84,5 @@ class Gate:
             metrics={"expectations": len(findings), "drifted": len(drifted)},
             partitions=self.inputs,
             warnings=tuple(drifted),
-            details={"expectations": [asdict(finding) for finding in findings], "drift": drifts},
+            sections=(sections.judged(self.subject, f"{len(findings)} expectations hold", findings, drifts),),
         )

@@ -122,7 +122,7 @@ def test_a_whole_week_of_features_makes_a_training_and_the_days_asked_for_are_ne
 
 
 def test_a_days_features_and_a_champion_are_assets(tmp_path_factory: pytest.TempPathFactory) -> None:
-    left = {}
+    left: dict[str, list[str]] = {}
     for kind in KINDS:
         tasks = _read(kind, tmp_path_factory.getbasetemp())["tasks"]
         left |= {name: task["outlets"] for name, task in tasks.items() if task["outlets"]}

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from apps.fraud import columns
+from apps.fraud.recipe import FRAUD
 from infra.tables.fence import Superseded
 from infra.tables.hive import Partition, Table
 from pipelines.engineer import Engineer
@@ -53,7 +54,7 @@ def ingest(ds: str, landing: str, transactions: Table) -> Ingest:
         header=columns.HEADER,
         rules=columns.rules(ds),
         table=transactions,
-        quarantine=dataclasses.replace(columns.QUARANTINE, database=DATABASE),
+        quarantine=dataclasses.replace(FRAUD.quarantine, database=DATABASE),
         ds=ds,
         run_id="run-1",
     )
@@ -80,7 +81,7 @@ def test_training_and_scoring_see_equal_features(spark: SparkSession, both: Engi
     nightly = dataclasses.replace(both.features, name="nightly")
     outcome = engineer(both.transactions, nightly, both.pins[1:]).run(spark)
     assert outcome.partitions[0].fingerprint == both.outcome.partitions[1].fingerprint
-    assert [pin["ds"] for pin in outcome.details["inputs"]] == list(DAYS)
+    assert f"with {DAYS[0]} as history" in outcome.summary
     assert _rows(spark, nightly) == _rows(spark, both.features)
 
 

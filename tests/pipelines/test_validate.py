@@ -24,7 +24,8 @@ from infra.expectations import (
 from infra.tables import hadoop
 from infra.tables.fence import Superseded
 from infra.tables.hive import Partition, Table
-from pipelines.outcome import Rows
+from pipelines.outcome import Outcome, Rows
+from pipelines.section import Listing, Pairs
 from pipelines.validate import Gate, GateFailed
 
 DS = "2013-09-01"
@@ -71,13 +72,19 @@ def good(count: int = 200) -> list[Expectation]:
     ]
 
 
+def listing(outcome: Outcome) -> Listing:
+    found = outcome.sections[0].parts[0]
+    assert isinstance(found, Listing)
+    return found
+
+
 def test_good_rows_pass_and_every_rule_is_reported(spark: SparkSession, table: Table) -> None:
     pin = table.replace(spark, rows(spark), ds=DS, run="r")
     outcome = gate(table, pin, good()).run(spark)
     assert outcome.summary == f"{table} ds={DS}: {len(good())} expectations hold on 200 rows"
     assert outcome.rows == Rows(taken=200, given=200)
     assert outcome.partitions == (pin,)
-    assert [finding["sentence"] for finding in outcome.details["expectations"]] == [rule.sentence for rule in good()]
+    assert [line.cells[0] for line in listing(outcome).lines] == [rule.sentence for rule in good()]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +152,7 @@ def test_drift_warns_and_stops_only_if_told_to(spark: SparkSession, table: Table
     outcome = gate(table, pin, [some_rows()], profile=known).run(spark)
     assert [warning.split(":")[0] for warning in outcome.warnings] == ["amount has drifted from the training profile"]
     assert outcome.metrics["drifted"] == 1
-    assert outcome.details["drift"]["fraud"] == 0
+    pairs = outcome.sections[0].parts[1]
+    assert isinstance(pairs, Pairs) and pairs.values["fraud"] == "0.000"
     with pytest.raises(GateFailed, match="amount has drifted from the training profile: stability index"):
         gate(table, pin, [some_rows()], profile=known, stop_on_drift=True).run(spark)
