@@ -1,4 +1,4 @@
-"""The DAG `fraud_daily`: one day of card transactions, from its landing files to features and, by the champion, scores.
+"""Airflow's DAG `fraud_daily`: one day of card transactions, from its landing files to features and, by the champion, scores.
 
 The run's partition is the day. Waiting costs no worker; each step judges what it writes before anyone can read it; before there is a
 champion, scoring says so and does nothing. A day that comes late or again: run it again, and see which later days are stale.

@@ -1,4 +1,4 @@
-"""The DAG `fraud_training`: a range of days into an ensemble, judged against baselines and the champion, and scores by the champion.
+"""Airflow's DAG `fraud_training`: a range of days into an ensemble, judged against baselines and the champion, and scores by the champion.
 
 It runs for each week whose features are whole, or when asked for a range of days by the form.
 """
