@@ -87,6 +87,10 @@ class Training(Plan):
             raise ValueError(
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
+        if validation is None and self.metrics:
+            raise ValueError(
+                f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
+            )
         columns = partial(self._laid, features=features, label=label)
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
@@ -110,7 +114,7 @@ class Training(Plan):
         chain = self._chain(folder, settings(self, data=name, workers=1), on_progress)
         threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
-        engine = Engine(self, rows, held_out, loaders=loaders)
+        engine = Engine(self, rows, held_out, metrics=self.metrics, loaders=loaders)
         with computing_with(threads), closing(engine):
             return self._end(advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s)))
 

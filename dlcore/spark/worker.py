@@ -163,6 +163,7 @@ def _engine(assignment: Assignment, cores: int) -> Engine:
         assignment.method,
         assignment.train.open(),
         validation.open() if validation else None,
+        metrics=assignment.method.metrics,
         sharded=assignment.sharded,
         loaders=loaders,
     )

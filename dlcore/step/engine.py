@@ -7,7 +7,7 @@ Of a loss that is a sum and its weight, the weights are summed with the gradient
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ from dlcore.optim.schedules import after, base_rate
 from dlcore.step.collective import Alone, Collective
 from dlcore.step.gradients import Gradients
 from dlcore.step.method import Method
+from dlcore.step.metrics import Metric
 from dlcore.step.objective import Objective
 from dlcore.step.parameters import Weights, slice_names, split_parameters
 from dlcore.step.progress import WAITS, Progress, reported
@@ -55,13 +56,20 @@ class Pause:
 class Engine:
     """One rank's live model and optimizer: a cache of a committed state that steps move forward.
 
-    ``loaders`` threads run the recipe's transform; without any, the training thread does.
+    ``loaders`` threads run the recipe's transform; without any, the training thread does. ``metrics`` are of the validation rows.
     """
 
     def __init__(
-        self, method: Method, rows: Rows, validation: Rows | None, *, sharded: bool = False, loaders: int = 0
+        self,
+        method: Method,
+        rows: Rows,
+        validation: Rows | None,
+        *,
+        metrics: Sequence[Metric] = (),
+        sharded: bool = False,
+        loaders: int = 0,
     ) -> None:
-        self.step, self._loaders = -1, loaders
+        self.step, self._loaders, self._metrics = -1, loaders, metrics
         self._method, self._rows, self._validation = method, rows, validation
         self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
         self._order = self._whole
@@ -225,7 +233,7 @@ class Engine:
         before, now = self._order.place(self.step - 1), self._order.place(self.step)
         if self._recorded(now) == self._recorded(before):
             return
-        validation = self._validate() if now.row == 0 else None
+        validation, metrics = self._validate() if now.row == 0 else (None, {})
         since, self._since = self._since, Since()
         progress = Progress(
             step=self.step,
@@ -235,6 +243,7 @@ class Engine:
             rows_per_s=since.rows / max(since.seconds, 1e-9),
             seconds=since.seconds,
             validation=validation,
+            metrics=metrics,
             **{wait: getattr(since, wait) for wait in WAITS},
         )
         number, self._records = self._records, self._records + 1
@@ -246,19 +255,19 @@ class Engine:
     def _recorded(self, place: Place) -> int:
         return reported(self._whole.step_at(place), self._whole.steps)
 
-    def _validate(self) -> float | None:
-        """The loss of the validation rows, each worker taking its share in batches of no more rows than a pass of training has."""
+    def _validate(self) -> tuple[float | None, dict[str, float]]:
+        """Loss and metrics of the validation rows, each worker taking its share in batches of no more rows than a pass of training has."""
         if self._validation is None:
-            return None
+            return None, {}
         rank, workers = self._collective.rank, self._collective.workers
         rows = min(self._method.micro_batch or self._order.batch, -(-self._order.batch // workers))
         shares = validation_shares(self._validation.count, batch=rows, rank=rank, workers=workers)
         batches = self._fed(self._validation, shares.__getitem__, len(shares))
         self.model.eval()
         with closing(batches):
-            loss = validated(self.objective, map(batches, range(len(shares))), self._collective)
+            found = validated(self.objective, map(batches, range(len(shares))), self._metrics, self._collective)
         self.model.train()
-        return loss
+        return found
 
 
 def _seed(seed: int, step: int, rank: int) -> int:
