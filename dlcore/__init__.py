@@ -7,6 +7,7 @@ from dlcore.optim.lars import LARS
 from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
 from dlcore.scoring.artifact import Artifact, ArtifactError
 from dlcore.scoring.prediction import predict
+from dlcore.step.method import TrainingStep
 from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
@@ -34,6 +35,7 @@ __all__ = [
     "Schedule",
     "Step",
     "Training",
+    "TrainingStep",
     "Vocabulary",
     "Warmup",
     "predict",

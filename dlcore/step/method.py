@@ -25,7 +25,7 @@ class TrainingStep(Protocol):
     step and rank; order, sums over workers, clipping, commits and recovery are as for any loss.
     """
 
-    def __call__(self, model: nn.Module, inputs: Any, targets: Any, /) -> Tensor | Pair: ...
+    def __call__(self, model: Any, inputs: Any, targets: Any, /) -> Tensor | Pair: ...
 
 
 @dataclass(frozen=True, kw_only=True)
