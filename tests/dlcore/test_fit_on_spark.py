@@ -90,10 +90,10 @@ def test_weighed_losses_own_steps_micro_batches_and_metrics_are_those_of_one_wor
     )
     for ours, theirs in zip(one.module.parameters(), two.module.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-    for ours, theirs in zip(one.history, two.history, strict=True):
-        assert (ours.loss, ours.validation) == pytest.approx((theirs.loss, theirs.validation), rel=1e-4)
-        assert ours.metrics == pytest.approx(theirs.metrics, rel=1e-4)
-        assert ours.metrics["loss"] == pytest.approx(ours.validation)
+    for this, that in zip(one.history, two.history, strict=True):
+        assert (this.loss, this.validation) == pytest.approx((that.loss, that.validation), rel=1e-4)
+        assert this.metrics == pytest.approx(that.metrics, rel=1e-4)
+        assert this.metrics["loss"] == pytest.approx(this.validation)
 
 
 def weighed_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
