@@ -7,14 +7,18 @@ from dlcore.optim.lars import LARS
 from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
 from dlcore.scoring.artifact import Artifact, ArtifactError
 from dlcore.scoring.prediction import predict
+from dlcore.step.method import TrainingStep
+from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
 from dlcore.training import Fitted, Training
 
 __all__ = [
     "LARS",
+    "Accuracy",
     "Artifact",
     "ArtifactError",
+    "AveragePrecision",
     "ClipNorm",
     "ClipValue",
     "Constant",
@@ -23,12 +27,15 @@ __all__ = [
     "Field",
     "Fitted",
     "Folder",
+    "MeanLoss",
+    "Metric",
     "Plateau",
     "Poly",
     "Progress",
     "Schedule",
     "Step",
     "Training",
+    "TrainingStep",
     "Vocabulary",
     "Warmup",
     "predict",

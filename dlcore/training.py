@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,7 +24,10 @@ from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
 from dlcore.scoring.artifact import packed
+from dlcore.scoring.evaluation import BATCH, evaluate
 from dlcore.step.engine import Engine
+from dlcore.step.method import Method
+from dlcore.step.metrics import Metric
 from dlcore.step.progress import Progress, time_shares, told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
@@ -41,15 +44,31 @@ log = logging.getLogger("dlcore")
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What a training gives: the module in evaluation mode, and how the loss went."""
+    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it."""
 
     module: nn.Module
     history: tuple[Progress, ...]
+    method: Method
+    features: Tensors
+    label: Tensors
 
     @property
     def time_shares(self) -> dict[str, float]:
         """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
         return time_shares(self.history)
+
+    def evaluate(self, data: "Data", metrics: Sequence[Metric], *, batch: int = BATCH) -> dict[str, float]:
+        """The metrics' figures of labelled rows: of a DataFrame by Spark's tasks, of a table or a pyarrow dataset in this process."""
+        return evaluate(
+            self.module,
+            data,
+            metrics,
+            features=self.features,
+            label=self.label,
+            transform=self.method.transform,
+            precision=self.method.precision,
+            batch=batch,
+        )
 
     def save(self, folder: str | Folder) -> None:
         """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
@@ -87,15 +106,21 @@ class Training(Plan):
             raise ValueError(
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
+        if validation is None and self.metrics:
+            raise ValueError(
+                f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
+            )
         columns = partial(self._laid, features=features, label=label)
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
-                return self._fit_here(data, validation, columns, place, on_progress)
+                chain = self._fit_here(data, validation, columns, place, on_progress)
+                return self._end(chain, features, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
-            return self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
+            chain = self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
+            return self._end(chain, features, label)
 
     def _fit_here(
         self,
@@ -104,15 +129,15 @@ class Training(Plan):
         columns: "Laid",
         folder: Folder,
         on_progress: OnProgress | None,
-    ) -> Fitted:
+    ) -> Chain:
         rows, name = self._rows(data, folder / "data", columns)
         held_out = None if validation is None else self._rows(validation, folder / "validation", columns)[0]
         chain = self._chain(folder, settings(self, data=name, workers=1), on_progress)
         threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
-        engine = Engine(self, rows, held_out, loaders=loaders)
+        engine = Engine(self, rows, held_out, metrics=self.metrics, loaders=loaders)
         with computing_with(threads), closing(engine):
-            return self._end(advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s)))
+            return advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s))
 
     def _fit_on_spark(
         self,
@@ -123,7 +148,7 @@ class Training(Plan):
         workers: int,
         folder: Folder,
         on_progress: OnProgress | None,
-    ) -> Fitted:
+    ) -> Chain:
         from dlcore.spark.executors import groups, sharded
 
         shards = partial(sharded, laid=columns, resident_bytes=self.resident_bytes)
@@ -132,7 +157,7 @@ class Training(Plan):
         now = settings(self, data=train.shards.fingerprint, workers=workers)
         chain = self._chain(folder, now, on_progress)
         run = groups(self, session, train, held_out, chain, workers)
-        return self._end(advance(chain, epochs=self.epochs, group=run))
+        return advance(chain, epochs=self.epochs, group=run)
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -174,11 +199,12 @@ class Training(Plan):
         log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
         return commit
 
-    def _end(self, chain: Chain) -> Fitted:
+    def _end(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
         chain.commits.end(chain.commit.step)
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
-        fitted = Fitted(module=model.eval(), history=tuple(chain.commit.history))
+        history = tuple(chain.commit.history)
+        fitted = Fitted(module=model.eval(), history=history, method=self, features=features, label=label)
         log.info("of the time: %s", told(fitted.time_shares))
         return fitted
 
