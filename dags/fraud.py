@@ -70,7 +70,7 @@ with DAG(
 
     @task_group(prefix_group_id=False)
     def ingested(ds: str) -> None:
-        step("ingest", ds=ds, **HIVE, **BY_DATE) >> step("gate_ingest", ds=ds, **HIVE, **BY_DATE)
+        step("ingest", ds=ds, **HIVE, **BY_DATE)
 
     @task_group(prefix_group_id=False)
     def trained(member: str) -> None:
@@ -78,7 +78,7 @@ with DAG(
 
     @task_group(prefix_group_id=False)
     def scored(ds: str) -> None:
-        step("score", ds=ds, **HIVE, **BY_DATE) >> step("gate_scores", ds=ds, **HIVE, **BY_DATE)
+        step("score", ds=ds, **HIVE, **BY_DATE)
 
     days = dates()
     split = step("split")
@@ -88,7 +88,7 @@ with DAG(
     publish = step("publish")
     scoring = scored.expand(ds=days)
 
-    (ingested.expand(ds=days) >> step("features", **HIVE) >> step("gate_features", **HIVE) >> split)
+    ingested.expand(ds=days) >> step("features", **HIVE) >> split
     split >> search >> training >> evaluate
     split >> [training, step("baselines")] >> evaluate
     evaluate >> publish >> scoring >> step("report", trigger_rule="none_failed")

@@ -30,7 +30,8 @@ class Outcome:
     """The result of one step: a sentence, its rows, its figures, and where it put things.
 
     ``partitions`` pins the exact versions of the Hive partitions written; ``details`` holds what the report draws;
-    ``times`` says, in seconds since the epoch, when the process was launched, began, had its session and ended.
+    ``failed`` is the sentence of a failure: such an outcome is for people alone. ``times`` says, in seconds since the epoch,
+    when the process was launched, began, had its session and ended.
     """
 
     summary: str
@@ -40,6 +41,7 @@ class Outcome:
     partitions: tuple[Partition, ...] = ()
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    failed: str = ""
     times: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -52,6 +54,14 @@ class Outcome:
         fields["partitions"] = tuple(Partition(**partition) for partition in fields["partitions"])
         fields["warnings"] = tuple(fields["warnings"])
         return cls(**fields)
+
+
+class StepFailed(RuntimeError):
+    """A step found that what it is to do must not be done; ``outcome`` is what it found, for the report."""
+
+    def __init__(self, sentence: str, outcome: Outcome) -> None:
+        super().__init__(sentence)
+        self.outcome = outcome
 
 
 class Step(Protocol):
@@ -71,4 +81,7 @@ def read(folder: Path, step: str) -> list[Outcome]:
     files = [one for one in (file(folder, step), *instances) if one.exists()]
     if not files:
         raise FileNotFoundError(f"no outcome of step {step!r} in {folder}; run that step first")
-    return [Outcome.from_json(one.read_text()) for one in files]
+    found = [Outcome.from_json(one.read_text()) for one in files]
+    if failed := [outcome.failed for outcome in found if outcome.failed]:
+        raise FileNotFoundError(f"step {step!r} failed in {folder}: {failed[0]}; run that step again first")
+    return found

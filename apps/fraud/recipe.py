@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 def ingest(run: Run) -> Step:
+    from apps.fraud import gates
     from pipelines.ingest import Ingest
+    from pipelines.judge import Judge
 
     return Ingest(
         landing=run.settings.landing,
@@ -37,49 +39,31 @@ def ingest(run: Run) -> Step:
         rules=columns.rules(run.ds),
         table=columns.TRANSACTIONS,
         quarantine=columns.QUARANTINE,
+        judge=Judge(expectations=gates.transactions(), key=columns.KEY),
         ds=run.ds,
         run_id=run.id,
     )
 
 
-def gate_ingest(run: Run) -> Step:
-    from apps.fraud import gates
-    from pipelines.validate import Gate
-
-    table, _ = run.dated("ingest").partitions
-    return Gate(
-        table=columns.TRANSACTIONS,
-        inputs=(table,),
-        expectations=gates.transactions(table.rows),
-        key=columns.KEY,
-    )
-
-
 def features(run: Run) -> Step:
+    from apps.fraud import gates
     from pipelines.engineer import Engineer
+    from pipelines.judge import Judge
 
+    published = registry(run)
     return Engineer(
         source=columns.TRANSACTIONS,
         table=columns.FEATURE_TABLE,
         inputs=tuple(outcome.partitions[0] for outcome in run.outcomes("ingest")),
         transform=columns.engineered,
+        judge=Judge(
+            expectations=gates.features(),
+            key=columns.KEY,
+            profile=published.champion().details["profile"] if published.pointers().champion else None,
+            stop_on_drift=run.params["stop_on_drift"],
+        ),
         history_days=-(-columns.WINDOWS.longest_s // DAY_S),
         run_id=run.id,
-    )
-
-
-def gate_features(run: Run) -> Step:
-    from apps.fraud import gates
-    from pipelines.validate import Gate
-
-    published = registry(run)
-    return Gate(
-        table=columns.FEATURE_TABLE,
-        inputs=feature_partitions(run),
-        expectations=gates.features(sum(outcome.partitions[0].rows for outcome in run.outcomes("ingest"))),
-        key=columns.KEY,
-        profile=published.champion().details["profile"] if published.pointers().champion else None,
-        stop_on_drift=run.params["stop_on_drift"],
     )
 
 
@@ -170,8 +154,10 @@ def publish(run: Run) -> Step:
 
 
 def score(run: Run) -> Step:
+    from apps.fraud import gates
     from apps.fraud.model import MODELS
     from pipelines.binary.score import Score
+    from pipelines.judge import Judge
 
     return Score(
         partition=feature_partition(run),
@@ -180,19 +166,8 @@ def score(run: Run) -> Step:
         registry=registry(run),
         version=champion(run),
         models=MODELS,
+        judge=Judge(expectations=gates.scores(), key=columns.KEY),
         run_id=run.id,
-    )
-
-
-def gate_scores(run: Run) -> Step:
-    from apps.fraud import gates
-    from pipelines.validate import Gate
-
-    return Gate(
-        table=columns.SCORES,
-        inputs=run.dated("score").partitions,
-        expectations=gates.scores(feature_partition(run).rows),
-        key=columns.KEY,
     )
 
 
@@ -214,9 +189,7 @@ def report(run: Run) -> Step:
 
 STEPS = {
     "ingest": Stage(ingest, "hive", each="date"),
-    "gate_ingest": Stage(gate_ingest, "hive", each="date"),
     "features": Stage(features, "hive"),
-    "gate_features": Stage(gate_features, "hive"),
     "split": Stage(split, "spark"),
     "search": Stage(search, "spark"),
     "train": Stage(train, "spark", each="member"),
@@ -224,7 +197,6 @@ STEPS = {
     "evaluate": Stage(evaluate, "none"),
     "publish": Stage(publish, "none"),
     "score": Stage(score, "hive", each="date"),
-    "gate_scores": Stage(gate_scores, "hive", each="date"),
     "report": Stage(report, "none"),
 }
 

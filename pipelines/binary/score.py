@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from torch import nn
 
 from dlcore import Artifact, predict
-from infra.tables.hive import Partition, Table, read_files
+from infra.tables.hive import Draft, Partition, Table
+from pipelines.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
 from pipelines.registry import Registry, published
 
@@ -25,6 +26,7 @@ class Score:
     registry: Registry
     version: str
     models: Mapping[str, Callable[..., nn.Module]]
+    judge: Judge
     run_id: str
     key: tuple[str, ...] = ("source_file", "source_line")
 
@@ -32,18 +34,22 @@ class Score:
         assert spark is not None
         model = self.registry.load(self.version)
         rows = scored(self.features.pinned(spark, self.partition), model, self.models, self.key)
-        written = self.scores.replace(spark, rows, ds=self.partition.ds, run=self.run_id)
-        counted = read_files(spark, [written]).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
+        with drafting() as drafts:
+            drafts.append(draft := self.scores.stage(spark, rows, ds=self.partition.ds, run=self.run_id))
+            outcome, judgement = self._outcome(spark, draft, model), self.judge.draft(draft)
+        return settled(outcome, drafts, [judgement])
+
+    def _outcome(self, spark: SparkSession, draft: Draft, model: Artifact) -> Outcome:
+        counted = draft.rows(spark).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
         assert counted is not None
         decided, unscored = int(counted[0] or 0), int(counted[1])
         return Outcome(
-            summary=f"{written.rows:,} rows of {self.partition.ds} scored by {model.id[:12]}, {decided:,} to review",
-            rows=Rows(taken=self.partition.rows, given=written.rows),
+            summary=f"{draft.partition.rows:,} rows of {self.partition.ds} scored by {model.id[:12]}, {decided:,} to review",
+            rows=Rows(taken=self.partition.rows, given=draft.partition.rows),
             metrics={"flagged": decided, "unscored": unscored},
             warnings=(f"{unscored:,} rows have a feature that is no finite number and got no score",)
             if unscored
             else (),
-            partitions=(written,),
             details={"model_version": model.id, "ds": self.partition.ds},
         )
 

@@ -14,7 +14,7 @@ from infra import blas
 from infra import spark as engine
 from infra.settings import Settings
 from pipelines import outcome
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, StepFailed
 from pipelines.runner.run import Run, Session, Stage
 from pipelines.runner.turn import turn
 
@@ -51,6 +51,9 @@ def perform(name: str, run: Run, stage: Stage) -> Outcome:
                 log.info(blas.sentence(spark))  # here: until the step is built, torch may be half imported
                 ready = time()
                 result = step.run(spark)
+            except StepFailed as failure:
+                write(outcome.file(run.folder, instance), failure.outcome.to_json())
+                raise
             finally:
                 if spark is not None:
                     spark.stop()

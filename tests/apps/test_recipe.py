@@ -49,13 +49,11 @@ def leave(found: Run, instance: str, left: Outcome) -> None:
 @pytest.mark.parametrize(
     ("build", "first"),
     [
-        (recipe.gate_ingest, "ingest@2013-09-02"),
         (recipe.split, "features"),
         (recipe.train, "split"),
         (recipe.evaluate, "train@000"),
         (recipe.publish, "evaluate"),
         (recipe.score, "features"),
-        (recipe.gate_scores, "score@2013-09-02"),
     ],
 )
 def test_a_step_built_too_early_is_told_which_comes_first(

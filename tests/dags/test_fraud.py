@@ -67,7 +67,7 @@ def test_its_steps_are_the_recipes_steps_and_each_is_tried_again(steps: dict[str
 
 def test_steps_that_hold_the_metastore_take_turns(steps: dict[str, Any]) -> None:
     turns = {name for name, task in steps.items() if task["pool"] == "hive"}
-    assert turns == {"ingest", "gate_ingest", "features", "gate_features", "score", "gate_scores"}
+    assert turns == {"ingest", "features", "score"}
     assert all(task["pool"] == "spark" for name, task in steps.items() if name not in turns)
 
 
@@ -84,10 +84,8 @@ def test_its_dates_go_to_the_archives_end_and_are_never_turned_round(dag: dict[s
 @pytest.mark.parametrize(
     ("step", "needs"),
     [
-        ("gate_ingest", "ingest"),
-        ("features", "gate_ingest"),
-        ("gate_features", "features"),
-        ("split", "gate_features"),
+        ("features", "ingest"),
+        ("split", "features"),
         ("search", "split"),
         ("train", "search"),
         ("train", "split"),
@@ -96,8 +94,7 @@ def test_its_dates_go_to_the_archives_end_and_are_never_turned_round(dag: dict[s
         ("evaluate", "baselines"),
         ("publish", "evaluate"),
         ("score", "publish"),
-        ("gate_scores", "score"),
-        ("report", "gate_scores"),
+        ("report", "score"),
     ],
 )
 def test_arrows(steps: dict[str, Any], step: str, needs: str) -> None:

@@ -8,11 +8,13 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from apps.fraud import columns
+from apps.fraud import columns, gates
+from infra.expectations import some_rows, unique
 from infra.tables.fence import Superseded
 from infra.tables.hive import Partition, Table
 from pipelines.engineer import Engineer
 from pipelines.ingest import Ingest
+from pipelines.judge import Judge
 from pipelines.outcome import Outcome, Rows
 
 DAYS = ("2013-09-01", "2013-09-02")
@@ -54,6 +56,7 @@ def ingest(ds: str, landing: str, transactions: Table) -> Ingest:
         rules=columns.rules(ds),
         table=transactions,
         quarantine=dataclasses.replace(columns.QUARANTINE, database=DATABASE),
+        judge=Judge(expectations=[some_rows(), unique(columns.KEY)], key=columns.KEY),
         ds=ds,
         run_id="run-1",
     )
@@ -65,6 +68,7 @@ def engineer(transactions: Table, features: Table, inputs: Sequence[Partition]) 
         table=features,
         inputs=tuple(inputs),
         transform=columns.engineered,
+        judge=Judge(expectations=gates.features(), key=columns.KEY),
         history_days=1,
         run_id="run-1",
     )

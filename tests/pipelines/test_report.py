@@ -56,7 +56,7 @@ def evaluated() -> Outcome:
 
 OUTCOMES = {
     "ingest@2013-09-01": Outcome(summary=f"rows of {HOSTILE}", rows=Rows(taken=1100, given=1090, quarantined=10)),
-    "gate_ingest@2013-09-01": Outcome(
+    "features": Outcome(
         summary="2 expectations hold",
         warnings=("amount has drifted",),
         details={
