@@ -23,7 +23,7 @@ BY_MEMBER = {"map_index_template": "{{ '%03d' % ti.map_index }}"}
 
 def step(name: str, *options: Any, ds: Any = LAST_DATE, **rules: Any) -> SparkSubmitOperator:
     """Submit one step of the run; the rules are the operator's own, such as the pool whose slots it waits for."""
-    run = ["--run", "{{ run_id }}", "--ds", ds, "--params", "{{ params | tojson }}"]
+    run = ["--run", "{{ run_id }}", "--by", "Airflow", "--ds", ds, "--params", "{{ params | tojson }}"]
     return SparkSubmitOperator(
         task_id=name,
         name="{{ run_id }} " + name,
@@ -73,6 +73,10 @@ with DAG(
         step("ingest", ds=ds, **HIVE, **BY_DATE)
 
     @task_group(prefix_group_id=False)
+    def engineered(ds: str) -> None:
+        step("engineer", ds=ds, **HIVE, **BY_DATE)
+
+    @task_group(prefix_group_id=False)
     def trained(member: str) -> None:
         step("train", "--member", member, **BY_MEMBER, trigger_rule="none_failed")
 
@@ -88,7 +92,7 @@ with DAG(
     publish = step("publish")
     scoring = scored.expand(ds=days)
 
-    ingested.expand(ds=days) >> step("features", **HIVE) >> split
+    (ingested.expand(ds=days) >> engineered.expand(ds=days) >> step("pin", **HIVE) >> split)
     split >> search >> training >> evaluate
     split >> [training, step("baselines")] >> evaluate
     evaluate >> publish >> scoring >> step("report", trigger_rule="none_failed")

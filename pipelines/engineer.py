@@ -1,7 +1,7 @@
 """Rows into features, for training and scoring alike: both read what this step writes."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
@@ -71,5 +71,4 @@ class Engineer:
         return Outcome(
             summary=f"{self.table}: {rows}, on {len(drafts)} dates{reached}",
             rows=rows,
-            details={"inputs": [asdict(pin) for pin in [*history, *self.inputs]]},
         )

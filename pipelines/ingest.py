@@ -65,7 +65,6 @@ class Ingest:
             rows=counted,
             metrics={"equal_values": equal},
             warnings=tuple(f"{count:,} rows quarantined: {reason}" for reason, count in reasons.items()),
-            details={"files": {file.name: file.lines for file in deliveries}, "reasons": reasons},
         )
 
     def _equal_values(self, spark: SparkSession, good: Draft) -> int:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 
@@ -11,7 +10,9 @@ from features.drift import Profile, drift
 from infra import expectations
 from infra.expectations import Expectation, Finding, row_count
 from infra.tables.hive import Draft
+from pipelines import sections
 from pipelines.outcome import Outcome, StepFailed
+from pipelines.section import Section
 
 
 class GateFailed(StepFailed):
@@ -81,7 +82,7 @@ def settled(outcome: Outcome, drafts: Sequence[Draft], judgements: Sequence[Judg
         outcome,
         metrics={**outcome.metrics, **_metrics(judgements)},
         warnings=(*outcome.warnings, *[warning for judgement in judgements for warning in judgement.drifted]),
-        details={**outcome.details, **_details(judgements)},
+        sections=(*outcome.sections, *[_section(judgement) for judgement in judgements]),
     )
     if failed := next((judgement.failed for judgement in judgements if judgement.failed), ""):
         _discard(drafts, failed)
@@ -115,17 +116,14 @@ def _sentence(subject: str, failed: Sequence[str]) -> str:
     return f"{subject}: {failed[0]}{more}" if failed else ""
 
 
+def _section(judgement: Judgement) -> Section:
+    broken = sum(not finding.success for finding in judgement.findings)
+    summary = f"{broken} of {len(judgement.findings)} expectations are broken" if broken else "every expectation holds"
+    return sections.judged(judgement.subject, summary, judgement.findings, judgement.drifts)
+
+
 def _metrics(judgements: Sequence[Judgement]) -> dict[str, float]:
     return {
         "expectations": sum(len(judgement.findings) for judgement in judgements),
         "drifted": sum(len(judgement.drifted) for judgement in judgements),
     }
-
-
-def _details(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """What the report shows: every finding, and the largest drift of each column."""
-    drifts: dict[str, float] = {}
-    for judgement in judgements:
-        drifts |= {name: max(index, drifts.get(name, index)) for name, index in judgement.drifts.items()}
-    found = [asdict(finding) for judgement in judgements for finding in judgement.findings]
-    return {"expectations": found, "drift": drifts}

@@ -1,52 +1,27 @@
-"""What must be true of the tables of card transactions before anybody may see them, beside their number of rows."""
+"""What must be true of a day of card transactions and of their features, beside their schema, keys and number of rows."""
 
 from apps.fraud import columns
-from infra.expectations import (
-    Expectation,
-    between,
-    mean_between,
-    not_null,
-    one_of,
-    schema,
-    some_rows,
-    unique,
-)
+from infra.expectations import between, mean_between, one_of, some_rows
+from pipelines.binary.tabular import Gates
 
 BALANCE = (0.0001, 0.05)
 """Share of frauds in a day that is plausible; 0.0017 is usual."""
 
+_COMPONENTS = [between(name, -1000, 1000) for name in columns.COMPONENTS]
 
-def transactions() -> list[Expectation]:
-    return [
-        *schema(columns.TRANSACTIONS.schema),
+GATES = Gates(
+    rows=(
         some_rows(),
-        unique(columns.KEY),
-        *[not_null(name) for name in columns.TRANSACTIONS.schema.names],
         between("time_s", 0, None),
         between("amount", 0, 1_000_000),
-        *[between(name, -1000, 1000) for name in columns.COMPONENTS],
+        *_COMPONENTS,
         one_of(columns.LABEL, [0, 1]),
         mean_between(columns.LABEL, *BALANCE),
-    ]
-
-
-def features() -> list[Expectation]:
-    return [
-        *schema(columns.FEATURE_TABLE.schema),
-        unique(columns.KEY),
-        *[not_null(name) for name in columns.FEATURE_TABLE.schema.names],
-        *[between(name, -1000, 1000) for name in columns.COMPONENTS],
+    ),
+    features=(
+        *_COMPONENTS,
         *[between(name, -1, 1) for name in ("day_sin", "day_cos")],
         *[between(name, -100, 100) for name in columns.ENGINEERED if name.startswith(("log_", "against_"))],
         *[between(name, 0, 1e12) for name in columns.ENGINEERED if name.startswith(("count_", "mean_"))],
-    ]
-
-
-def scores() -> list[Expectation]:
-    return [
-        *schema(columns.SCORES.schema),
-        unique(columns.KEY),
-        *[not_null(name) for name in columns.SCORES.schema.names],
-        between("probability", 0, 1),
-        one_of("decision", [0, 1]),
-    ]
+    ),
+)

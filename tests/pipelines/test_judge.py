@@ -25,6 +25,7 @@ from infra.tables.fence import Superseded
 from infra.tables.hive import Draft, Table
 from pipelines.judge import GateFailed, Judge, drafting, settled
 from pipelines.outcome import Outcome
+from pipelines.section import Listing, Pairs
 
 DS = "2013-09-01"
 KEY = ("source_file", "source_line")
@@ -77,8 +78,10 @@ def write(df: DataFrame, table: Table, by: Judge) -> Outcome:
 def test_good_rows_are_committed_and_every_rule_is_reported(spark: SparkSession, table: Table) -> None:
     outcome = write(rows(spark), table, judge())
     assert outcome.partitions == (table.current(spark, DS),)
-    found = [finding["sentence"] for finding in outcome.details["expectations"]]
-    assert found == [*[rule.sentence for rule in GOOD], "there must be 200 rows"]
+    (section,) = outcome.sections
+    (listing,) = section.parts
+    assert isinstance(listing, Listing)
+    assert [line.cells[0] for line in listing.lines] == [*[rule.sentence for rule in GOOD], "there must be 200 rows"]
     assert outcome.metrics == {"expectations": len(GOOD) + 1, "drifted": 0}
 
 
@@ -135,11 +138,12 @@ def test_bad_rows_are_never_seen_and_their_findings_stay(spark: SparkSession, ta
     outcome = gate.value.outcome
     assert outcome.failed == str(gate.value)
     assert outcome.partitions == ()
-    found = {each["sentence"]: each for each in outcome.details["expectations"]}
-    assert found["amount must be between 0 and 1000"]["rows"] == 200
-    assert found["amount must be between 0 and 1000"]["keys"][0].startswith("a.csv:")
-    assert len(found["amount must be between 0 and 1000"]["keys"]) == 3
-    assert found["amount must not be null"]["success"]
+    (listing,) = outcome.sections[0].parts
+    assert isinstance(listing, Listing)
+    found = {line.cells[0]: line.cells[1:] for line in listing.lines}
+    rows_broken, holds, keys = found["amount must be between 0 and 1000"]
+    assert (rows_broken, holds, keys.count("a.csv:")) == ("200", "NO", 3)
+    assert found["amount must not be null"] == ("0", "yes", "")
 
 
 def test_rows_that_are_not_all_there_are_not_committed(spark: SparkSession, table: Table) -> None:
@@ -173,6 +177,8 @@ def test_drift_warns_and_stops_only_if_told_to(spark: SparkSession, table: Table
     outcome = write(shifted, table, judge([some_rows()], profile=known))
     assert [warning.split(":")[0] for warning in outcome.warnings] == ["amount has drifted from the training profile"]
     assert outcome.metrics["drifted"] == 1
-    assert outcome.details["drift"]["fraud"] == 0
+    _, drifted = outcome.sections[0].parts
+    assert isinstance(drifted, Pairs)
+    assert drifted.values["fraud"] == "0.000"
     with pytest.raises(GateFailed, match="amount has drifted from the training profile: stability index"):
         write(shifted, table, judge([some_rows()], profile=known, stop_on_drift=True))

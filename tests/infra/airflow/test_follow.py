@@ -13,8 +13,8 @@ def follower(tmp_path: Path) -> Follower:
     outcomes = tmp_path / "outcomes"
     outcomes.mkdir()
     (outcomes / "train@003.json").write_text(json.dumps({"summary": "20 epochs, loss 0.01"}))
-    (tmp_path / "failures").mkdir()
-    (tmp_path / "failures" / "features@2013-09-02.txt").write_text("GateFailed: amount must not be null, 3 rows\n")
+    failed = {"summary": "", "failed": "GateFailed: amount must not be null, 3 rows"}
+    (outcomes / "features@2013-09-02.json").write_text(json.dumps(failed))
     nowhere = Airflow(url="http://127.0.0.1:1", password="")
     return Follower(airflow=nowhere, dag="fraud", run="r", outcomes=outcomes, logs=tmp_path / "logs")
 

@@ -5,17 +5,17 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 
-def platt(log_odds_N: NDArray[np.float64], fraud_N: NDArray[np.int64]) -> tuple[float, float]:
+def platt(log_odds_N: NDArray[np.float64], label_N: NDArray[np.int64]) -> tuple[float, float]:
     """Return slope and intercept that make ``sigmoid(slope * log_odds + intercept)`` the likeliest; the slope is positive.
 
     The targets are Platt's, (n1 + 1) / (n1 + 2) and 1 / (n0 + 2), so that rows which the log-odds part perfectly give finite
     parameters ("Probabilistic outputs for support vector machines", 1999).
     """
-    frauds = int(fraud_N.sum())
-    normal = len(fraud_N) - frauds
-    if not frauds or not normal:
-        raise ValueError(f"calibration needs frauds and normal rows, got {frauds} frauds and {normal} normal rows")
-    target_N = np.where(fraud_N == 1, (frauds + 1) / (frauds + 2), 1 / (normal + 2))
+    positives = int(label_N.sum())
+    negatives = len(label_N) - positives
+    if not positives or not negatives:
+        raise ValueError(f"calibration needs positives and negatives, got {positives} and {negatives}")
+    target_N = np.where(label_N == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Mean cross-entropy and its gradient by (log slope, intercept)."""

@@ -1,8 +1,9 @@
 """Several classifiers as one: each member's log-odds corrected for its bag, probabilities averaged, the mean calibrated."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from pipelines.binary.bag import Balance
+from pipelines.binary.models.balance import Balance
+from pipelines.binary.models.fitting import Network
+
+MODEL = "ensemble"
+"""What an artifact calls the model that ``rebuilt`` makes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A fitted member: its weights' folder, what its network is rebuilt from, and what its draw did to the base rate."""
+
+    folder: Path
+    network: str
+    features: int
+    arguments: Mapping[str, Any]
+    balance: Balance
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """What ``rebuilt`` makes the network of."""
+        return {"network": self.network, "features": self.features, "arguments": dict(self.arguments)}
 
 
 class Ensemble(nn.Module):
@@ -53,23 +74,31 @@ class Ensemble(nn.Module):
 def averaged(members_MN: Tensor) -> Tensor:
     """The log-odds (N,) of the mean of the members' probabilities; exact where a probability is near 0 or 1."""
     many = math.log(len(members_MN))
-    fraud_N = torch.logsumexp(logsigmoid(members_MN), dim=0) - many
-    normal_N = torch.logsumexp(logsigmoid(-members_MN), dim=0) - many
-    return fraud_N - normal_N
+    positive_N = torch.logsumexp(logsigmoid(members_MN), dim=0) - many
+    negative_N = torch.logsumexp(logsigmoid(-members_MN), dim=0) - many
+    return positive_N - negative_N
 
 
-def assembled(build: Callable[..., nn.Module], arguments: Mapping[str, Any], members: Sequence[Path]) -> Ensemble:
-    """Load members' weights and balances from their folders into the ensemble that ``build`` makes for so many."""
-    module = build(**arguments, members=len(members))
-    if not isinstance(module, Ensemble):
-        raise TypeError(f"an ensemble's builder must return an Ensemble, got {type(module).__name__}")
-    for part, folder in zip(module.members, members, strict=True):
-        part.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
-    shifts = [balance(folder).shift for folder in members]
-    module.shift.copy_(torch.tensor(shifts, dtype=torch.float64))
+def rebuilt(networks: Mapping[str, Network], *, members: Sequence[Mapping[str, Any]]) -> Ensemble:
+    """The ensemble of these members' forms, each of its own kind, whose tensors are still to be loaded."""
+    return Ensemble([_network(networks, **form) for form in members])
+
+
+def models(networks: Mapping[str, Network]) -> dict[str, Callable[..., nn.Module]]:
+    """What an artifact's model is made by."""
+    return {MODEL: partial(rebuilt, networks)}
+
+
+def _network(
+    networks: Mapping[str, Network], *, network: str, features: int, arguments: Mapping[str, Any]
+) -> nn.Module:
+    return networks[network](mean=[0.0] * features, std=[1.0] * features, **arguments)
+
+
+def assembled(networks: Mapping[str, Network], members: Sequence[Member]) -> Ensemble:
+    """Load the members' weights into the ensemble that they make."""
+    module = rebuilt(networks, members=[member.form for member in members])
+    for part, member in zip(module.members, members, strict=True):
+        part.load_state_dict(safetensors.torch.load_file(member.folder / "weights.safetensors"))
+    module.shift.copy_(torch.tensor([member.balance.shift for member in members], dtype=torch.float64))
     return module.eval()
-
-
-def balance(folder: Path) -> Balance:
-    """Read what a member's draw did to the base rate."""
-    return Balance(**json.loads((folder / "balance.json").read_text()))

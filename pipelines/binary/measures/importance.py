@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from pipelines.binary.predictions import Rate
+from pipelines.binary.measures.predictions import Rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +22,13 @@ class Importance:
 
 
 def permuted(
-    rate: Rate, rows_NF: Tensor, fraud_N: NDArray[np.int64], features: Sequence[str], *, seed: int, repeats: int = 3
+    rate: Rate, rows_NF: Tensor, label_N: NDArray[np.int64], features: Sequence[str], *, seed: int, repeats: int = 3
 ) -> list[Importance]:
     """Return each feature's importance on the rows given, the most important first."""
     with torch.inference_mode():
-        whole = average_precision_score(fraud_N, rate(rows_NF).numpy())
+        whole = average_precision_score(label_N, rate(rows_NF).numpy())
         falls = {
-            name: [whole - _shuffled(rate, rows_NF, fraud_N, at, [seed, at, turn]) for turn in range(repeats)]
+            name: [whole - _shuffled(rate, rows_NF, label_N, at, [seed, at, turn]) for turn in range(repeats)]
             for at, name in enumerate(features)
         }
     found = [
@@ -37,8 +37,8 @@ def permuted(
     return sorted(found, key=lambda each: -each.mean)
 
 
-def _shuffled(rate: Rate, rows_NF: Tensor, fraud_N: NDArray[np.int64], at: int, seed: list[int]) -> float:
+def _shuffled(rate: Rate, rows_NF: Tensor, label_N: NDArray[np.int64], at: int, seed: list[int]) -> float:
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(rows_NF)))
     shuffled = rows_NF.clone()
     shuffled[:, at] = rows_NF[order, at]
-    return float(average_precision_score(fraud_N, rate(shuffled).numpy()))
+    return float(average_precision_score(label_N, rate(shuffled).numpy()))

@@ -1,7 +1,7 @@
-"""Rows rated by models: features as tensors, a batch at a time, and predictions as Parquet files with key, label and amount."""
+"""Rows rated by models: features as tensors, a batch at a time, and predictions as Parquet files with key, label and value."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,15 @@ from pandas.util import hash_pandas_object
 from pyspark.sql import DataFrame
 from torch import Tensor
 
-from pipelines.binary.measures import Scored
+from pipelines.binary.frames.roles import Roles
+from pipelines.binary.measures.scored import Scored
 
 BATCH = 16_384
 Rate = Callable[[Tensor], Tensor]
+
+
+class ColumnsMissing(ValueError):
+    """Rows lack columns that a model asks for."""
 
 
 def batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -25,7 +30,7 @@ def batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     rows = ds.dataset(folder, format="parquet")
     missing = [name for name in columns if name not in rows.schema.names]
     if missing:
-        raise ValueError(f"the rows of {folder} must have the columns a model asks for, lacking {missing}")
+        raise ColumnsMissing(f"the rows of {folder} must have the columns a model asks for, lacking {missing}")
     yield from rows.to_batches(columns=list(columns), batch_size=BATCH)
 
 
@@ -35,13 +40,14 @@ def tensor(batch: pa.RecordBatch, features: Sequence[str]) -> Tensor:
     return torch.from_numpy(np.column_stack(columns).astype(np.float32))
 
 
-def rate(folder: Path, features: Sequence[str], keep: Sequence[str], module: Rate) -> tuple[pa.Table, Tensor]:
+def rate(folder: Path, features: Sequence[str], keep: Iterable[str], module: Rate) -> tuple[pa.Table, Tensor]:
     """Return the columns ``keep`` of every row, and what ``module`` makes of its features, row by row."""
+    keep = list(keep)
     columns = list(dict.fromkeys([*keep, *features]))
     kept, rated = [], []
     with torch.inference_mode():
         for batch in batches(folder, columns):
-            kept.append(batch.select(list(keep)))
+            kept.append(batch.select(keep))
             rated.append(module(tensor(batch, features)))
     if not sum(len(each) for each in rated):
         raise ValueError(f"there must be rows to rate, got none in {folder}")
@@ -60,13 +66,9 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(f"{names} {count} {total} {mixed}".encode()).hexdigest()[:32]
 
 
-KEY = ("source_file", "source_line")
-
-
-def write(frame: DataFrame, folder: Path, *, label: str, amount: str, key: Sequence[str] = KEY) -> None:
-    """Write key, label, amount and ``probability`` of each row."""
-    columns = [frame[label].alias("fraud"), frame[amount].alias("amount"), frame["probability"]]
-    frame.select(*key, *columns).write.mode("overwrite").parquet(str(folder))
+def write(frame: DataFrame, folder: Path, roles: Roles) -> None:
+    """Write what goes with a row, and ``probability``."""
+    frame.select(*roles.kept, "probability").write.mode("overwrite").parquet(str(folder))
 
 
 def count(folder: Path) -> int:
@@ -74,30 +76,29 @@ def count(folder: Path) -> int:
     return int(ds.dataset(folder, format="parquet").count_rows())
 
 
-def of_same_rows(folder: Path, rows: pa.Table, key: Sequence[str] = KEY) -> bool:
+def of_same_rows(folder: Path, rows: pa.Table, roles: Roles) -> bool:
     """Whether the predictions in ``folder`` are of exactly these rows, by their keys."""
-    rated = ds.dataset(folder, format="parquet").to_table(columns=list(key)).cast(rows.select(list(key)).schema)
-    return bool(in_order(rated, key).equals(in_order(rows.select(list(key)), key)))
+    key = list(roles.key)
+    rated = ds.dataset(folder, format="parquet").to_table(columns=key).cast(rows.select(key).schema)
+    return bool(in_order(rated, key).equals(in_order(rows.select(key), key)))
 
 
 def in_order(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     return rows.sort_by([(name, "ascending") for name in key])
 
 
-def read(folder: Path, key: Sequence[str] = KEY) -> Scored:
+def read(folder: Path, roles: Roles) -> Scored:
     """Read rows in the order of their key, so that the n-th row is the same one for every model."""
     rows = ds.dataset(folder, format="parquet").to_table()
-    return scored(rows, rows["probability"].to_numpy(), label="fraud", amount="amount", key=key)
+    return scored(rows, rows["probability"].to_numpy(), roles)
 
 
-def scored(
-    rows: pa.Table, probability_N: NDArray[np.float64], *, label: str, amount: str, key: Sequence[str] = KEY
-) -> Scored:
+def scored(rows: pa.Table, probability_N: NDArray[np.float64], roles: Roles) -> Scored:
     """Put rows and their probabilities in the order of their key."""
-    order = pc.sort_indices(rows.select(list(key)), sort_keys=[(name, "ascending") for name in key])
+    order = pc.sort_indices(rows.select(list(roles.key)), sort_keys=[(name, "ascending") for name in roles.key])
     ordered = rows.take(order)
     return Scored(
-        fraud=ordered[label].to_numpy().astype(np.int64),
-        amount=ordered[amount].to_numpy().astype(np.float64),
+        label=ordered[roles.label].to_numpy().astype(np.int64),
+        value=ordered[roles.value].to_numpy().astype(np.float64) if roles.value else np.ones(len(ordered)),
         probability=probability_N[order.to_numpy()],
     )

@@ -1,11 +1,9 @@
 """Means and deviations of features, fitted on training rows and carried by the model that was trained with them."""
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +27,6 @@ class Statistics:
                 f"statistics need one mean and deviation a feature, "
                 f"got {len(self.features)} features, {len(self.mean)} means, {len(self.std)} deviations"
             )
-
-    def save(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(self), indent=1))
-
-    @classmethod
-    def read(cls, file: Path) -> "Statistics":
-        fields = json.loads(file.read_text())
-        return cls(**{name: tuple(values) for name, values in fields.items()})
 
 
 def fitted(frame: DataFrame, features: Sequence[str]) -> Statistics:

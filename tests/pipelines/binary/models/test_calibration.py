@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.binary.calibration import platt
+from pipelines.binary.models.calibration import platt
 
 
 def test_it_finds_the_slope_and_intercept_that_made_the_labels() -> None:
@@ -24,5 +24,5 @@ def test_the_slope_stays_positive_where_scores_mislead() -> None:
 
 
 def test_one_class_alone_cannot_calibrate() -> None:
-    with pytest.raises(ValueError, match="needs frauds and normal rows, got 0 frauds and 3 normal rows"):
+    with pytest.raises(ValueError, match="needs positives and negatives, got 0 and 3"):
         platt(np.zeros(3), np.zeros(3, dtype=np.int64))

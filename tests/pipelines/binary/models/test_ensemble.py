@@ -1,15 +1,14 @@
 """An ensemble averages probabilities that hold at the base rate before the draws, and stays exact at the ends."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from apps.fraud.model import MODELS, cnn, ensemble, mlp
-from pipelines.binary.ensemble import Ensemble, averaged
+from pipelines.binary.models.ensemble import MODEL, Ensemble, averaged, models, rebuilt
+from pipelines.binary.models.networks import cnn, mlp
 
 
 class Fixed(nn.Module):
@@ -74,11 +73,16 @@ def test_far_values_are_clipped() -> None:
     assert torch.equal(model(torch.tensor([[10.0]])), model(torch.tensor([[1e9]])))
 
 
-def test_an_ensemble_is_rebuilt_from_arguments_and_tensors(tmp_path: Path) -> None:
-    arguments = {"name": "cnn", "features": 4, "width": 4, "depth": 1, "dropout": 0.1}
-    made = ensemble(members=3, **arguments).eval()
-    made.shift.copy_(torch.tensor([0.1, 0.2, 0.3]))
-    again = MODELS["fraud-ensemble"](members=3, **arguments).eval()
+def test_an_ensemble_of_several_kinds_is_rebuilt_from_arguments_and_tensors() -> None:
+    networks = {"mlp": mlp, "cnn": cnn}
+    forms = [
+        {"network": "cnn", "features": 4, "arguments": {"width": 4, "depth": 1, "dropout": 0.1}},
+        {"network": "mlp", "features": 4, "arguments": {"width": 8}},
+    ]
+    made = rebuilt(networks, members=forms).eval()
+    made.shift.copy_(torch.tensor([0.1, 0.2]))
+    again = models(networks)[MODEL](members=forms).eval()
     again.load_state_dict(made.state_dict())
     rows = torch.randn(6, 4)
     assert torch.equal(made(rows), again(rows))
+    assert [type(list(member.children())[1]) for member in made.members] == [nn.Unflatten, nn.Linear]

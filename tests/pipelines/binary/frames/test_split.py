@@ -1,6 +1,5 @@
 """A split by time is exact, breaks ties by key, and fits nothing on rows after its training rows."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,7 @@ from pyspark.sql import SparkSession
 from features.drift import profile
 from infra.tables import snapshots
 from infra.tables.hive import Partition
-from pipelines.binary.split import Split, boundary, recorded
-from pipelines.binary.statistics import Statistics
+from pipelines.binary.frames.split import Frames, Split, boundary
 from pipelines.outcome import Rows
 from tests.pipelines import frames
 
@@ -29,7 +27,7 @@ def pinned(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Partition:
 
 
 def step(partition: Partition, into: Path) -> Split:
-    return Split(partitions=(partition,), features=frames.FEATURES, into=into, profile=profile)
+    return Split(partitions=(partition,), features=frames.FEATURES, into=into, roles=frames.ROLES, profile=profile)
 
 
 def keys(folder: Path) -> list[int]:
@@ -45,8 +43,9 @@ def test_rows_are_cut_exactly_by_time_and_key(spark: SparkSession, tmp_path: Pat
         part: sorted(kept) for part, kept in parts.items()
     }
     assert found.rows == Rows(taken=2000, given=2000)
-    assert recorded(tmp_path / "frame", "train", "test") == 1800
-    assert sum(found.metrics[f"{part}_frauds"] for part in parts) == rows["fraud"].sum()
+    left = found.left(Frames)
+    assert left.rows("train", "test") == 1800 and left.parts["train"].last_s <= left.parts["validation"].first_s
+    assert sum(found.metrics[f"{part}_positives"] for part in parts) == rows["fraud"].sum()
 
 
 def test_rows_that_are_not_all_there_are_refused(spark: SparkSession, tmp_path: Path) -> None:
@@ -66,15 +65,25 @@ def test_statistics_and_profile_are_of_training_rows_alone(spark: SparkSession, 
     rows = frames.rows(2000)
     later = rows["time_s"] >= rows["time_s"].sort_values().iloc[1200]
     changed = rows.assign(a=np.where(later, 1e6, rows["a"]))
-    for name, each in (("one", rows), ("two", changed)):
-        step(pinned(spark, tmp_path / name, each), tmp_path / name / "frame").run(spark)
-    for file in ("statistics.json", "profile.json"):
-        assert (tmp_path / "one" / "frame" / file).read_bytes() == (tmp_path / "two" / "frame" / file).read_bytes()
-    fitted = Statistics.read(tmp_path / "one" / "frame" / "statistics.json")
-    train = pd.read_parquet(tmp_path / "one" / "frame" / "train")[list(frames.FEATURES)]
-    assert fitted.mean == pytest.approx(train.mean().tolist(), abs=1e-9)
-    assert fitted.std == pytest.approx(train.std(ddof=0).tolist(), abs=1e-9)
-    assert set(json.loads((tmp_path / "one" / "frame" / "profile.json").read_text())) == set(frames.FEATURES)
+    one, two = (
+        step(pinned(spark, tmp_path / name, each), tmp_path / name / "frame").run(spark).left(Frames)
+        for name, each in (("one", rows), ("two", changed))
+    )
+    assert (one.statistics, one.profile) == (two.statistics, two.profile)
+    train = pd.read_parquet(one.path("train"))[list(frames.FEATURES)]
+    assert one.statistics.mean == pytest.approx(train.mean().tolist(), abs=1e-9)
+    assert one.statistics.std == pytest.approx(train.std(ddof=0).tolist(), abs=1e-9)
+    assert set(one.profile) == set(frames.FEATURES)
+
+
+@pytest.mark.parametrize("kind", ["timestamp", "date"])
+def test_a_time_may_be_a_timestamp_or_a_date(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+    rows = frames.rows(400, frauds=40)
+    days = pd.to_datetime(rows["time_s"] * 8640, unit="s", utc=True)
+    location = pinned(spark, tmp_path, rows.assign(time_s=days if kind == "timestamp" else days.dt.date))
+    left = step(location, tmp_path / "frame").run(spark).left(Frames)
+    assert left.rows("train") == 240
+    assert left.parts["train"].last_s == pytest.approx(float(rows["time_s"].iloc[239] * 8640), abs=86_400)
 
 
 def test_a_boundary_is_where_sorting_would_put_it(spark: SparkSession) -> None:
@@ -90,7 +99,7 @@ def test_a_part_without_frauds_is_refused(spark: SparkSession, tmp_path: Path, p
     fraud = np.zeros(2000, dtype=np.int32)
     fraud[fraud_lines] = 1
     rows = frames.rows(2000).assign(fraud=fraud)
-    with pytest.raises(ValueError, match=f"the {part} range must hold at least one fraud, got none in"):
+    with pytest.raises(ValueError, match=f"the {part} range must hold at least one positive .fraud = 1., got none in"):
         step(pinned(spark, tmp_path, rows), tmp_path / "frame").run(spark)
 
 
@@ -103,4 +112,4 @@ def test_too_few_rows_are_refused(spark: SparkSession, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shares", [(0.0, 0.1), (0.6, 0.4), (0.9, 0.2)])
 def test_shares_must_leave_rows_for_each_part(tmp_path: Path, shares: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="must be above 0 and leave rows to test on"):
-        Split(partitions=(), features=("a",), into=tmp_path, shares=shares)
+        Split(partitions=(), features=("a",), into=tmp_path, roles=frames.ROLES, shares=shares)
