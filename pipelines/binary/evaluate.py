@@ -12,7 +12,7 @@ import torch
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 
-from dlcore import Artifact
+from dlcore import Artifact, Output
 from infra.tables.hive import Partition
 from pipelines.binary import calibration, importance, measures, predictions
 from pipelines.binary.ensemble import Ensemble, assembled, averaged
@@ -148,9 +148,10 @@ class Evaluate:
             model=self.model,
             arguments=dict(self.arguments) | {"members": len(self.members)},
             tensors=ensemble.state_dict(),
+            features=list(self.features),
+            outputs={"probability": Output("double")},
             details={
                 "features": list(self.features),
-                "schema": {"in": dict.fromkeys(self.features, "double"), "out": {"probability": "double"}},
                 "threshold": threshold,
                 "validation": validation,
                 "test": measures.headline(parts["test"]),
