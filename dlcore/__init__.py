@@ -5,8 +5,9 @@ from dlcore.data.vocabulary import Vocabulary
 from dlcore.optim.clipping import ClipNorm, ClipValue
 from dlcore.optim.lars import LARS
 from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
-from dlcore.scoring.artifact import Artifact, ArtifactError
-from dlcore.scoring.prediction import predict
+from dlcore.scoring.artifact import Artifact
+from dlcore.scoring.manifest import ArtifactError
+from dlcore.scoring.outputs import Output
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
 from dlcore.training import Fitted, Training
@@ -23,6 +24,7 @@ __all__ = [
     "Field",
     "Fitted",
     "Folder",
+    "Output",
     "Plateau",
     "Poly",
     "Progress",
@@ -31,6 +33,5 @@ __all__ = [
     "Training",
     "Vocabulary",
     "Warmup",
-    "predict",
     "scale_linearly",
 ]

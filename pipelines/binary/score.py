@@ -1,21 +1,18 @@
 """Score every row of a date with a published model, into the table of scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
-import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from torch import nn
 
-from dlcore import Artifact, predict
+from dlcore import Artifact
 from infra.tables.hive import Draft, Partition, Table
 from pipelines.binary.models.ensemble import models
 from pipelines.binary.models.fitting import Network
 from pipelines.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
-from pipelines.registry import Registry, published
+from pipelines.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +63,8 @@ class Score:
 def scored(rows: DataFrame, artifact: Artifact, networks: Mapping[str, Network], key: tuple[str, ...]) -> DataFrame:
     """Return key, probability, decision at the model's threshold, and the model's version, for each row.
 
-    Executors load the artifact from its folder themselves, once a process. A row with a feature that is no finite number has
-    neither probability nor decision.
+    A row with a feature that is no finite number has neither probability nor decision.
     """
-    names = artifact.details["features"]
-    build = partial(load, artifact.folder, artifact.id, networks)
-    rated = predict(
-        rows.select(*key, *names), build, key=artifact.id, features=names, outputs={"probability": torch.clone}
-    )
+    rated = replace(artifact, models=models(networks)).predict(rows.select(*key, *artifact.details["features"]))
     decision = (F.col("probability") >= artifact.details["threshold"]).cast("int")
     return rated.select(*key, "probability", decision.alias("decision"), F.lit(artifact.id).alias("model_version"))
-
-
-def load(folder: str, version: str, networks: Mapping[str, Network]) -> nn.Module:
-    return published(folder, version).module(models(networks))
