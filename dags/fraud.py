@@ -70,11 +70,11 @@ with DAG(
 
     @task_group(prefix_group_id=False)
     def ingested(ds: str) -> None:
-        step("ingest", ds=ds, **HIVE, **BY_DATE) >> step("gate_ingest", ds=ds, **HIVE, **BY_DATE)
+        step("ingest", ds=ds, **HIVE, **BY_DATE)
 
     @task_group(prefix_group_id=False)
     def engineered(ds: str) -> None:
-        step("engineer", ds=ds, **HIVE, **BY_DATE) >> step("gate_features", ds=ds, **HIVE, **BY_DATE)
+        step("engineer", ds=ds, **HIVE, **BY_DATE)
 
     @task_group(prefix_group_id=False)
     def trained(member: str) -> None:
@@ -82,7 +82,7 @@ with DAG(
 
     @task_group(prefix_group_id=False)
     def scored(ds: str) -> None:
-        step("score", ds=ds, **HIVE, **BY_DATE) >> step("gate_scores", ds=ds, **HIVE, **BY_DATE)
+        step("score", ds=ds, **HIVE, **BY_DATE)
 
     days = dates()
     split = step("split")

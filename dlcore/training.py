@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
@@ -23,8 +24,10 @@ from dlcore.run.commits import Commit, Commits, Saved
 from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
-from dlcore.scoring.artifact import packed
+from dlcore.scoring.artifact import WEIGHTS, Artifact, packed
 from dlcore.scoring.evaluation import BATCH, evaluate
+from dlcore.scoring.outputs import Outputs
+from dlcore.scoring.prediction import D, Prediction
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method
 from dlcore.step.metrics import Metric
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
 
 log = logging.getLogger("dlcore")
+
+HISTORY = "history.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +75,54 @@ class Fitted:
             batch=batch,
         )
 
-    def save(self, folder: str | Folder) -> None:
-        """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
-        Folder.of(folder).write("weights.safetensors", packed(self.module.state_dict()))
-        Folder.of(folder).write(
-            "history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode()
+    def predict(self, data: D, *, outputs: Outputs, error: str = "error", batch: int | None = None) -> D:
+        """Add ``outputs`` to a Spark DataFrame, pyarrow Table or pandas DataFrame (``dlcore.scoring.prediction``)."""
+        prediction = Prediction(
+            module=self.module,
+            features=self.features,
+            outputs=outputs,
+            transform=self.method.transform,
+            error=error,
+            batch=batch,
         )
+        return prediction(data)
+
+    def export(
+        self,
+        folder: str | Folder,
+        *,
+        outputs: Outputs,
+        model: str = "model",
+        details: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes | Path] | None = None,
+    ) -> Artifact:
+        """Write what ``predict`` needs as an artifact, and return that: weights, features, kinds of outputs, the history, ``files``.
+
+        It names ``Training.model`` as ``model``, so that ``Artifact.load(folder, models={model: ...})`` builds it again; of a
+        ``partial``, the keyword arguments are in the artifact, and the function is asked for.
+        """
+        build, arguments = _built_by(self.method.model)
+        return Artifact.save(
+            folder,
+            model=model,
+            arguments=arguments,
+            tensors=self.module.state_dict(),
+            details=details or {},
+            features=self.features,
+            outputs=outputs,
+            transform=self.method.transform,
+            files={**(files or {}), HISTORY: self._history},
+            models={model: build},
+        )
+
+    @property
+    def _history(self) -> bytes:
+        return json.dumps([asdict(record) for record in self.history], indent=1).encode()
+
+    def save(self, folder: str | Folder) -> None:
+        """Write ``weights.safetensors`` and ``history.json`` for programs other than dlcore; ``export`` is what scoring takes up."""
+        Folder.of(folder).write(WEIGHTS, packed(self.module.state_dict()))
+        Folder.of(folder).write(HISTORY, self._history)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +160,13 @@ class Training(Plan):
         columns = partial(self._laid, features=features, label=label)
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
-                chain = self._fit_here(data, validation, columns, place, on_progress)
-                return self._end(chain, features, label)
+                return self._fitted(self._fit_here(data, validation, columns, place, on_progress), features, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
-            return self._end(chain, features, label)
+            return self._fitted(chain, features, label)
 
     def _fit_here(
         self,
@@ -199,7 +245,7 @@ class Training(Plan):
         log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
         return commit
 
-    def _end(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
+    def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
         chain.commits.end(chain.commit.step)
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
@@ -207,6 +253,13 @@ class Training(Plan):
         fitted = Fitted(module=model.eval(), history=history, method=self, features=features, label=label)
         log.info("of the time: %s", told(fitted.time_shares))
         return fitted
+
+
+def _built_by(model: Callable[[], nn.Module]) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
+    """A model's function, and the arguments that JSON can hold."""
+    if isinstance(model, partial) and not model.args:
+        return model.func, dict(model.keywords)
+    return model, {}
 
 
 @contextmanager

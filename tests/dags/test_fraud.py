@@ -67,7 +67,7 @@ def test_its_steps_are_the_recipes_steps_and_each_is_tried_again(steps: dict[str
 
 def test_steps_that_hold_the_metastore_take_turns(steps: dict[str, Any]) -> None:
     turns = {name for name, task in steps.items() if task["pool"] == "hive"}
-    assert turns == {"ingest", "gate_ingest", "engineer", "gate_features", "pin", "score", "gate_scores"}
+    assert turns == {"ingest", "engineer", "pin", "score"}
     assert all(task["pool"] == "spark" for name, task in steps.items() if name not in turns)
 
 
@@ -95,6 +95,6 @@ def test_what_a_step_reads_comes_before_it(dag: dict[str, Any], step: str) -> No
     assert set(STEPS[step].may_read) & dag["tasks"].keys() <= before
 
 
-def test_a_gate_comes_before_what_works_on_its_rows(dag: dict[str, Any]) -> None:
-    assert "gate_ingest" in upstream(dag["tasks"], "engineer") and "gate_features" in upstream(dag["tasks"], "pin")
+def test_a_day_is_whole_before_it_is_worked_on(dag: dict[str, Any]) -> None:
+    assert "ingest" in upstream(dag["tasks"], "engineer") and "engineer" in upstream(dag["tasks"], "pin")
     assert upstream(dag["tasks"], "report") >= STEPS.keys() - {"report"}
