@@ -1,17 +1,14 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import torch
-from torch import nn
 
 from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
@@ -24,14 +21,9 @@ from dlcore.run.commits import Commit, Commits, Saved
 from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
-from dlcore.scoring.artifact import WEIGHTS, Artifact, packed
-from dlcore.scoring.evaluation import BATCH, evaluate
-from dlcore.scoring.outputs import Outputs
-from dlcore.scoring.prediction import D, Prediction
+from dlcore.scoring.fitted import Fitted
 from dlcore.step.engine import Engine
-from dlcore.step.method import Method
-from dlcore.step.metrics import Metric
-from dlcore.step.progress import Progress, time_shares, told
+from dlcore.step.progress import told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
 from dlcore.storage.folder import Folder
@@ -43,86 +35,6 @@ if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
 
 log = logging.getLogger("dlcore")
-
-HISTORY = "history.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it."""
-
-    module: nn.Module
-    history: tuple[Progress, ...]
-    method: Method
-    features: Tensors
-    label: Tensors
-
-    @property
-    def time_shares(self) -> dict[str, float]:
-        """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
-        return time_shares(self.history)
-
-    def evaluate(self, data: "Data", metrics: Sequence[Metric], *, batch: int = BATCH) -> dict[str, float]:
-        """The metrics' figures of labelled rows: of a DataFrame by Spark's tasks, of a table or a pyarrow dataset in this process."""
-        return evaluate(
-            self.module,
-            data,
-            metrics,
-            features=self.features,
-            label=self.label,
-            transform=self.method.transform,
-            precision=self.method.precision,
-            batch=batch,
-        )
-
-    def predict(self, data: D, *, outputs: Outputs, error: str = "error", batch: int | None = None) -> D:
-        """Add ``outputs`` to a Spark DataFrame, pyarrow Table or pandas DataFrame (``dlcore.scoring.prediction``)."""
-        prediction = Prediction(
-            module=self.module,
-            features=self.features,
-            outputs=outputs,
-            transform=self.method.transform,
-            error=error,
-            batch=batch,
-        )
-        return prediction(data)
-
-    def export(
-        self,
-        folder: str | Folder,
-        *,
-        outputs: Outputs,
-        model: str = "model",
-        details: Mapping[str, Any] | None = None,
-        files: Mapping[str, bytes | Path] | None = None,
-    ) -> Artifact:
-        """Write what ``predict`` needs as an artifact, and return that: weights, features, kinds of outputs, the history, ``files``.
-
-        It names ``Training.model`` as ``model``, so that ``Artifact.load(folder, models={model: ...})`` builds it again; of a
-        ``partial``, the keyword arguments are in the artifact, and the function is asked for.
-        """
-        build, arguments = _built_by(self.method.model)
-        return Artifact.save(
-            folder,
-            model=model,
-            arguments=arguments,
-            tensors=self.module.state_dict(),
-            details=details or {},
-            features=self.features,
-            outputs=outputs,
-            transform=self.method.transform,
-            files={**(files or {}), HISTORY: self._history},
-            models={model: build},
-        )
-
-    @property
-    def _history(self) -> bytes:
-        return json.dumps([asdict(record) for record in self.history], indent=1).encode()
-
-    def save(self, folder: str | Folder) -> None:
-        """Write ``weights.safetensors`` and ``history.json`` for programs other than dlcore; ``export`` is what scoring takes up."""
-        Folder.of(folder).write(WEIGHTS, packed(self.module.state_dict()))
-        Folder.of(folder).write(HISTORY, self._history)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,20 +65,21 @@ class Training(Plan):
             raise ValueError(
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
+        columns = partial(self._laid, features=features, label=label)
         if validation is None and self.metrics:
             raise ValueError(
                 f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
             )
-        columns = partial(self._laid, features=features, label=label)
+        taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
-                return self._fitted(self._fit_here(data, validation, columns, place, on_progress), features, label)
+                return self._fitted(self._fit_here(data, validation, columns, place, on_progress), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
-            return self._fitted(chain, features, label)
+            return self._fitted(chain, taken, label)
 
     def _fit_here(
         self,
@@ -255,13 +168,6 @@ class Training(Plan):
         return fitted
 
 
-def _built_by(model: Callable[[], nn.Module]) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
-    """A model's function, and the arguments that JSON can hold."""
-    if isinstance(model, partial) and not model.args:
-        return model.func, dict(model.keywords)
-    return model, {}
-
-
 @contextmanager
 def _place(folder: str | Folder | None) -> Iterator[Folder]:
     """The folder of the run; without one, a temporary folder of this machine for as long as the run lasts."""
@@ -270,6 +176,14 @@ def _place(folder: str | Folder | None) -> Iterator[Folder]:
         return
     with temporary() as place:
         yield Folder(str(place))
+
+
+def _schema(data: "Data") -> pa.Schema:
+    if is_frame(data):
+        from dlcore.spark.writing import schema_of
+
+        return schema_of(data)
+    return data.schema if is_dataset(data) or isinstance(data, pa.Table) else pa.Schema.from_pandas(data)
 
 
 def _session(data: "Data", workers: int) -> "SparkSession | None":
