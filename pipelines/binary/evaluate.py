@@ -11,7 +11,7 @@ import torch
 from pyspark.sql import SparkSession
 from torch import Tensor
 
-from dlcore import Artifact
+from dlcore import Artifact, Output
 from infra.tables.hive import Partition
 from pipelines.binary import sections
 from pipelines.binary.baselines import Baseline
@@ -152,9 +152,10 @@ class Evaluate:
             model=MODEL,
             arguments={"members": [member.form for member in self.members]},
             tensors=ensemble.state_dict(),
+            features=names,
+            outputs={"probability": Output("double")},
             details={
                 "features": names,
-                "schema": {"in": dict.fromkeys(names, "double"), "out": {"probability": "double"}},
                 "threshold": self.cost.threshold(compared.own.validation),
                 "validation": validation | asdict(figures.Figures.of(compared.own.validation)),
                 "test": asdict(compared.own.figures),

@@ -1,20 +1,18 @@
 """Score every row of a date with a published model, into the table of scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
-import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from torch import nn
 
-from dlcore import Artifact, predict
-from infra.tables.hive import Partition, Table, read_files
+from dlcore import Artifact
+from infra.tables.hive import Draft, Partition, Table
 from pipelines.binary.models.ensemble import models
 from pipelines.binary.models.fitting import Network
+from pipelines.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
-from pipelines.registry import Registry, published
+from pipelines.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +30,7 @@ class Score:
     version: str | None
     networks: Mapping[str, Network]
     key: tuple[str, ...]
+    judge: Judge
     run_id: str
 
     def run(self, spark: SparkSession | None) -> Outcome:
@@ -41,11 +40,15 @@ class Score:
         model = self.registry.load(self.version)
         pinned = self.partition or self.features.current(spark, self.ds)
         rows = scored(self.features.pinned(spark, pinned), model, self.networks, self.key)
-        written = self.scores.replace(spark, rows, ds=self.ds, run=self.run_id)
-        return self.outcome(spark, pinned, written, model)
+        with drafting() as drafts:
+            inputs = {f"{self.features} ds={self.ds}": pinned.fingerprint}
+            drafts.append(draft := self.scores.stage(spark, rows, ds=self.ds, run=self.run_id, inputs=inputs))
+            outcome, judgement = self.outcome(spark, pinned, draft, model), self.judge.draft(draft)
+        return settled(outcome, drafts, [judgement])
 
-    def outcome(self, spark: SparkSession, taken: Partition, written: Partition, model: Artifact) -> Outcome:
-        counted = read_files(spark, [written]).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
+    def outcome(self, spark: SparkSession, taken: Partition, draft: Draft, model: Artifact) -> Outcome:
+        written = draft.partition
+        counted = draft.rows(spark).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
         assert counted is not None
         decided, unscored = int(counted[0] or 0), int(counted[1])
         lost = f"{unscored:,} rows have a feature that is no finite number and got no score"
@@ -54,24 +57,14 @@ class Score:
             rows=Rows(taken=taken.rows, given=written.rows),
             metrics={"flagged": decided, "unscored": unscored},
             warnings=(lost,) if unscored else (),
-            partitions=(written,),
         )
 
 
 def scored(rows: DataFrame, artifact: Artifact, networks: Mapping[str, Network], key: tuple[str, ...]) -> DataFrame:
     """Return key, probability, decision at the model's threshold, and the model's version, for each row.
 
-    Executors load the artifact from its folder themselves, once a process. A row with a feature that is no finite number has
-    neither probability nor decision.
+    A row with a feature that is no finite number has neither probability nor decision.
     """
-    names = artifact.details["features"]
-    build = partial(load, artifact.folder, artifact.id, networks)
-    rated = predict(
-        rows.select(*key, *names), build, key=artifact.id, features=names, outputs={"probability": torch.clone}
-    )
+    rated = replace(artifact, models=models(networks)).predict(rows.select(*key, *artifact.details["features"]))
     decision = (F.col("probability") >= artifact.details["threshold"]).cast("int")
     return rated.select(*key, "probability", decision.alias("decision"), F.lit(artifact.id).alias("model_version"))
-
-
-def load(folder: str, version: str, networks: Mapping[str, Network]) -> nn.Module:
-    return published(folder, version).module(models(networks))

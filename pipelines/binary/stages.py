@@ -7,8 +7,8 @@ step needs them all.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipelines.binary.frames.split import Frames
     from pipelines.binary.frames.statistics import Statistics
     from pipelines.binary.models.fitting import Setting
+    from pipelines.judge import Judge
     from pipelines.registry import Registry
 
 
@@ -35,9 +36,7 @@ def tabular(app: Tabular) -> Mapping[str, Stage]:
     steps = Steps(app=app)
     return {
         "ingest": Stage(steps.ingest, "hive", each="date"),
-        "gate_ingest": Stage(steps.gate_ingest, "hive", each="date", reads=("ingest",)),
         "engineer": Stage(steps.engineer, "hive", each="date", reads=("ingest",)),
-        "gate_features": Stage(steps.gate_features, "hive", each="date", reads=("ingest", "engineer")),
         "pin": Stage(steps.pin, "hive"),
         "split": Stage(steps.split, "spark", reads=("pin",)),
         "search": Stage(steps.search, "spark", reads=("split",)),
@@ -46,7 +45,6 @@ def tabular(app: Tabular) -> Mapping[str, Stage]:
         "evaluate": Stage(steps.evaluate, "none", reads=("pin", "split", "train", "baselines")),
         "publish": Stage(steps.publish, "none", reads=("split", "evaluate")),
         "score": Stage(steps.score, "hive", each="date", may_read=("engineer", "pin", "publish")),
-        "gate_scores": Stage(steps.gate_scores, "hive", each="date", reads=("score",)),
         "report": Stage(steps.report, "none"),
     }
 
@@ -67,40 +65,27 @@ class Steps:
             rules=self.app.source.rules(run.ds),
             table=self.app.rows,
             quarantine=self.app.quarantine,
+            judge=self.judge(self.app.rows, self.app.gates().rows),
             ds=run.ds,
             run_id=run.id,
         )
 
-    def gate_ingest(self, run: Run) -> Step:
-        from pipelines.validate import Gate
-
-        table, _ = run.outcome("ingest", run.ds).partitions
-        expected = (*self.whole(self.app.rows, table.rows), *self.app.gates().rows)
-        return Gate(table=self.app.rows, inputs=(table,), expectations=expected, key=self.app.roles.key)
-
     def engineer(self, run: Run) -> Step:
         from pipelines.engineer import Engineer
 
+        registry = published(run)
         return Engineer(
             source=self.app.rows,
             table=self.app.features,
             inputs=run.outcome("ingest", run.ds).partitions[:1],
             transform=self.app.transform,
+            judge=replace(
+                self.judge(self.app.features, self.app.gates().features),
+                profile=registry.champion().details["profile"] if registry.pointers().champion else None,
+                stop_on_drift=run.params["stop_on_drift"],
+            ),
             history_days=self.app.history_days,
             run_id=run.id,
-        )
-
-    def gate_features(self, run: Run) -> Step:
-        from pipelines.validate import Gate
-
-        registry, rows = published(run), run.outcome("ingest", run.ds).partitions[0].rows
-        return Gate(
-            table=self.app.features,
-            inputs=run.outcome("engineer", run.ds).partitions,
-            expectations=(*self.whole(self.app.features, rows), *self.app.gates().features),
-            key=self.app.roles.key,
-            profile=registry.champion().details["profile"] if registry.pointers().champion else None,
-            stop_on_drift=run.params["stop_on_drift"],
         )
 
     def pin(self, run: Run) -> Step:
@@ -188,8 +173,10 @@ class Steps:
         )
 
     def score(self, run: Run) -> Step:
+        from infra.expectations import between, one_of
         from pipelines.binary.score import Score
 
+        sound = (between("probability", 0, 1), one_of("decision", [0, 1]))
         return Score(
             ds=run.ds,
             partition=self.engineered(run),
@@ -199,21 +186,8 @@ class Steps:
             version=champion(run),
             networks=self.app.fitting().networks,
             key=self.app.roles.key,
+            judge=self.judge(self.app.scores, sound),
             run_id=run.id,
-        )
-
-    def gate_scores(self, run: Run) -> Step:
-        from infra.expectations import between, one_of
-        from pipelines.validate import Gate
-
-        scored = run.outcome("score", run.ds)
-        rows = scored.rows.taken if scored.rows else 0
-        sound = (between("probability", 0, 1), one_of("decision", [0, 1]))
-        return Gate(
-            table=self.app.scores,
-            inputs=scored.partitions,
-            expectations=(*self.whole(self.app.scores, rows), *sound),
-            key=self.app.roles.key,
         )
 
     def report(self, run: Run) -> Step:
@@ -231,12 +205,14 @@ class Steps:
             },
         )
 
-    def whole(self, table: Table, rows: int) -> list[Expectation]:
-        """That a date of a table has its schema, ``rows`` rows each of a key of its own, and no null."""
-        from infra.expectations import not_null, row_count, schema, unique
+    def judge(self, table: Table, expectations: Sequence[Expectation]) -> Judge:
+        """Holds a date of a table to its schema, to a key of its own for each row, to no null, and to ``expectations``."""
+        from infra.expectations import not_null, schema, unique
+        from pipelines.judge import Judge
 
-        names = table.schema.names
-        return [*schema(table.schema), row_count(rows), unique(self.app.roles.key), *[not_null(name) for name in names]]
+        key = self.app.roles.key
+        whole = [*schema(table.schema), unique(key), *[not_null(name) for name in table.schema.names]]
+        return Judge(expectations=[*whole, *expectations], key=key)
 
     def training(self, run: Run) -> Callable[[Setting, Statistics, int], Training]:
         """The training of one member or trial on the rows drawn, by the run's parameters."""

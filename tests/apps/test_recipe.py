@@ -50,12 +50,10 @@ def build(step: str, found: Run) -> Any:
 @pytest.mark.parametrize(
     ("step", "first"),
     [
-        ("gate_features", "engineer@2013-09-02"),
         ("split", "pin"),
         ("train", "split"),
         ("evaluate", "split"),
         ("publish", "evaluate"),
-        ("gate_scores", "score@2013-09-02"),
     ],
 )
 def test_a_step_built_too_early_is_told_which_comes_first(begun: Run, step: str, first: str) -> None:

@@ -8,8 +8,10 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from apps.fraud import columns
+from infra.expectations import some_rows, unique
 from infra.tables.hive import Table
 from pipelines.ingest import Ingest
+from pipelines.judge import Judge
 from pipelines.landing import BadDelivery
 from pipelines.outcome import Outcome, Rows
 
@@ -26,6 +28,7 @@ def ingest(landing: Path, transactions: Table, quarantine: Table) -> Ingest:
         rules=columns.rules(DS),
         table=transactions,
         quarantine=quarantine,
+        judge=Judge(expectations=[some_rows(), unique(columns.KEY)], key=columns.KEY),
         ds=DS,
         run_id="run-1",
     )

@@ -20,6 +20,7 @@ def pinned(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Partition:
     location = f"{folder}/ds=2013-09-01/00000001-a"
     frame = spark.createDataFrame(rows.sample(frac=1, random_state=3)).repartition(5)
     written = snapshots.write(frame, location, run="a run", schema_version=1)
+    snapshots.seal(spark, location, written)
     return Partition(
         table="fraud.features", ds="2013-09-01", location=location, fingerprint=written.fingerprint, rows=written.rows
     )
