@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
 from dlcore.data.order import Order, Place
@@ -21,11 +21,12 @@ from dlcore.optim.schedules import after, base_rate
 from dlcore.step.collective import Alone, Collective
 from dlcore.step.gradients import Gradients
 from dlcore.step.method import Method, align, in_float32, predicted
-from dlcore.step.parameters import Weights, slice_names, split_parameters
+from dlcore.step.normalisation import BatchStatistics
+from dlcore.step.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.progress import WAITS, Progress, reported
 from dlcore.step.randomness import own_randomness, seed_all
 from dlcore.step.state import Figures, Since, Slice, capture, restore
-from dlcore.step.tuning import computing_in, tune_model
+from dlcore.step.tuning import computing_in, evaluating, tune_model
 
 LOSS, STOP = 0, 1
 
@@ -61,7 +62,8 @@ class Engine:
         self._method, self._rows, self._validation = method, rows, validation
         self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
         self._order = self._whole
-        self.model = tune_model(method.build().train())
+        self.model = tune_model(method.build())
+        self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
         self._gradients = Gradients(self.model, Alone(), slots=2)
         self._sharded = sharded
         self._collective: Collective = Alone()
@@ -76,11 +78,15 @@ class Engine:
         """Work with these from now on."""
         self._collective = collective
         self._gradients.join(collective)
+        self._statistics.join(collective)
         self._feed.close()
         self._feed = self._feed_of_rank()
 
     def _feed_of_rank(self) -> Feed:
-        mine = training_shares(self._order, rank=self._collective.rank, workers=self._collective.workers)
+        ours = self._collective
+        mine = training_shares(
+            self._order, rank=ours.rank, workers=ours.workers, stand_in=self._statistics.synchronised
+        )
         return self._fed(self._rows, mine, self._order.end(self._method.epochs))
 
     def _fed(self, rows: Rows, shares: Shares, steps: int) -> Feed:
@@ -97,8 +103,9 @@ class Engine:
         owned = split_parameters(self.model, workers=workers)
         self._mine = slice_names(self.model, owned, rank)
         self._weights = Weights(owned if self._sharded else ())
-        mine = [*owned[rank].values()] or [nn.Parameter(torch.empty(0))]  # an optimizer needs a parameter
-        self._optimizer = self._method.optimize(mine if self._sharded else self.model.parameters())
+        self._optimizer = self._method.optimize(self.model)
+        if self._sharded:
+            keep_parameters(self._optimizer, owned[rank].values())
         base = base_rate(self._method.schedule)
         self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
         self._take_step = stepper(self._optimizer)
@@ -123,7 +130,7 @@ class Engine:
 
     def slice(self) -> Slice:
         """A copy of this worker's part of the state."""
-        return capture(self.model, self._optimizer, self._mine)
+        return capture(self.model, self._optimizer, self._mine, groups=self._collective.rank == 0)
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -156,10 +163,12 @@ class Engine:
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
         seed_all(_seed(self._method.seed, self.step, self._collective.rank))
-        if batch.mine:
+        self._statistics.begin(counts=batch.mine > 0)
+        if batch.mine or self._statistics.synchronised:
             self._backward(batch)
         with self._counted("synchronisation_s"):
             self._gradients.finish()
+            self._statistics.average(batch.mine / batch.whole)
         self._update(rate)
         self._since.loss += float(self._gradients.slots[LOSS]) * batch.whole
         self._since.rows += batch.whole
@@ -234,11 +243,9 @@ class Engine:
         )
         total = torch.zeros(1, dtype=torch.float64)
         batches = self._fed(self._validation, shares.__getitem__, len(shares))
-        self.model.eval()
-        with closing(batches), torch.inference_mode():
+        with closing(batches), evaluating(self.model), torch.inference_mode():
             for batch in map(batches, range(len(shares))):
                 total += float(self._loss(batch.inputs, batch.targets)) * batch.mine
-        self.model.train()
         self._collective.sum(total)()
         return float(total) / self._validation.count
 
