@@ -188,7 +188,7 @@ class Training(Plan):
         commit = commits.latest()
         if commit is None:
             model = self.build()
-            part = capture(model, self.optimize(model.parameters()), names=model.state_dict())
+            part = capture(model, self.optimize(model), names=model.state_dict())
             saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
             return commits.seal(saved, settings=now, history=())
         if different := differences(commit.settings, now):

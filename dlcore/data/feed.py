@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -28,23 +29,24 @@ class Batch:
     mine: int
     whole: int
 
-    def pieces(self, count: int) -> list["Batch"]:
-        """The rows in ``count`` parts as even as can be, without those that are left none."""
+    def pieces(self, count: int, *, stand_in: bool = False) -> list["Batch"]:
+        """The rows in ``count`` parts as even as can be, without those that are left none, or with a row in them that does not count."""
         if count == 1:
-            return [self] if self.mine else []
+            return [self] if self.mine or stand_in else []
         parts = [part(self.mine, number, count) for number in range(count)]
-        return [
-            Batch(_rows(self.inputs, rows), _rows(self.targets, rows), rows.stop - rows.start, self.whole)
-            for rows in parts
-            if rows.stop > rows.start
-        ]
+        return [self._piece(rows) for rows in parts if stand_in or rows.stop > rows.start]
+
+    def _piece(self, rows: slice) -> "Batch":
+        taken = rows if rows.stop > rows.start else slice(0, 1)
+        return Batch(_rows(self.inputs, taken), _rows(self.targets, taken), rows.stop - rows.start, self.whole)
 
 
 @dataclass(frozen=True)
 class Share:
-    """The rows of a worker's share: their numbers, of how many in the step, and their random numbers."""
+    """The rows of a worker's share: their numbers, how many of them count, of how many in the step, and their random numbers."""
 
     rows: Indices
+    mine: int
     whole: int
     generator: Callable[[int], Generator | None]
 
@@ -87,14 +89,18 @@ class Feed:
             self._ahead.close()
 
 
-def training_shares(order: Order, *, rank: int, workers: int) -> Shares:
-    """A worker's shares of the steps of a run."""
+def training_shares(order: Order, *, rank: int, workers: int, stand_in: bool = False) -> Shares:
+    """A worker's shares of the steps of a run.
+
+    With ``stand_in`` a worker without rows gets the step's first one, which does not count: so that it runs the model as the others do.
+    """
 
     def share(step: int) -> Share:
         whole = order.at(step)
         epoch = order.place(step).epoch
         mine = whole[part(len(whole), rank, workers)]
-        return Share(mine, len(whole), lambda row: np.random.default_rng([order.seed, epoch, row, ROW_STREAM]))
+        rows = whole[:1] if stand_in and not len(mine) else mine
+        return Share(rows, len(mine), len(whole), partial(_generator, order.seed, epoch))
 
     return share
 
@@ -103,7 +109,11 @@ def validation_shares(count: int, *, batch: int, rank: int, workers: int) -> lis
     """A worker's share of the validation rows, in pieces of at most ``batch`` rows."""
     mine = np.arange(count)[part(count, rank, workers)]
     pieces = np.array_split(mine, -(-len(mine) // batch)) if len(mine) else []
-    return [Share(piece, len(piece), lambda _: None) for piece in pieces]
+    return [Share(piece, len(piece), len(piece), lambda _: None) for piece in pieces]
+
+
+def _generator(seed: int, epoch: int, row: int) -> Generator:
+    return np.random.default_rng([seed, epoch, row, ROW_STREAM])
 
 
 def _batch(rows: Rows, transform: Transform | None, share: Share, gathered: Gathered) -> Batch:
@@ -111,7 +121,7 @@ def _batch(rows: Rows, transform: Transform | None, share: Share, gathered: Gath
     if transform is not None and len(share.rows):
         generator = [share.generator(int(row)) for row in share.rows]
         pair = transformed(transform, rows.layout, gathered, generator)
-    return Batch(*pair, len(share.rows), share.whole)
+    return Batch(*pair, share.mine, share.whole)
 
 
 def _rows(tensors: Any, rows: slice) -> Any:

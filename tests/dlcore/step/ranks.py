@@ -31,7 +31,7 @@ def resident(table: pa.Table | pd.DataFrame, *, features: Any = "x", label: Any 
 
 def beginning(method: Method) -> State:
     model = method.build()
-    return Figures(), [capture(model, method.optimize(model.parameters()), model.state_dict())]
+    return Figures(), [capture(model, method.optimize(model), model.state_dict())]
 
 
 def trained(

@@ -49,7 +49,7 @@ State = tuple[Figures, list[Slice]]
 
 def beginning(recipe: Method) -> State:
     model = recipe.build()
-    return Figures(), [capture(model, recipe.optimize(model.parameters()), model.state_dict())]
+    return Figures(), [capture(model, recipe.optimize(model), model.state_dict())]
 
 
 def trained(
