@@ -5,13 +5,15 @@ from dlcore.data.vocabulary import Vocabulary
 from dlcore.optim.clipping import ClipNorm, ClipValue
 from dlcore.optim.lars import LARS
 from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
-from dlcore.scoring.artifact import Artifact, ArtifactError
-from dlcore.scoring.prediction import predict
+from dlcore.scoring.artifact import Artifact
+from dlcore.scoring.fitted import Fitted
+from dlcore.scoring.manifest import ArtifactError
+from dlcore.scoring.outputs import Output
 from dlcore.step.method import TrainingStep
 from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
-from dlcore.training import Fitted, Training
+from dlcore.training import Training
 
 __all__ = [
     "LARS",
@@ -29,6 +31,7 @@ __all__ = [
     "Folder",
     "MeanLoss",
     "Metric",
+    "Output",
     "Plateau",
     "Poly",
     "Progress",
@@ -38,6 +41,5 @@ __all__ = [
     "TrainingStep",
     "Vocabulary",
     "Warmup",
-    "predict",
     "scale_linearly",
 ]

@@ -1,16 +1,14 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import torch
-from torch import nn
 
 from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
@@ -23,12 +21,9 @@ from dlcore.run.commits import Commit, Commits, Saved
 from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
-from dlcore.scoring.artifact import packed
-from dlcore.scoring.evaluation import BATCH, evaluate
+from dlcore.scoring.fitted import Fitted
 from dlcore.step.engine import Engine
-from dlcore.step.method import Method
-from dlcore.step.metrics import Metric
-from dlcore.step.progress import Progress, time_shares, told
+from dlcore.step.progress import told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
 from dlcore.storage.folder import Folder
@@ -40,42 +35,6 @@ if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
 
 log = logging.getLogger("dlcore")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it."""
-
-    module: nn.Module
-    history: tuple[Progress, ...]
-    method: Method
-    features: Tensors
-    label: Tensors
-
-    @property
-    def time_shares(self) -> dict[str, float]:
-        """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
-        return time_shares(self.history)
-
-    def evaluate(self, data: "Data", metrics: Sequence[Metric], *, batch: int = BATCH) -> dict[str, float]:
-        """The metrics' figures of labelled rows: of a DataFrame by Spark's tasks, of a table or a pyarrow dataset in this process."""
-        return evaluate(
-            self.module,
-            data,
-            metrics,
-            features=self.features,
-            label=self.label,
-            transform=self.method.transform,
-            precision=self.method.precision,
-            batch=batch,
-        )
-
-    def save(self, folder: str | Folder) -> None:
-        """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
-        Folder.of(folder).write("weights.safetensors", packed(self.module.state_dict()))
-        Folder.of(folder).write(
-            "history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode()
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,21 +65,21 @@ class Training(Plan):
             raise ValueError(
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
+        columns = partial(self._laid, features=features, label=label)
         if validation is None and self.metrics:
             raise ValueError(
                 f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
             )
-        columns = partial(self._laid, features=features, label=label)
+        taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
-                chain = self._fit_here(data, validation, columns, place, on_progress)
-                return self._end(chain, features, label)
+                return self._fitted(self._fit_here(data, validation, columns, place, on_progress), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
-            return self._end(chain, features, label)
+            return self._fitted(chain, taken, label)
 
     def _fit_here(
         self,
@@ -199,7 +158,7 @@ class Training(Plan):
         log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
         return commit
 
-    def _end(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
+    def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
         chain.commits.end(chain.commit.step)
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
@@ -217,6 +176,14 @@ def _place(folder: str | Folder | None) -> Iterator[Folder]:
         return
     with temporary() as place:
         yield Folder(str(place))
+
+
+def _schema(data: "Data") -> pa.Schema:
+    if is_frame(data):
+        from dlcore.spark.writing import schema_of
+
+        return schema_of(data)
+    return data.schema if is_dataset(data) or isinstance(data, pa.Table) else pa.Schema.from_pandas(data)
 
 
 def _session(data: "Data", workers: int) -> "SparkSession | None":
