@@ -44,7 +44,7 @@ class Incomparable(ValueError):
     """Champion and challenger cannot meet; the sentence says why."""
 
 
-Compare = Callable[[Artifact, Artifact], Lead]
+Compare = Callable[[SparkSession | None, Artifact, Artifact], Lead]
 """Champion and challenger on rows that neither has seen; ``Incomparable`` where there are none."""
 
 
@@ -82,7 +82,7 @@ class Publish:
         artifact = Artifact.load(str(self.candidate))
         with self.registry.changing():
             version = self.registry.add(artifact)
-            verdict = self.judged(artifact)
+            verdict = self.judged(spark, artifact)
             if verdict.promoted:
                 self.registry.promote(version, by=self.run_id, reason=verdict.reason)
             pointers = self.registry.pointers()
@@ -101,7 +101,7 @@ class Publish:
         """Whether this run made ``version`` champion, in this try or an earlier one."""
         return any((move.after, move.by) == (version, self.run_id) for move in pointers.moves[-1:])
 
-    def judged(self, candidate: Artifact) -> Verdict:
+    def judged(self, spark: SparkSession | None, candidate: Artifact) -> Verdict:
         pointers = self.registry.pointers()
         if pointers.champion is None:
             return Verdict(promoted=True, reason="it is the first version")
@@ -109,7 +109,7 @@ class Publish:
             moved = self.moved(pointers, candidate.id)
             return Verdict(promoted=False, reason=pointers.moves[-1].reason if moved else "it is the champion already")
         try:
-            lead = self.compare(self.registry.champion(), candidate)
+            lead = self.compare(spark, self.registry.champion(), candidate)
         except Incomparable as reason:
             return Verdict(promoted=False, reason=f"it could not meet the champion: {reason}")
         if pointers.champion in pointers.pinned:

@@ -36,6 +36,13 @@ def test_set_up_and_cleaning_need_the_standard_library_alone() -> None:
     assert imported.returncode == 0
 
 
+def test_what_brings_an_apps_data_needs_the_standard_library_alone() -> None:
+    files = sorted((REPOSITORY / "apps").glob("*/data.py"))
+    assert files
+    for file in files:
+        assert {name.partition(".")[0] for name in imported(file)} <= sys.stdlib_module_names, file
+
+
 def names(requirements: Iterable[str]) -> set[str]:
     return {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in requirements}
 

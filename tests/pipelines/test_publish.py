@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from dlcore import Artifact
 from pipelines.outcome import Outcome
@@ -14,7 +15,7 @@ from tests.pipelines.test_registry import artifact
 def lead(low: float, high: float, *, higher_is_better: bool = True) -> Compare:
     """A meeting that ends with this interval."""
 
-    def compare(champion: Artifact, challenger: Artifact) -> Lead:
+    def compare(_: SparkSession | None, champion: Artifact, challenger: Artifact) -> Lead:
         return Lead(
             metric="average precision",
             higher_is_better=higher_is_better,
@@ -29,7 +30,7 @@ def lead(low: float, high: float, *, higher_is_better: bool = True) -> Compare:
     return compare
 
 
-def never(champion: Artifact, challenger: Artifact) -> Lead:
+def never(_: SparkSession | None, champion: Artifact, challenger: Artifact) -> Lead:
     raise Incomparable("no test row lies outside of what it has seen")
 
 
