@@ -6,16 +6,21 @@ from dlcore.optim.clipping import ClipNorm, ClipValue
 from dlcore.optim.lars import LARS
 from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
 from dlcore.scoring.artifact import Artifact
+from dlcore.scoring.fitted import Fitted
 from dlcore.scoring.manifest import ArtifactError
 from dlcore.scoring.outputs import Output
+from dlcore.step.method import TrainingStep
+from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
-from dlcore.training import Fitted, Training
+from dlcore.training import Training
 
 __all__ = [
     "LARS",
+    "Accuracy",
     "Artifact",
     "ArtifactError",
+    "AveragePrecision",
     "ClipNorm",
     "ClipValue",
     "Constant",
@@ -24,6 +29,8 @@ __all__ = [
     "Field",
     "Fitted",
     "Folder",
+    "MeanLoss",
+    "Metric",
     "Output",
     "Plateau",
     "Poly",
@@ -31,6 +38,7 @@ __all__ = [
     "Schedule",
     "Step",
     "Training",
+    "TrainingStep",
     "Vocabulary",
     "Warmup",
     "scale_linearly",

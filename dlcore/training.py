@@ -1,17 +1,14 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import torch
-from torch import nn
 
 from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
@@ -24,12 +21,9 @@ from dlcore.run.commits import Commit, Commits, Saved
 from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
-from dlcore.scoring.artifact import WEIGHTS, Artifact, packed
-from dlcore.scoring.outputs import Outputs
-from dlcore.scoring.prediction import D, Prediction
+from dlcore.scoring.fitted import Fitted
 from dlcore.step.engine import Engine
-from dlcore.step.method import Method
-from dlcore.step.progress import Progress, time_shares, told
+from dlcore.step.progress import told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
 from dlcore.storage.folder import Folder
@@ -41,72 +35,6 @@ if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
 
 log = logging.getLogger("dlcore")
-
-HISTORY = "history.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it."""
-
-    module: nn.Module
-    history: tuple[Progress, ...]
-    method: Method
-    features: Tensors
-
-    @property
-    def time_shares(self) -> dict[str, float]:
-        """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
-        return time_shares(self.history)
-
-    def predict(self, data: D, *, outputs: Outputs, error: str = "error", batch: int | None = None) -> D:
-        """Add ``outputs`` to a Spark DataFrame, pyarrow Table or pandas DataFrame (``dlcore.scoring.prediction``)."""
-        prediction = Prediction(
-            module=self.module,
-            features=self.features,
-            outputs=outputs,
-            transform=self.method.transform,
-            error=error,
-            batch=batch,
-        )
-        return prediction(data)
-
-    def export(
-        self,
-        folder: str | Folder,
-        *,
-        outputs: Outputs,
-        model: str = "model",
-        details: Mapping[str, Any] | None = None,
-        files: Mapping[str, bytes | Path] | None = None,
-    ) -> Artifact:
-        """Write what ``predict`` needs as an artifact, and return that: weights, features, kinds of outputs, the history, ``files``.
-
-        It names ``Training.model`` as ``model``, so that ``Artifact.load(folder, models={model: ...})`` builds it again; of a
-        ``partial``, the keyword arguments are in the artifact, and the function is asked for.
-        """
-        build, arguments = _built_by(self.method.model)
-        return Artifact.save(
-            folder,
-            model=model,
-            arguments=arguments,
-            tensors=self.module.state_dict(),
-            details=details or {},
-            features=self.features,
-            outputs=outputs,
-            transform=self.method.transform,
-            files={**(files or {}), HISTORY: self._history},
-            models={model: build},
-        )
-
-    @property
-    def _history(self) -> bytes:
-        return json.dumps([asdict(record) for record in self.history], indent=1).encode()
-
-    def save(self, folder: str | Folder) -> None:
-        """Write ``weights.safetensors`` and ``history.json`` for programs other than dlcore; ``export`` is what scoring takes up."""
-        Folder.of(folder).write(WEIGHTS, packed(self.module.state_dict()))
-        Folder.of(folder).write(HISTORY, self._history)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,15 +66,20 @@ class Training(Plan):
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
         columns = partial(self._laid, features=features, label=label)
+        if validation is None and self.metrics:
+            raise ValueError(
+                f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
+            )
+        taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
-                return self._fitted(self._fit_here(data, validation, columns, place, on_progress), features)
+                return self._fitted(self._fit_here(data, validation, columns, place, on_progress), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
-            return self._fitted(chain, features)
+            return self._fitted(chain, taken, label)
 
     def _fit_here(
         self,
@@ -161,7 +94,7 @@ class Training(Plan):
         chain = self._chain(folder, settings(self, data=name, workers=1), on_progress)
         threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
-        engine = Engine(self, rows, held_out, loaders=loaders)
+        engine = Engine(self, rows, held_out, metrics=self.metrics, loaders=loaders)
         with computing_with(threads), closing(engine):
             return advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s))
 
@@ -225,21 +158,14 @@ class Training(Plan):
         log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
         return commit
 
-    def _fitted(self, chain: Chain, features: Tensors) -> Fitted:
+    def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
         chain.commits.end(chain.commit.step)
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
         history = tuple(chain.commit.history)
-        fitted = Fitted(module=model.eval(), history=history, method=self, features=features)
+        fitted = Fitted(module=model.eval(), history=history, method=self, features=features, label=label)
         log.info("of the time: %s", told(fitted.time_shares))
         return fitted
-
-
-def _built_by(model: Callable[[], nn.Module]) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
-    """A model's function, and the arguments that JSON can hold."""
-    if isinstance(model, partial) and not model.args:
-        return model.func, dict(model.keywords)
-    return model, {}
 
 
 @contextmanager
@@ -250,6 +176,14 @@ def _place(folder: str | Folder | None) -> Iterator[Folder]:
         return
     with temporary() as place:
         yield Folder(str(place))
+
+
+def _schema(data: "Data") -> pa.Schema:
+    if is_frame(data):
+        from dlcore.spark.writing import schema_of
+
+        return schema_of(data)
+    return data.schema if is_dataset(data) or isinstance(data, pa.Table) else pa.Schema.from_pandas(data)
 
 
 def _session(data: "Data", workers: int) -> "SparkSession | None":

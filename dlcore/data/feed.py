@@ -28,6 +28,17 @@ class Batch:
     mine: int
     whole: int
 
+    def pieces(self, count: int) -> list["Batch"]:
+        """The rows in ``count`` parts as even as can be, without those that are left none."""
+        if count == 1:
+            return [self] if self.mine else []
+        parts = [part(self.mine, number, count) for number in range(count)]
+        return [
+            Batch(_rows(self.inputs, rows), _rows(self.targets, rows), rows.stop - rows.start, self.whole)
+            for rows in parts
+            if rows.stop > rows.start
+        ]
+
 
 @dataclass(frozen=True)
 class Share:
@@ -101,6 +112,10 @@ def _batch(rows: Rows, transform: Transform | None, share: Share, gathered: Gath
         generator = [share.generator(int(row)) for row in share.rows]
         pair = transformed(transform, rows.layout, gathered, generator)
     return Batch(*pair, len(share.rows), share.whole)
+
+
+def _rows(tensors: Any, rows: slice) -> Any:
+    return {name: each[rows] for name, each in tensors.items()} if isinstance(tensors, dict) else tensors[rows]
 
 
 class Prefetch(Generic[T]):

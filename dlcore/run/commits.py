@@ -14,7 +14,7 @@ from dlcore.step.progress import Progress
 from dlcore.step.state import Figures, Slice
 from dlcore.storage.folder import Folder
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 
 

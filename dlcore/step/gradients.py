@@ -8,6 +8,7 @@ without rows, which runs no backward, meets the others in each collective.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from dlcore.step.collective import Collective, Wait
@@ -17,16 +18,22 @@ BUCKET_BYTES = 8 * 2**20
 
 
 class Gradients:
-    """``slots`` further numbers travel with the first buffer: they are summed with the gradients at no extra message."""
+    """``slots`` further numbers travel with the first buffer: they are summed with the gradients at no extra message.
+
+    Where the first gradients are of half precision, the numbers have a small buffer of their own before it. Each step begins with
+    ``clear``; what is accumulated is sent while the backward runs that ``sending`` was called before, or else by ``finish``.
+    """
 
     def __init__(self, model: nn.Module, collective: Collective, *, slots: int) -> None:
         self._collective = collective
-        self._buckets = [
-            _Bucket(group, slots if first else 0) for first, group in _grouped([*trainable(model).values()][::-1])
-        ]
+        groups = [*_grouped([*trainable(model).values()][::-1])]
+        if groups[0][0].dtype not in (torch.float32, torch.float64):
+            groups.insert(0, [])
+        self._buckets = [_Bucket(group, 0 if number else slots) for number, group in enumerate(groups)]
         self.slots = self._buckets[0].slots
         self.flats = [bucket.flat[: len(bucket.flat) - len(bucket.slots)] for bucket in self._buckets]
         self._waits: list[Wait] = []
+        self._sending = False
         for number, bucket in enumerate(self._buckets):
             for parameter in bucket.parameters:
                 parameter.register_post_accumulate_grad_hook(partial(self._arrived, number))  # type: ignore[no-untyped-call]
@@ -37,11 +44,15 @@ class Gradients:
         self._waits = []
 
     def clear(self) -> None:
-        """Set all gradients and slots to zero and expect a new backward."""
-        self._waits = []
+        """Set all gradients and slots to zero."""
+        self._waits, self._sending = [], False
         for bucket in self._buckets:
             bucket.flat.zero_()
             bucket.missing = len(bucket.parameters)
+
+    def sending(self) -> None:
+        """Send each buffer as soon as the next backward, the step's last, has added to all of it."""
+        self._sending = True
 
     def finish(self) -> None:
         """Send what backward has not, and wait until every buffer holds the sum over all workers."""
@@ -51,6 +62,8 @@ class Gradients:
             wait()
 
     def _arrived(self, number: int, _: Tensor) -> None:
+        if not self._sending:
+            return
         self._buckets[number].missing -= 1
         while len(self._waits) < len(self._buckets) and self._buckets[len(self._waits)].missing == 0:
             self._send()
@@ -69,13 +82,13 @@ class _Bucket:
             parameter.grad = view
 
 
-def _grouped(parameters: Iterable[nn.Parameter]) -> Iterator[tuple[bool, list[nn.Parameter]]]:
+def _grouped(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
     group: list[nn.Parameter] = []
-    size, first = 0, True
+    size = 0
     for parameter in parameters:
         if group and (size >= BUCKET_BYTES or parameter.dtype != group[0].dtype):
-            yield first, group
-            group, size, first = [], 0, False
+            yield group
+            group, size = [], 0
         group.append(parameter)
         size += parameter.numel() * parameter.element_size()
-    yield first, group
+    yield group

@@ -17,9 +17,10 @@ from dlcore.data.order import Place
 
 @dataclass(kw_only=True)
 class Since:
-    """What has been summed since the last record; the waits are those of ``Progress``."""
+    """What has been summed since the last record, the loss with the weight it is to be divided by; the waits are those of ``Progress``."""
 
     loss: float = 0.0
+    weight: float = 0.0
     rows: int = 0
     seconds: float = 0.0
     scheduling_s: float = 0.0

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim import SGD
 
-from dlcore import Artifact, Constant, Fitted, Output, Training
+from dlcore import Artifact, Constant, Field, Fitted, Output, Training
 
 
 def artifact(folder: Path, features: list[str]) -> Artifact:
@@ -202,6 +202,29 @@ def test_rows_that_a_transform_makes_of_another_shape_say_so() -> None:
     found = model.predict(pa.table({"x": [1.0, 3.0, 2.0]}), outputs={"y": Output()})
     assert found["y"].is_null().to_pylist() == [False, True, False]
     assert "RuntimeError" in found["error"].to_pylist()[1]
+
+
+def test_columns_of_another_type_make_what_the_model_was_trained_on_or_are_refused() -> None:
+    class Shops(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shops = nn.Embedding(3, 1)
+
+        def forward(self, shop: Tensor, x: Tensor) -> Tensor:
+            found: Tensor = self.shops(shop) + x
+            return found
+
+    table = pa.table({"shop": [0, 1], "x": [1.0, 2.0], "y": [1.0, 2.0]})
+    training = Training(model=Shops, loss=loss, optimizer=SGD, schedule=Constant(lr=0.1), batch=2, epochs=1)
+    model = training.fit(table, features={"shop": "shop", "x": ["x"]}, label="y")
+    assert model.features == {"shop": Field("shop", dtype="int64"), "x": Field(["x"], dtype="float32")}
+    given = pa.table({"shop": pa.array([0, 1], pa.int8()), "x": [1, 2]})
+    same = [model.predict(rows, outputs={"now": Output()})["now"].to_pylist() for rows in (table, given)]
+    assert same[0] == same[1]
+    with pytest.raises(
+        ValueError, match=r"columns \['shop'\] cannot be int64, they hold \['float32'\]; cast them first"
+    ):
+        model.predict(pa.table({"shop": [0.0], "x": [1.0]}), outputs={"now": Output()})
 
 
 def test_no_rows_are_no_rows_with_the_columns(spark: SparkSession) -> None:
