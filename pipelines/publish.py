@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from dlcore import Artifact
+from dlcore import Artifact, Metric
 from pipelines.outcome import Outcome
 from pipelines.registry import Pointers, Registry
 from pipelines.section import Section, Text
@@ -18,8 +18,7 @@ class Lead:
     lead on the champion (challenger - champion) lies with the given ``confidence``.
     """
 
-    metric: str
-    higher_is_better: bool
+    metric: Metric
     champion: float
     challenger: float
     low: float
@@ -30,14 +29,12 @@ class Lead:
     @property
     def beyond_chance(self) -> bool:
         """The rule of promotion: the whole interval of the lead lies on the better side of zero."""
-        return self.low > 0 if self.higher_is_better else self.high < 0
+        return self.low > 0 if self.metric.higher_is_better else self.high < 0
 
     def __str__(self) -> str:
-        lead = self.challenger - self.champion
-        return (
-            f"{self.metric} {self.challenger:.4f} against the champion's {self.champion:.4f} on {self.rows:,} rows that neither "
-            f"has seen, a difference of {lead:+.4f} ({self.confidence:.0%} interval {self.low:+.4f} to {self.high:+.4f})"
-        )
+        met = f"{self.metric.name.replace('_', ' ')} {self.challenger:.4f} against the champion's {self.champion:.4f}"
+        lead = f"{self.challenger - self.champion:+.4f} ({self.confidence:.0%} interval {self.low:+.4f} to {self.high:+.4f})"
+        return f"{met} on {self.rows:,} rows that neither has seen, a difference of {lead}"
 
 
 class Incomparable(ValueError):

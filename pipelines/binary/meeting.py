@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from dlcore import Artifact
+from dlcore import Artifact, AveragePrecision
 from pipelines.binary.frames import preparation
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.split import Frames
@@ -43,8 +43,7 @@ class Meeting:
         first, second = (self.rated(spark, each, seen) for each in (champion, challenger))
         interval = lead(second, first)
         return Lead(
-            metric="average precision",
-            higher_is_better=True,
+            metric=AveragePrecision(),
             champion=average_precision(first),
             challenger=average_precision(second),
             low=interval.low,

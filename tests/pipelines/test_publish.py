@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dlcore import Artifact
+from dlcore import Artifact, AveragePrecision, MeanLoss
 from pipelines.outcome import Outcome
 from pipelines.publish import Compare, Incomparable, Lead, Publish, Published
 from pipelines.registry import Registry
@@ -17,8 +18,7 @@ def lead(low: float, high: float, *, higher_is_better: bool = True) -> Compare:
 
     def compare(_: SparkSession | None, champion: Artifact, challenger: Artifact) -> Lead:
         return Lead(
-            metric="average precision",
-            higher_is_better=higher_is_better,
+            metric=AveragePrecision() if higher_is_better else MeanLoss(loss=binary_cross_entropy_with_logits),
             champion=0.8,
             challenger=0.8 + (low + high) / 2,
             low=low,
