@@ -1,5 +1,6 @@
 """Gradients in corners: parameters that a step does not use, and those that one backward comes to twice."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -41,11 +42,18 @@ def rows() -> Any:
 
 
 def method(**changes: Any) -> Method:
-    known = {"model": Experts, "loss": mse_loss, "schedule": Constant(lr=0.05), "batch": 16, "epochs": 3, "seed": 5}
+    known: dict[str, Any] = {
+        "model": Experts,
+        "loss": mse_loss,
+        "schedule": Constant(lr=0.05),
+        "batch": 16,
+        "epochs": 3,
+        "seed": 5,
+    }
     return Method(**known | {"optimizer": partial(SGD)} | changes)
 
 
-def by_hand(method: Method, optimizer: partial[Optimizer]) -> nn.Module:
+def by_hand(method: Method, optimizer: Callable[..., Optimizer]) -> nn.Module:
     model, order = method.build(), Order(rows=70, batch=16, seed=5)
     running, (x, y) = optimizer(model.parameters(), lr=0.05), table()
     for step in range(order.steps * method.epochs):

@@ -45,7 +45,7 @@ class Schooled(Optimizer):
 
 
 def method(**changes: Any) -> Method:
-    known = {
+    known: dict[str, Any] = {
         "model": lambda: nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)),
         "loss": mse_loss,
         "optimizer": partial(Schooled),
