@@ -13,7 +13,7 @@ from infra import settings
 from infra.lifetime import end_with_parent
 from pipelines.runner import params
 from pipelines.runner.perform import attempt
-from pipelines.runner.run import Run, Stage
+from pipelines.runner.run import Run, Stage, pinned
 
 APPS = Path(__file__).parent
 LOG_FORMAT = "%(asctime)s %(levelname)s [{run}] %(name)s: %(message)s"
@@ -24,6 +24,7 @@ def arguments(app: str, schema: params.Schema, steps: Mapping[str, Stage]) -> ar
     parser = argparse.ArgumentParser(prog=f"apps {app}", description=f"Run one step of {app}.")
     parser.add_argument("step", choices=steps)
     parser.add_argument("--run", default="by-hand", help="the run's id; its folder holds what earlier steps left")
+    parser.add_argument("--by", default="hand", help="who triggers the run")
     parser.add_argument("--ds", default=None, help="logical date of this step, YYYY-MM-DD")
     parser.add_argument("--member", type=int, default=0, help="ensemble member that this step trains")
     parser.add_argument("--params", default="{}", help="parameters as one JSON object")
@@ -34,13 +35,15 @@ def arguments(app: str, schema: params.Schema, steps: Mapping[str, Stage]) -> ar
 
 
 def requested(app: str, argv: list[str], steps: Mapping[str, Stage]) -> tuple[str, Run]:
-    """Turn a command line into a step's name and a run."""
+    """Turn a command line into a step's name and a run: parameters that are not given are the run's own, then the defaults."""
     schema = params.schema(APPS / app / "params.json")
     given = arguments(app, schema, steps).parse_args(argv)
     named = {name: params.parsed(rule, value) for name, rule in schema.items() if (value := getattr(given, name))}
-    values = params.validated(schema, json.loads(given.params) | named)
+    known = settings.load(given.set)
+    begun = pinned(known.run_folder(app, given.run)) or {"params": {}}
+    values = params.validated(schema, begun["params"] | json.loads(given.params) | named)
     ds = given.ds or values["last_date"] or values["first_date"]
-    run = Run(app=app, id=given.run, ds=ds, member=given.member, params=values, settings=settings.load(given.set))
+    run = Run(app=app, id=given.run, ds=ds, member=given.member, params=values, settings=known, by=given.by)
     return given.step, run
 
 

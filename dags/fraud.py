@@ -23,7 +23,7 @@ BY_MEMBER = {"map_index_template": "{{ '%03d' % ti.map_index }}"}
 
 def step(name: str, *options: Any, ds: Any = LAST_DATE, **rules: Any) -> SparkSubmitOperator:
     """Submit one step of the run; the rules are the operator's own, such as the pool whose slots it waits for."""
-    run = ["--run", "{{ run_id }}", "--ds", ds, "--params", "{{ params | tojson }}"]
+    run = ["--run", "{{ run_id }}", "--by", "Airflow", "--ds", ds, "--params", "{{ params | tojson }}"]
     return SparkSubmitOperator(
         task_id=name,
         name="{{ run_id }} " + name,
@@ -70,7 +70,11 @@ with DAG(
 
     @task_group(prefix_group_id=False)
     def ingested(ds: str) -> None:
-        step("ingest", ds=ds, **HIVE, **BY_DATE) >> step("gate_ingest", ds=ds, **HIVE, **BY_DATE)
+        step("ingest", ds=ds, **HIVE, **BY_DATE)
+
+    @task_group(prefix_group_id=False)
+    def engineered(ds: str) -> None:
+        step("engineer", ds=ds, **HIVE, **BY_DATE)
 
     @task_group(prefix_group_id=False)
     def trained(member: str) -> None:
@@ -78,7 +82,7 @@ with DAG(
 
     @task_group(prefix_group_id=False)
     def scored(ds: str) -> None:
-        step("score", ds=ds, **HIVE, **BY_DATE) >> step("gate_scores", ds=ds, **HIVE, **BY_DATE)
+        step("score", ds=ds, **HIVE, **BY_DATE)
 
     days = dates()
     split = step("split")
@@ -88,7 +92,7 @@ with DAG(
     publish = step("publish")
     scoring = scored.expand(ds=days)
 
-    (ingested.expand(ds=days) >> step("features", **HIVE) >> step("gate_features", **HIVE) >> split)
+    (ingested.expand(ds=days) >> engineered.expand(ds=days) >> step("pin", **HIVE) >> split)
     split >> search >> training >> evaluate
     split >> [training, step("baselines")] >> evaluate
     evaluate >> publish >> scoring >> step("report", trigger_rule="none_failed")

@@ -18,16 +18,22 @@ from dlcore.optim.schedules import (
     scale_linearly,
 )
 from dlcore.run.start import Start
-from dlcore.scoring.artifact import Artifact, ArtifactError
-from dlcore.scoring.prediction import predict
+from dlcore.scoring.artifact import Artifact
+from dlcore.scoring.fitted import Fitted
+from dlcore.scoring.manifest import ArtifactError
+from dlcore.scoring.outputs import Output
+from dlcore.step.method import TrainingStep
+from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
-from dlcore.training import Fitted, Training
+from dlcore.training import Training
 
 __all__ = [
     "LARS",
+    "Accuracy",
     "Artifact",
     "ArtifactError",
+    "AveragePrecision",
     "ByName",
     "ClipNorm",
     "ClipValue",
@@ -37,7 +43,10 @@ __all__ = [
     "Field",
     "Fitted",
     "Folder",
+    "MeanLoss",
+    "Metric",
     "OneCycle",
+    "Output",
     "Plateau",
     "Poly",
     "Progress",
@@ -45,9 +54,9 @@ __all__ = [
     "Start",
     "Step",
     "Training",
+    "TrainingStep",
     "Vocabulary",
     "Warmup",
     "decay_only_matrices",
-    "predict",
     "scale_linearly",
 ]

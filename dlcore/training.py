@@ -1,10 +1,9 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,9 +23,9 @@ from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
 from dlcore.run.start import Start, Weights, digest
-from dlcore.scoring.artifact import packed
+from dlcore.scoring.fitted import Fitted
 from dlcore.step.engine import Engine
-from dlcore.step.progress import Progress, time_shares, told
+from dlcore.step.progress import told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
 from dlcore.storage.folder import Folder
@@ -40,26 +39,6 @@ if TYPE_CHECKING:
     Begin = Callable[[Folder, Mapping[str, str]], Chain]
 
 log = logging.getLogger("dlcore")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """What a training gives: the module in evaluation mode, and how the loss went."""
-
-    module: nn.Module
-    history: tuple[Progress, ...]
-
-    @property
-    def time_shares(self) -> dict[str, float]:
-        """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
-        return time_shares(self.history)
-
-    def save(self, folder: str | Folder) -> None:
-        """Write ``weights.safetensors`` and ``history.json`` into a folder of any file system pyarrow knows."""
-        Folder.of(folder).write("weights.safetensors", packed(self.module.state_dict()))
-        Folder.of(folder).write(
-            "history.json", json.dumps([asdict(record) for record in self.history], indent=1).encode()
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +73,20 @@ class Training(Plan):
             )
         columns = partial(self._laid, features=features, label=label)
         begin = partial(self._chain, on_progress=on_progress, start=None if start is None else Start.of(start))
+        if validation is None and self.metrics:
+            raise ValueError(
+                f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
+            )
+        taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
-                return self._fit_here(data, validation, columns, place, begin)
+                return self._fitted(self._fit_here(data, validation, columns, place, begin), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
-            return self._fit_on_spark(session, data, validation, columns, workers, place, begin)
+            chain = self._fit_on_spark(session, data, validation, columns, workers, place, begin)
+            return self._fitted(chain, taken, label)
 
     def _fit_here(
         self,
@@ -110,15 +95,15 @@ class Training(Plan):
         columns: "Laid",
         folder: Folder,
         begin: "Begin",
-    ) -> Fitted:
+    ) -> Chain:
         rows, name = self._rows(data, folder / "data", columns)
         held_out = None if validation is None else self._rows(validation, folder / "validation", columns)[0]
         chain = begin(folder, settings(self, data=name, workers=1))
         threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
-        engine = Engine(self, rows, held_out, loaders=loaders)
+        engine = Engine(self, rows, held_out, metrics=self.metrics, loaders=loaders)
         with computing_with(threads), closing(engine):
-            return self._end(advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s)))
+            return advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s))
 
     def _fit_on_spark(
         self,
@@ -129,7 +114,7 @@ class Training(Plan):
         workers: int,
         folder: Folder,
         begin: "Begin",
-    ) -> Fitted:
+    ) -> Chain:
         from dlcore.spark.executors import groups, sharded
 
         shards = partial(sharded, laid=columns, resident_bytes=self.resident_bytes)
@@ -138,7 +123,7 @@ class Training(Plan):
         now = settings(self, data=train.shards.fingerprint, workers=workers)
         chain = begin(folder, now)
         run = groups(self, session, train, held_out, chain, workers)
-        return self._end(advance(chain, epochs=self.epochs, group=run))
+        return advance(chain, epochs=self.epochs, group=run)
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -185,11 +170,12 @@ class Training(Plan):
         log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
         return commit
 
-    def _end(self, chain: Chain) -> Fitted:
+    def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
         chain.commits.end(chain.commit.step)
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
-        fitted = Fitted(module=model.eval(), history=tuple(chain.commit.history))
+        history = tuple(chain.commit.history)
+        fitted = Fitted(module=model.eval(), history=history, method=self, features=features, label=label)
         log.info("of the time: %s", told(fitted.time_shares))
         return fitted
 
@@ -202,6 +188,14 @@ def _place(folder: str | Folder | None) -> Iterator[Folder]:
         return
     with temporary() as place:
         yield Folder(str(place))
+
+
+def _schema(data: "Data") -> pa.Schema:
+    if is_frame(data):
+        from dlcore.spark.writing import schema_of
+
+        return schema_of(data)
+    return data.schema if is_dataset(data) or isinstance(data, pa.Table) else pa.Schema.from_pandas(data)
 
 
 def _session(data: "Data", workers: int) -> "SparkSession | None":

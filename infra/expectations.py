@@ -146,7 +146,7 @@ def _validated(df: DataFrame, rules: Sequence[Expectation], detail: Mapping[str,
     source = context.data_sources.add_spark("spark", persist=False)
     batch = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": df})
     native = [_native(rule, index) for index, rule in enumerate(rules)]
-    results = batch.validate(gx.ExpectationSuite(name="gate", expectations=native), result_format=dict(detail)).results
+    results = batch.validate(gx.ExpectationSuite(name="rows", expectations=native), result_format=dict(detail)).results
     verdicts = {result.expectation_config.meta["rule"]: _judged(result.to_json_dict()) for result in results}
     return [verdicts[index] for index in range(len(rules))]
 

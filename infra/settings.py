@@ -4,6 +4,7 @@ The file is ``emberline.toml`` in the working folder; the environment's names ar
 (``EMBERLINE_SPARK_MASTER``); the command line is ``--set field=value`` of an app's steps and of the commands of infra.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,23 @@ class Settings(BaseSettings):
         return self.state / "reports"
 
     def run_folder(self, app: str, run: str) -> Path:
-        """One run's own folder, named by its id."""
-        return self.runs / app / run.replace(":", "-").replace("/", "-")
+        """One run's own folder, named by its id so that no two ids share one, and none leads out of it."""
+        return self.runs / app / quoted(run)
 
     def report_file(self, app: str, run: str) -> Path:
         """One run's report."""
-        return self.reports / app / f"{self.run_folder(app, run).name}.html"
+        return self.reports / app / f"{quoted(run)}.html"
+
+
+def quoted(name: str) -> str:
+    """A name for a file: letters, digits and ``+-_.`` stay, all else (and a dot or line at the start) is ``~`` and its bytes.
+
+    Different names stay different, and none is hidden, a path, or a pattern.
+    """
+    found = re.sub(r"^[._]|[^A-Za-z0-9+._-]", lambda bad: "".join(f"~{byte:02X}" for byte in bad[0].encode()), name)
+    if not 1 <= len(found) <= 200:
+        raise ValueError(f"a run's id must give a file name of 1 to 200 letters, got {len(found)} of {name!r}")
+    return found
 
 
 def load(overrides: list[str] | None = None) -> Settings:

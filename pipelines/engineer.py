@@ -1,13 +1,14 @@
 """Rows into features, for training and scoring alike: both read what this step writes."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
-from infra.tables.hive import Partition, Table
+from infra.tables.hive import Draft, Partition, Table
+from pipelines.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
 
 
@@ -23,6 +24,7 @@ class Engineer:
     table: Table
     inputs: tuple[Partition, ...]
     transform: Callable[[DataFrame], DataFrame]
+    judge: Judge
     history_days: int
     run_id: str
 
@@ -35,12 +37,10 @@ class Engineer:
     def run(self, spark: SparkSession) -> Outcome:
         history = [self.source.current(spark, ds) for ds in self._before(self.source.dates(spark))]
         rows = self._rows(spark, [*history, *self.inputs])
-        features = self.transform(rows).persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            written = tuple(self._replace(features, pin.ds) for pin in self.inputs)
-        finally:
-            features.unpersist()
-        return self._outcome(written, history)
+        with drafting() as drafts:
+            self._stage(self.transform(rows), drafts)
+            outcome, judgements = self._outcome(drafts, history), [self.judge.draft(draft) for draft in drafts]
+        return settled(outcome, drafts, judgements)
 
     def _before(self, present: list[str]) -> list[str]:
         """The dates that the windows of our dates reach back to, and that are not ours."""
@@ -55,15 +55,20 @@ class Engineer:
             first = first.unionByName(frame)
         return first
 
-    def _replace(self, features: DataFrame, ds: str) -> Partition:
-        return self.table.replace(features.sparkSession, features.where(features["ds"] == ds), ds=ds, run=self.run_id)
+    def _stage(self, features: DataFrame, drafts: list[Draft]) -> None:
+        """Write each date's features as a draft; what they are made of is worked out once."""
+        features = features.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            for pin in self.inputs:
+                rows = features.where(features["ds"] == pin.ds)
+                drafts.append(self.table.stage(features.sparkSession, rows, ds=pin.ds, run=self.run_id))
+        finally:
+            features.unpersist()
 
-    def _outcome(self, written: tuple[Partition, ...], history: list[Partition]) -> Outcome:
-        rows = Rows(taken=sum(pin.rows for pin in self.inputs), given=sum(partition.rows for partition in written))
+    def _outcome(self, drafts: list[Draft], history: list[Partition]) -> Outcome:
+        rows = Rows(taken=sum(pin.rows for pin in self.inputs), given=sum(draft.partition.rows for draft in drafts))
         reached = f", with {', '.join(pin.ds for pin in history)} as history" if history else ""
         return Outcome(
-            summary=f"{self.table}: {rows}, on {len(written)} dates{reached}",
+            summary=f"{self.table}: {rows}, on {len(drafts)} dates{reached}",
             rows=rows,
-            partitions=written,
-            details={"inputs": [asdict(pin) for pin in [*history, *self.inputs]]},
         )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from infra.tables.hive import Partition, Table, read_files
+from infra.tables.hive import Draft, Table
+from pipelines.judge import Judge, drafting, settled
 from pipelines.landing import Delivery, Landing
 from pipelines.outcome import Outcome, Rows
 from pipelines.rows import Parser
@@ -17,7 +18,8 @@ class Ingest:
     """Replace the partition ``ds`` of ``table`` and of ``quarantine`` by the files of ``landing``/``source``.
 
     ``header`` maps the files' columns, in their order, to the table's; ``rules`` (reason -> SQL condition) are what a row
-    must obey to be let in. The table's key is source_file (below ``landing``) and source_line.
+    must obey to be let in, and ``judge`` what must be true of all rows together. The table's key is source_file (below
+    ``landing``) and source_line.
     """
 
     landing: str
@@ -26,6 +28,7 @@ class Ingest:
     rules: Mapping[str, str]
     table: Table
     quarantine: Table
+    judge: Judge
     ds: str
     run_id: str
 
@@ -35,9 +38,11 @@ class Ingest:
         parser, refusals = self._parser(), Observation()
         rows = parser.typed(lines)
         counted = rows.observe(refusals, F.count_if(~F.col("good")).alias("rows"))
-        good = self._replace(counted.where("good"), self.table)
-        bad = self._replace(self._refused(rows, parser, refusals.get["rows"]), self.quarantine)
-        return self._outcome(spark, deliveries, good, bad)
+        with drafting() as drafts:
+            drafts.append(good := self._stage(counted.where("good"), self.table))
+            drafts.append(bad := self._stage(self._refused(rows, parser, refusals.get["rows"]), self.quarantine))
+            outcome, judgement = self._outcome(spark, deliveries, good, bad), self.judge.draft(good)
+        return settled(outcome, drafts, [judgement])
 
     def _parser(self) -> Parser:
         types = {name: self.table.schema[name].dataType for name in self.header.values()}
@@ -47,30 +52,29 @@ class Ingest:
         """The bad rows with their reasons: the files are read once more for them, where there are any."""
         return parser.refused(rows) if count else rows.sparkSession.createDataFrame([], self.quarantine.schema)
 
-    def _replace(self, rows: DataFrame, table: Table) -> Partition:
-        return table.replace(rows.sparkSession, rows, ds=self.ds, run=self.run_id)
+    def _stage(self, rows: DataFrame, table: Table) -> Draft:
+        return table.stage(rows.sparkSession, rows, ds=self.ds, run=self.run_id)
 
-    def _outcome(self, spark: SparkSession, deliveries: list[Delivery], good: Partition, bad: Partition) -> Outcome:
-        counted = Rows(taken=sum(file.lines for file in deliveries), given=good.rows, quarantined=bad.rows)
+    def _outcome(self, spark: SparkSession, deliveries: list[Delivery], good: Draft, bad: Draft) -> Outcome:
+        taken = sum(file.lines for file in deliveries)
+        counted = Rows(taken=taken, given=good.partition.rows, quarantined=bad.partition.rows)
         equal, reasons = self._equal_values(spark, good), _reasons(spark, bad)
         found = f"{counted} from {len(deliveries)} files; {equal:,} rows equal an earlier one's values"
         return Outcome(
             summary=f"{self.table} ds={self.ds}: {found}",
             rows=counted,
             metrics={"equal_values": equal},
-            partitions=(good, bad),
             warnings=tuple(f"{count:,} rows quarantined: {reason}" for reason, count in reasons.items()),
-            details={"files": {file.name: file.lines for file in deliveries}, "reasons": reasons},
         )
 
-    def _equal_values(self, spark: SparkSession, good: Partition) -> int:
+    def _equal_values(self, spark: SparkSession, good: Draft) -> int:
         """How many rows have all values of an earlier one under another key: kept, since equal is not the same."""
-        return good.rows - read_files(spark, [good]).select(*self.header.values()).distinct().count()
+        return good.partition.rows - good.rows(spark).select(*self.header.values()).distinct().count()
 
 
-def _reasons(spark: SparkSession, quarantined: Partition) -> dict[str, int]:
+def _reasons(spark: SparkSession, quarantined: Draft) -> dict[str, int]:
     """How many rows were refused for each reason."""
-    if not quarantined.rows:
+    if not quarantined.partition.rows:
         return {}
-    counted = read_files(spark, [quarantined]).groupBy("reason").count().orderBy("reason")
+    counted = quarantined.rows(spark).groupBy("reason").count().orderBy("reason")
     return {row["reason"]: row["count"] for row in counted.collect()}

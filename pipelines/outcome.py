@@ -4,9 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter
 
 from infra.tables.hive import Partition
+from pipelines.section import Section
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,31 +32,52 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of one step: a sentence, its rows, its figures, and where it put things.
+    """The outcome of one step: a sentence, its rows, its figures, and what it leaves for later steps and for the report.
 
-    ``partitions`` pins the exact versions of the Hive partitions written; ``details`` holds what the report draws;
-    ``times`` says, in seconds since the epoch, when the process was launched, began, had its session and ended.
+    ``partitions`` pins the exact versions of the Hive partitions written. ``result`` is what later steps need, a frozen
+    dataclass of the step's own module; they name the class when they ask for it. ``sections`` is what the report shows;
+    ``headline`` sums up the whole run, and ``facts`` are what it is compared with other runs by. ``failed`` is the sentence of
+    a failure: such an outcome is for people alone. ``times`` says, in seconds since the epoch, when the process was launched,
+    began, had its session and ended.
     """
 
     summary: str
     rows: Rows | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
     partitions: tuple[Partition, ...] = ()
     warnings: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
+    result: Any = None
+    sections: tuple[Section, ...] = ()
+    headline: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    failed: str = ""
     times: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        return json.dumps(asdict(self), indent=1, default=str, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
-        fields = json.loads(text)
-        fields["rows"] = Rows(**fields["rows"]) if fields["rows"] else None
-        fields["partitions"] = tuple(Partition(**partition) for partition in fields["partitions"])
-        fields["warnings"] = tuple(fields["warnings"])
-        return cls(**fields)
+        found = json.loads(text)
+        known = {name: adapter.validate_python(found[name]) for name, adapter in ADAPTERS.items()}
+        return cls(**known)
+
+    def left(self, kind: type[Kind]) -> Kind:
+        """``result`` as the dataclass that the step left, whether it is still in memory or was read as JSON."""
+        if isinstance(self.result, kind):
+            return self.result
+        return TypeAdapter(kind).validate_python(self.result)
+
+
+ADAPTERS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in get_type_hints(Outcome).items()}
+
+
+class StepFailed(RuntimeError):
+    """A step found that what it is to do must not be done; ``outcome`` is what it found, for the report."""
+
+    def __init__(self, sentence: str, outcome: Outcome) -> None:
+        super().__init__(sentence)
+        self.outcome = outcome
 
 
 class Step(Protocol):
@@ -65,10 +91,18 @@ def file(folder: Path, instance: str) -> Path:
     return folder / "outcomes" / f"{instance}.json"
 
 
-def read(folder: Path, step: str) -> list[Outcome]:
-    """Read every outcome of ``step`` in a run's folder, one an instance, in the instances' order."""
-    instances = sorted((folder / "outcomes").glob(f"{step}@*.json"))
-    files = [one for one in (file(folder, step), *instances) if one.exists()]
-    if not files:
-        raise FileNotFoundError(f"no outcome of step {step!r} in {folder}; run that step first")
-    return [Outcome.from_json(one.read_text()) for one in files]
+def read(folder: Path, instance: str) -> Outcome:
+    """Read the outcome of one invocation of a step, which must have succeeded."""
+    found = file(folder, instance)
+    if not found.exists():
+        raise FileNotFoundError(f"no outcome of step {instance!r} in {folder}; run that step first")
+    outcome = Outcome.from_json(found.read_text())
+    if outcome.failed:
+        raise ValueError(f"step {instance!r} failed in {folder}: {outcome.failed}; run that step again first")
+    return outcome
+
+
+def read_all(folder: Path) -> dict[str, Outcome]:
+    """Every outcome of a run by its step's name and instance, failed ones too, in the order in which they ended."""
+    found = {file.stem: Outcome.from_json(file.read_text()) for file in sorted(folder.glob("outcomes/[!.]*.json"))}
+    return dict(sorted(found.items(), key=lambda entry: entry[1].times.get("ended", 0.0)))

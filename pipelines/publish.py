@@ -1,78 +1,118 @@
-"""Publish a candidate: into the registry always, and to champion only if it beats the champion on the same rows."""
+"""Publish a candidate: into the registry always, and to champion only if it beats the champion beyond chance on unseen rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import SparkSession
-from torch import nn
 
 from dlcore import Artifact
-from pipelines.binary import measures, predictions
 from pipelines.outcome import Outcome
 from pipelines.registry import Pointers, Registry
+from pipelines.section import Section, Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """Champion and challenger by ``metric`` on ``rows`` rows that neither has seen; ``low`` to ``high`` is where the challenger's
+    lead on the champion (challenger - champion) lies with the given ``confidence``.
+    """
+
+    metric: str
+    higher_is_better: bool
+    champion: float
+    challenger: float
+    low: float
+    high: float
+    confidence: float
+    rows: int
+
+    @property
+    def beyond_chance(self) -> bool:
+        """The rule of promotion: the whole interval of the lead lies on the better side of zero."""
+        return self.low > 0 if self.higher_is_better else self.high < 0
+
+    def __str__(self) -> str:
+        lead = self.challenger - self.champion
+        return (
+            f"{self.metric} {self.challenger:.4f} against the champion's {self.champion:.4f} on {self.rows:,} rows that neither "
+            f"has seen, a difference of {lead:+.4f} ({self.confidence:.0%} interval {self.low:+.4f} to {self.high:+.4f})"
+        )
+
+
+class Incomparable(ValueError):
+    """Champion and challenger cannot meet; the sentence says why."""
+
+
+Compare = Callable[[Artifact, Artifact], Lead]
+"""Champion and challenger on rows that neither has seen; ``Incomparable`` where there are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The version that a candidate became, the champion after it, and whether this run moved it."""
+
+    version: str
+    champion: str | None
+    moved: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether the candidate is to be champion, why, and the lead where they met."""
+
+    promoted: bool
+    reason: str
+    lead: Lead | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publish:
-    """Register the artifact in ``candidate`` and compare it with the champion by average precision on ``validation``.
+    """Register the artifact in ``candidate`` and let it meet the champion by ``compare``.
 
-    A champion that was measured on other validation rows is measured again on these. A tie leaves it in place. A second try
-    that finds the champion moved by the first says so as the first did.
+    Within chance the champion keeps its place. A second try that finds the champion moved by the first says so as the first did.
     """
 
     candidate: Path
-    validation: Path
     registry: Registry
-    models: Mapping[str, Callable[..., nn.Module]]
+    compare: Compare
     run_id: str
-    label: str = "fraud"
-    amount: str = "amount"
 
     def run(self, spark: SparkSession | None) -> Outcome:
         artifact = Artifact.load(str(self.candidate))
         with self.registry.changing():
             version = self.registry.add(artifact)
-            better, sentence, figures = self.judged(artifact)
-            if better:
-                self.registry.promote(version, by=self.run_id, reason=sentence)
+            verdict = self.judged(artifact)
+            if verdict.promoted:
+                self.registry.promote(version, by=self.run_id, reason=verdict.reason)
             pointers = self.registry.pointers()
         moved = self.moved(pointers, version)
+        said = f"{'champion moved to' if moved else 'champion stays, registered'} {version[:12]}: {verdict.reason}"
+        lead = verdict.lead
         return Outcome(
-            summary=f"{'champion moved to' if moved else 'champion stays, registered'} {version[:12]}: {sentence}",
-            metrics=figures,
-            files={"version": str(self.registry.folder / "versions" / version)},
-            details={"version": version, "champion": pointers.champion, "moved": moved, "reason": sentence},
+            summary=said,
+            metrics={"challenger": lead.challenger, "champion": lead.champion} if lead else {},
+            result=Published(version=version, champion=pointers.champion, moved=moved),
+            facts={"Model": version[:12] + (" (became champion)" if moved else "")},
+            sections=(Section(heading="Result", place=10, parts=(Text(strong="Publishing.", text=f"{said}."),)),),
         )
 
     def moved(self, pointers: Pointers, version: str) -> bool:
         """Whether this run made ``version`` champion, in this try or an earlier one."""
         return any((move.after, move.by) == (version, self.run_id) for move in pointers.moves[-1:])
 
-    def judged(self, candidate: Artifact) -> tuple[bool, str, dict[str, float]]:
-        """Whether the candidate is to be champion, why, and the figures compared."""
-        challenger = candidate.details["validation"]["average_precision"]
-        figures = {"candidate_average_precision": challenger}
+    def judged(self, candidate: Artifact) -> Verdict:
         pointers = self.registry.pointers()
         if pointers.champion is None:
-            return True, f"the first version, average precision {challenger:.4f} on validation rows", figures
+            return Verdict(promoted=True, reason="it is the first version")
         if pointers.champion == candidate.id:
-            last = pointers.moves[-1].reason if self.moved(pointers, candidate.id) else "it is the champion already"
-            return False, last, figures
-        champion = self.measured(self.registry.champion(), candidate.details["validation"]["fingerprint"])
-        figures["champion_average_precision"] = champion
-        compared = f"{challenger:.4f} against the champion's {champion:.4f} on the same validation rows"
+            moved = self.moved(pointers, candidate.id)
+            return Verdict(promoted=False, reason=pointers.moves[-1].reason if moved else "it is the champion already")
+        try:
+            lead = self.compare(self.registry.champion(), candidate)
+        except Incomparable as reason:
+            return Verdict(promoted=False, reason=f"it could not meet the champion: {reason}")
         if pointers.champion in pointers.pinned:
-            return False, f"average precision {compared}, but the champion is pinned", figures
-        return challenger > champion, f"average precision {compared}", figures
-
-    def measured(self, champion: Artifact, fingerprint: str) -> float:
-        """The champion's average precision on the validation rows, measured anew where it was measured on others."""
-        known = champion.details["validation"]
-        if known["fingerprint"] == fingerprint:
-            return float(known["average_precision"])
-        module = champion.module(self.models)
-        keep = [*predictions.KEY, self.label, self.amount]
-        rows, probability_N = predictions.rate(self.validation, champion.details["features"], keep, module)
-        scored = predictions.scored(rows, probability_N.numpy(), label=self.label, amount=self.amount)
-        return measures.average_precision(scored)
+            return Verdict(promoted=False, reason=f"{lead}, but the champion is pinned", lead=lead)
+        within = "" if lead.beyond_chance else ", which may be chance"
+        return Verdict(promoted=lead.beyond_chance, reason=f"{lead}{within}", lead=lead)

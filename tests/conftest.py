@@ -12,6 +12,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from apps.fraud import columns
+from apps.fraud.recipe import FRAUD
 from infra import settings as platform
 from infra import spark as engine
 from infra.settings import Settings
@@ -94,7 +95,7 @@ def transactions(database: str) -> Table:
 
 @pytest.fixture
 def quarantine(database: str) -> Table:
-    return replace(columns.QUARANTINE, database=database)
+    return replace(FRAUD.quarantine, database=database)
 
 
 @pytest.fixture

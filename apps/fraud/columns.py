@@ -49,27 +49,8 @@ TRANSACTIONS = Table(
     schema=StructType([*_KEY, _TIME, *_doubles(COMPONENTS), *_doubles(("amount",)), _FRAUD]),
     version=1,
 )
-QUARANTINE = Table(
-    database=DATABASE,
-    name="transactions_quarantine",
-    schema=StructType([*_KEY, StructField("reason", StringType()), StructField("raw", StringType())]),
-    version=1,
-)
 FEATURE_TABLE = Table(
     database=DATABASE, name="features", schema=StructType([*_KEY, _TIME, _FRAUD, *_doubles(FEATURES)]), version=1
-)
-SCORES = Table(
-    database=DATABASE,
-    name="scores",
-    schema=StructType(
-        [
-            *_KEY,
-            StructField("probability", DoubleType()),
-            StructField("decision", IntegerType()),
-            StructField("model_version", StringType()),
-        ]
-    ),
-    version=1,
 )
 
 

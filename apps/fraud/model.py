@@ -1,75 +1,50 @@
-"""The fraud networks: they take raw features and scale them by statistics of the training rows, which they carry."""
+"""The networks that members of the fraud ensemble may be, how one is fitted, and what search tries.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+The perceptron's setting is the best of some sixty on time-ordered folds of the rows before the test rows, of which the last
+fold is the validation rows; the convolutional network's was not tuned.
+"""
 
-import torch
-from torch import Tensor, nn
+from collections.abc import Callable
+from functools import partial
 
-from pipelines.binary.ensemble import Ensemble
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import SGD
 
+from dlcore import ClipNorm, Cosine, Training, Warmup, scale_linearly
+from pipelines.binary.models.fitting import Fitting, Setting, grid
+from pipelines.binary.models.networks import cnn, mlp
 
-class Standardize(nn.Module):
-    """Scale features (N, F) to mean 0 and deviation 1, and clip them ``limit`` deviations out; the statistics are buffers."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, *, mean: Sequence[float], std: Sequence[float], limit: float = 10.0) -> None:
-        super().__init__()
-        if len(mean) != len(std) or not mean:
-            raise ValueError(f"Standardize needs one mean and deviation a feature, got {len(mean)} and {len(std)}")
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
-        self.limit = limit
-
-    def forward(self, rows_NF: Tensor) -> Tensor:
-        return ((rows_NF - self.mean) / self.std).clamp(-self.limit, self.limit)
+MLP: Setting = {"network": "mlp", "width": 64, "depth": 1, "dropout": 0.4, "lr": 0.025, "weight_decay": 1e-4}
+CNN: Setting = {"network": "cnn", "width": 16, "depth": 2, "dropout": 0.0, "lr": 0.025, "weight_decay": 3e-3}
+WARMUP_SHARE = 0.1
 
 
-class Logit(nn.Module):
-    """Drop the last dimension, of size 1: one log-odds a row."""
-
-    def forward(self, rows_N1: Tensor) -> Tensor:
-        return rows_N1.squeeze(-1)
-
-
-def mlp(
-    *, mean: Sequence[float], std: Sequence[float], width: int = 64, depth: int = 2, dropout: float = 0.2
-) -> nn.Module:
-    """A perceptron with ``depth`` hidden layers of ``width``: rows (N, F) to log-odds (N,)."""
-    layers: list[nn.Module] = [Standardize(mean=mean, std=std)]
-    taken = len(mean)
-    for _ in range(depth):
-        layers += [nn.Linear(taken, width), nn.ReLU(), nn.Dropout(dropout)]
-        taken = width
-    return nn.Sequential(*layers, nn.Linear(taken, 1), Logit())
-
-
-def cnn(
-    *, mean: Sequence[float], std: Sequence[float], width: int = 16, depth: int = 2, dropout: float = 0.2
-) -> nn.Module:
-    """A convolutional network along the features, ``depth`` layers of ``width`` channels: rows (N, F) to log-odds (N,)."""
-    layers: list[nn.Module] = [Standardize(mean=mean, std=std), nn.Unflatten(1, (1, len(mean)))]
-    taken = 1
-    for _ in range(depth):
-        layers += [nn.Conv1d(taken, width, kernel_size=3, padding=1), nn.ReLU()]
-        taken = width
-    head = [nn.Flatten(), nn.Dropout(dropout), nn.Linear(width * len(mean), 64), nn.ReLU(), nn.Linear(64, 1), Logit()]
-    return nn.Sequential(*layers, *head)
+def training(
+    setting: Setting, network: Callable[[], nn.Module], rows: int, *, batch: int, epochs: int, seed: int
+) -> Training:
+    """The training of one member on a bag of ``rows``; the setting's rate holds at a batch of 256 and scales with it."""
+    steps = epochs * -(-rows // batch)
+    warm = max(1, round(steps * WARMUP_SHARE))
+    lr = scale_linearly(setting["lr"], batch=batch)
+    return Training(
+        model=network,
+        loss=binary_cross_entropy_with_logits,
+        optimizer=partial(SGD, momentum=0.9, weight_decay=setting["weight_decay"]),
+        schedule=Warmup(start=0.0, steps=warm, then=Cosine(lr=lr, steps=steps - warm)),
+        clip=ClipNorm(1.0),
+        batch=batch,
+        epochs=epochs,
+        seed=seed,
+    )
 
 
-NETWORKS: Mapping[str, Callable[..., nn.Module]] = {"mlp": mlp, "cnn": cnn}
-
-
-def network(*, name: str, features: int, **settings: Any) -> nn.Module:
-    """A network whose statistics are still to be loaded with its weights."""
-    return NETWORKS[name](mean=[0.0] * features, std=[1.0] * features, **settings)
-
-
-def ensemble(*, members: int, **member: Any) -> Ensemble:
-    """``members`` networks of one form, whose tensors are still to be loaded."""
-    return Ensemble([network(**member) for _ in range(members)])
-
-
-MODELS: Mapping[str, Callable[..., nn.Module]] = {"fraud-ensemble": ensemble}
+FITTING = Fitting(
+    networks={"mlp": mlp, "cnn": cnn},
+    settings={"mlp": (MLP,), "cnn": (CNN,), "mixed": (MLP, CNN)},
+    grid=(
+        *grid(network=["mlp"], width=[64], depth=[1, 2], dropout=[0.0, 0.4], lr=[0.0125, 0.025], weight_decay=[1e-4]),
+        *grid(network=["cnn"], width=[16], depth=[1, 2], dropout=[0.0], lr=[0.025], weight_decay=[3e-3]),
+    ),
+    training=training,
+)

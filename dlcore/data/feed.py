@@ -29,6 +29,17 @@ class Batch:
     mine: int
     whole: int
 
+    def pieces(self, count: int, *, stand_in: bool = False) -> list["Batch"]:
+        """The rows in ``count`` parts as even as can be, without those that are left none, or with a row in them that does not count."""
+        if count == 1:
+            return [self] if self.mine or stand_in else []
+        parts = [part(self.mine, number, count) for number in range(count)]
+        return [self._piece(rows) for rows in parts if stand_in or rows.stop > rows.start]
+
+    def _piece(self, rows: slice) -> "Batch":
+        taken = rows if rows.stop > rows.start else slice(0, 1)
+        return Batch(_rows(self.inputs, taken), _rows(self.targets, taken), rows.stop - rows.start, self.whole)
+
 
 @dataclass(frozen=True)
 class Share:
@@ -111,6 +122,10 @@ def _batch(rows: Rows, transform: Transform | None, share: Share, gathered: Gath
         generator = [share.generator(int(row)) for row in share.rows]
         pair = transformed(transform, rows.layout, gathered, generator)
     return Batch(*pair, share.mine, share.whole)
+
+
+def _rows(tensors: Any, rows: slice) -> Any:
+    return {name: each[rows] for name, each in tensors.items()} if isinstance(tensors, dict) else tensors[rows]
 
 
 class Prefetch(Generic[T]):

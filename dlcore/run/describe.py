@@ -4,7 +4,7 @@ import copyreg
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -42,6 +42,13 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def describe(value: Any) -> str:
     """A text that is the same in another process for the same value, and another for another."""
     return Words().of(value)
+
+
+def fingerprint(function: Callable[..., Any]) -> str:
+    """A name of what a function does, whatever module it stands in."""
+    return hashlib.sha256(
+        describe(function).replace(f"{getattr(function, '__module__', None)}.", "").encode()
+    ).hexdigest()[:16]
 
 
 class Words:

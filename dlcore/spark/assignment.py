@@ -7,7 +7,7 @@ from pyspark.sql import Row
 
 from dlcore.data.pieces import Pieces, Rows
 from dlcore.run.commits import Commits, Saved
-from dlcore.step.method import Method
+from dlcore.run.plan import Plan
 from dlcore.storage.folder import Folder
 
 
@@ -32,7 +32,7 @@ class Assignment:
     """
 
     run: str
-    method: Method
+    method: Plan
     train: Stored
     validation: Stored | None
     commits: Commits

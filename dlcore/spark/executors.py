@@ -12,6 +12,7 @@ from dlcore.run.chain import Chain
 from dlcore.run.plan import Plan
 from dlcore.spark.assignment import Assignment, Stored
 from dlcore.spark.group import BarrierGroups, open_control_server, refuse_dynamic_allocation
+from dlcore.spark.interpreters import refuse_other_python
 from dlcore.spark.listener import HeardGroups, Listener
 from dlcore.spark.writing import schema_of, write_pieces
 from dlcore.storage.folder import Folder
@@ -24,8 +25,9 @@ def refuse_unfit(plan: Plan, session: SparkSession, folder: str | Folder | None)
     """Say before anything is written what workers would fail at."""
     refuse_no_folder(str(session.sparkContext.master), folder)
     refuse_dynamic_allocation(session.sparkContext.getConf())
-    for name in ("model", "loss", "optimizer", "schedule", "clip", "transform"):
+    for name in ("model", "loss", "step", "optimizer", "schedule", "clip", "transform", "metrics"):
         _refuse_unshippable(name, getattr(plan, name))
+    refuse_other_python(session)
 
 
 def refuse_no_folder(master: str, folder: str | Folder | None) -> None:

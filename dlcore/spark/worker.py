@@ -8,14 +8,14 @@ import gc
 import logging
 import platform
 import traceback
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from dlcore.run.control import ControlClient
 from dlcore.run.rendezvous import Claim, all_ready, meet, unready
 from dlcore.run.writer import Part, Writer
 from dlcore.spark.assignment import Assignment, Ended
 from dlcore.spark.errors import described, pickled
-from dlcore.spark.heartbeat import BatchCounter, Heartbeat
+from dlcore.spark.heartbeat import Heartbeat
 from dlcore.spark.relay import Entry, relayed
 from dlcore.step.collective import Alone, BrokenGroup, Collective, Gloo
 from dlcore.step.engine import Engine
@@ -32,7 +32,6 @@ class Kept:
     engine: Engine
     collective: Collective
     writer: Writer
-    batches: BatchCounter
 
     def leave(self) -> None:
         """Leave the group at once, so that the others' collectives end with an error instead of waiting."""
@@ -112,7 +111,10 @@ def _take_part(
     kept = PROCESS.kept
     if kept is None or not warm:
         kept = _load(assignment, control, group, cores=cores, rank=rank)
-    with Heartbeat(control, kept.batches, run=assignment.run, group=group, longest_s=assignment.longest_s) as heartbeat:
+    objective = kept.engine.objective
+    with Heartbeat(
+        control, lambda: objective.computed, run=assignment.run, group=group, longest_s=assignment.longest_s
+    ) as heartbeat:
         _run(assignment, control, kept, heartbeat)
         last = heartbeat.asked or kept.engine.done
         lost = not warm and assignment.ahead > assignment.start.step  # the state of the group before was never written
@@ -127,8 +129,7 @@ def _take_part(
 def _load(assignment: Assignment, control: ControlClient, group: str, *, cores: int, rank: int) -> Kept:
     """Load the committed state and build a new process group."""
     kept = PROCESS.kept
-    batches = kept.batches if kept else BatchCounter()
-    engine = kept.engine if kept else _engine(assignment, batches, cores)
+    engine = kept.engine if kept else _engine(assignment, cores)
     start = assignment.start
     engine.load(
         start.figures,
@@ -139,7 +140,7 @@ def _load(assignment: Assignment, control: ControlClient, group: str, *, cores: 
     )
     writer = kept.writer if kept else Writer(assignment.commits, control, assignment.run)
     PROCESS.kept = kept = Kept(
-        run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer, batches=batches
+        run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer
     )
     all_ready(control, group, workers=assignment.workers)
     if assignment.workers > 1:
@@ -155,13 +156,14 @@ def _load(assignment: Assignment, control: ControlClient, group: str, *, cores: 
     return kept
 
 
-def _engine(assignment: Assignment, batches: BatchCounter, cores: int) -> Engine:
-    method, validation = assignment.method, assignment.validation
+def _engine(assignment: Assignment, cores: int) -> Engine:
+    validation = assignment.validation
     _, loaders = divided(processor().real(cores), assignment.loaders)
     return Engine(
-        replace(method, loss=batches.counting(method.loss)),
+        assignment.method,
         assignment.train.open(),
         validation.open() if validation else None,
+        metrics=assignment.method.metrics,
         sharded=assignment.sharded,
         loaders=loaders,
     )

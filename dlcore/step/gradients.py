@@ -22,6 +22,9 @@ BUCKET_BYTES = 8 * 2**20
 class Gradients:
     """``slots`` further numbers travel with the first buffer: they are summed with the gradients at no extra message.
 
+    Where the first gradients are of half precision, the numbers have a small buffer of their own before it. A step is ``clear``, then
+    ``expect`` and a backward once or several times, then ``finish``. While the last backward runs, buffers that are full are sent.
+
     A backward inside a backward, as of re-entrant checkpoints, may come to a parameter several times. The first backward is watched
     for it, with nothing sent before its end; where it was so, nothing ever is.
     """
@@ -29,11 +32,14 @@ class Gradients:
     def __init__(self, model: nn.Module, collective: Collective, *, slots: int) -> None:
         self._collective = collective
         named = dict([*trainable(model).items()][::-1])
-        self._buckets = [_Bucket(group, slots if first else 0) for first, group in _grouped(named)]
+        groups = [*_grouped(named)]
+        if _dtype(groups[0]) not in (torch.float32, torch.float64):
+            groups.insert(0, {})
+        self._buckets = [_Bucket(group, 0 if number else slots) for number, group in enumerate(groups)]
         self.slots = self._buckets[0].slots
         self.flats = [bucket.gradients for bucket in self._buckets]
         self._waits: list[Wait] = []
-        self._watched = self._repeated = False
+        self._watched = self._repeated = self._last = False
         for bucket in self._buckets:
             for place, parameter in enumerate(bucket.parameters.values()):
                 parameter.register_post_accumulate_grad_hook(partial(self._arrived, bucket, place))  # type: ignore[no-untyped-call]
@@ -44,14 +50,20 @@ class Gradients:
         self._waits = []
 
     def clear(self) -> None:
-        """Set all gradients and slots to zero and expect a new backward."""
-        self._waits = []
+        """Set all gradients and slots to zero."""
+        self._waits, self._last = [], False
         for bucket in self._buckets:
             bucket.clear()
 
+    def expect(self, *, last: bool) -> None:
+        """Expect a backward, which adds to the gradients; the step's ``last`` or another."""
+        self._last = last
+        for bucket in self._buckets:
+            bucket.expect()
+
     def finish(self) -> None:
         """Send what backward has not, wait until every buffer holds the sum over all workers, and drop gradients that nobody has."""
-        self._watched = self._watched or any(any(bucket.used) for bucket in self._buckets)
+        self._watched = self._watched or any(any(bucket.came) for bucket in self._buckets)
         while len(self._waits) < len(self._buckets):
             self._send()
         for wait in self._waits:
@@ -60,13 +72,13 @@ class Gradients:
             bucket.drop_unused()
 
     def _arrived(self, bucket: "_Bucket", place: int, _: Tensor) -> None:
-        if bucket.used[place]:
+        if bucket.came[place]:
             self._repeated = True
             if bucket.sent:
                 raise _again([*bucket.parameters][place])
-        bucket.missing -= not bucket.used[place]
-        bucket.used[place] = True
-        if self._watched and not self._repeated:
+        bucket.missing -= not bucket.came[place]
+        bucket.came[place] = bucket.used[place] = True
+        if self._last and self._watched and not self._repeated:
             while len(self._waits) < len(self._buckets) and self._buckets[len(self._waits)].missing == 0:
                 self._send()
 
@@ -82,7 +94,10 @@ def _again(name: str) -> RuntimeError:
 
 
 class _Bucket:
-    """Parameters by name whose gradients, then a mark for each of them, then ``slots``, lie in one buffer."""
+    """Parameters by name whose gradients, then a mark for each of them, then ``slots``, lie in one buffer.
+
+    A parameter is ``used`` if a backward of this step came to it, ``came`` if this backward did.
+    """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], slots: int) -> None:
         self.parameters = parameters
@@ -94,9 +109,13 @@ class _Bucket:
 
     def clear(self) -> None:
         self._flat.zero_()
-        self.used, self.missing, self.sent = [False] * len(self.parameters), len(self.parameters), False
+        self.used, self.sent = [False] * len(self.parameters), False
+        self.expect()
         for view, parameter in zip(self._views, self.parameters.values(), strict=True):
             parameter.grad = view
+
+    def expect(self) -> None:
+        self.came, self.missing = [False] * len(self.parameters), len(self.parameters)
 
     def to_send(self) -> Tensor:
         self._marks.copy_(torch.tensor(self.used))
@@ -109,13 +128,17 @@ class _Bucket:
                 parameter.grad = None
 
 
-def _grouped(parameters: Mapping[str, nn.Parameter]) -> Iterator[tuple[bool, dict[str, nn.Parameter]]]:
+def _grouped(parameters: Mapping[str, nn.Parameter]) -> Iterator[dict[str, nn.Parameter]]:
     group: dict[str, nn.Parameter] = {}
-    size, first = 0, True
+    size = 0
     for name, parameter in parameters.items():
-        if group and (size >= BUCKET_BYTES or parameter.dtype != next(iter(group.values())).dtype):
-            yield first, group
-            group, size, first = {}, 0, False
+        if group and (size >= BUCKET_BYTES or parameter.dtype != _dtype(group)):
+            yield group
+            group, size = {}, 0
         group[name] = parameter
         size += parameter.numel() * parameter.element_size()
-    yield first, group
+    yield group
+
+
+def _dtype(group: Mapping[str, nn.Parameter]) -> torch.dtype:
+    return next(iter(group.values())).dtype

@@ -60,7 +60,7 @@ ALIGNMENT = 16
 def flat(like: Sequence[Tensor], *, slots: int = 0) -> tuple[Tensor, list[Tensor]]:
     """A buffer of zeros with ``slots`` further elements at its end, and a view of it for each tensor, in that one's memory format."""
     starts = list(_starts(like))
-    buffer = torch.zeros(starts[-1] + slots, dtype=like[0].dtype)
+    buffer = torch.zeros(starts[-1] + slots, dtype=like[0].dtype if like else torch.float32)
     return buffer, [_view(buffer, start, tensor) for start, tensor in zip(starts, like, strict=False)]
 
 

@@ -3,6 +3,7 @@
 Rates, data order and random numbers are functions of the figures and the seed, so those stand for them all.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +18,34 @@ from dlcore.data.order import Place
 
 @dataclass(kw_only=True)
 class Since:
-    """What has been summed since the last record; the waits are those of ``Progress``."""
+    """What has been summed since the last record, the loss with the weight it is to be divided by; the waits are those of ``Progress``."""
 
     loss: float = 0.0
+    weight: float = 0.0
     rows: int = 0
     seconds: float = 0.0
     scheduling_s: float = 0.0
     synchronisation_s: float = 0.0
     commits_s: float = 0.0
     data_s: float = 0.0
+
+
+class Pause:
+    """The time between two groups: the training thread is held up by the commit, and for the rest by scheduling."""
+
+    def __init__(self) -> None:
+        self.seconds, self.held_s = 0.0, 0.0
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        self._began, self.held_s = time.perf_counter(), 0.0
+
+    def end(self, since: Since) -> None:
+        """Add the pause to what ``since`` counts; the time before the first group is no pause."""
+        if self._began is not None:
+            self.seconds = time.perf_counter() - self._began
+            since.commits_s += self.held_s
+            since.scheduling_s += self.seconds - self.held_s
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from infra.airflow.client import Airflow, Json
-from infra.airflow.results import sentence
+from infra.airflow.results import read, sentence
 
 Key = tuple[str, int]
 
@@ -90,8 +90,8 @@ class Follower:
 
     def reason(self, task: Json, name: str) -> str:
         """The step's own sentence of its failure, else the error that Airflow saw, and where the log is."""
-        file = self.outcomes.parent / "failures" / f"{name}.txt"
-        why = file.read_text().strip() if file.exists() else raised(self.log(task)) or "it left no sentence of its own"
+        outcome = read(self.outcomes, name)
+        why = (outcome or {}).get("failed") or raised(self.log(task)) or "it left no sentence of its own"
         return f"{why}\n{'':34}log: {self.log(task)}"
 
     def log(self, task: Json) -> Path:

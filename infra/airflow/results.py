@@ -33,6 +33,12 @@ def sentence(outcomes: Path, instance: str) -> str | None:
     return None if outcome is None else str(outcome["summary"])
 
 
+def sections(outcomes: Path) -> Iterator[dict[str, Any]]:
+    """What each step adds to the report."""
+    for file in sorted(outcomes.glob("[!.]*.json")):
+        yield from json.loads(file.read_text()).get("sections", ())
+
+
 def step_times(outcomes: Path) -> list[StepTime]:
     """Each step's start of the JVM and Python, start of the Spark session, and work, in the order they were launched."""
     return [share for _, share in sorted(_timed(outcomes), key=lambda pair: pair[0])]

@@ -1,26 +1,24 @@
 """What a run closes with: its models' figures side by side, where its time went, and where to look next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from infra.airflow import results
 
-HEADLINES = ("average_precision", "recall_at_precision_90", "recall_at_precision_80")
-"""What models of rare events are compared by; the report has the rest."""
-
 
 def figures(folder: Path) -> str:
-    """The figures of the evaluated models as a table, or an empty text where the run did not get there."""
-    evaluated = results.read(folder, "evaluate")
-    models: Mapping[str, Mapping[str, float]] = evaluated["details"].get("models", {}) if evaluated else {}
-    if not models:
-        return ""
-    titles: Mapping[str, str] = (evaluated or {})["details"].get("titles", {})
-    names = [name for name in HEADLINES if name in next(iter(models.values()))]
-    head = ["on test rows", *(name.replace("_", " ") for name in names)]
-    return table(
-        head, [[titles.get(model, model), *(f"{row[name]:.3f}" for name in names)] for model, row in models.items()]
+    """The tables that stand with the run's first figures in its report, or an empty text where the run did not get there."""
+    listings = [
+        part
+        for section in results.sections(folder)
+        if section["cards"]
+        for part in section["parts"]
+        if part["kind"] == "listing"
+    ]
+    return "\n\n".join(
+        table([column["title"] for column in each["columns"]], [line["cells"] for line in each["lines"]])
+        for each in listings
     )
 
 

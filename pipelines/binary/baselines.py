@@ -14,8 +14,11 @@ from pyspark.sql import functions as F
 from xgboost.collective import Config
 from xgboost.spark import SparkXGBClassifier
 
-from pipelines.binary import measures, predictions
-from pipelines.binary.split import recorded
+from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.split import Frames
+from pipelines.binary.measures import predictions
+from pipelines.binary.measures.figures import average_precision
+from pipelines.binary.measures.rated import Rated
 from pipelines.outcome import Outcome, Rows
 
 RATED = ("validation", "test")
@@ -23,53 +26,70 @@ TITLES = {"logistic": "Logistic regression", "forest": "Random forest", "xgboost
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baselines:
-    """Fit each baseline on ``frame``/train and write its probabilities for the validation and test rows below ``into``.
+class Baseline:
+    """A fitted baseline: the folder of its probabilities for the validation and the test rows."""
 
-    Settings are of common use; XGBoost's were the best of five on time-ordered folds of the rows before the test rows, the
-    others are untuned. At its own default rate of 0.3 XGBoost falls apart on so few frauds. The forest has sixty
-    ``trees``, for it takes longest; XGBoost boosts in ``rounds``.
+    title: str
+    folder: Path
+
+    def rated(self, roles: Roles) -> Rated:
+        validation, test = (predictions.read(self.folder / part, roles) for part in RATED)
+        return Rated(title=self.title, validation=validation, test=test)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What the step leaves: every baseline."""
+
+    baselines: tuple[Baseline, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """Fit each baseline on the training rows and write its probabilities for the validation and test rows below ``into``.
+
+    Settings are of common use; XGBoost's were the best of five on time-ordered folds of card transactions, the others are
+    untuned: at its own default rate of 0.3 XGBoost falls apart on so few positives. The forest has sixty ``trees``, for it
+    takes longest; XGBoost boosts in ``rounds``.
     """
 
-    frame: Path
+    frames: Frames
     into: Path
-    features: tuple[str, ...]
+    roles: Roles
     seed: int
     workers: int = 1
     trees: int = 60
     rounds: int = 400
-    label: str = "fraud"
-    amount: str = "amount"
 
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
-        frames = {part: self.assembled(spark, part) for part in ("train", "validation", "test")}
-        frames["train"] = frames["train"].select("assembled", self.label).cache()
+        parts = {part: self.assembled(spark, part) for part in ("train", *RATED)}
+        parts["train"] = parts["train"].select("assembled", self.roles.label).cache()
         address = str(spark.conf.get("spark.driver.host"))
-        seconds = {name: self.score(name, estimator, frames) for name, estimator in self.estimators(address).items()}
-        rows, *_ = [self.rated(name) for name in seconds]
-        figures = {name: measures.headline(predictions.read(self.into / name / "test")) for name in seconds}
+        seconds = {name: self.score(name, each, parts) for name, each in self.estimators(address).items()}
+        found = {name: Baseline(title=TITLES[name], folder=self.into / name) for name in seconds}
+        reached = {name: average_precision(each.rated(self.roles).test) for name, each in found.items()}
+        rows, *_ = [self.rows(each) for each in found.values()]
         return Outcome(
             summary="average precision on test rows: "
-            + ", ".join(f"{TITLES[name]} {each['average_precision']:.3f}" for name, each in figures.items()),
+            + ", ".join(f"{TITLES[name]} {each:.3f}" for name, each in reached.items()),
             rows=rows,
-            metrics={f"{name}_average_precision": each["average_precision"] for name, each in figures.items()}
+            metrics={f"{name}_average_precision": each for name, each in reached.items()}
             | {f"{name}_fit_seconds": took for name, took in seconds.items()},
-            files={name: str(self.into / name) for name in seconds},
-            details={"models": figures, "titles": TITLES},
+            result=Fitted(baselines=tuple(found.values())),
         )
 
     def estimators(self, address: str) -> dict[str, Estimator[Any]]:
         """Each baseline, over the column ``assembled``; XGBoost's workers meet at the driver's ``address``."""
         logistic = LogisticRegression(
-            featuresCol="assembled", labelCol=self.label, regParam=1e-4, maxIter=100
+            featuresCol="assembled", labelCol=self.roles.label, regParam=1e-4, maxIter=100
         )  # it scales features by itself
         forest = RandomForestClassifier(
-            featuresCol="assembled", labelCol=self.label, numTrees=self.trees, maxDepth=12, seed=self.seed
+            featuresCol="assembled", labelCol=self.roles.label, numTrees=self.trees, maxDepth=12, seed=self.seed
         )
         boosted = SparkXGBClassifier(
             features_col="assembled",
-            label_col=self.label,
+            label_col=self.roles.label,
             num_workers=self.workers,
             coll_cfg=Config(tracker_host_ip=address),
             n_estimators=self.rounds,
@@ -84,22 +104,22 @@ class Baselines:
         )
         return {"logistic": logistic, "forest": forest, "xgboost": boosted}
 
-    def rated(self, name: str) -> Rows:
-        """The frame's validation and test rows against those that a baseline rated."""
-        given = sum(predictions.count(self.into / name / part) for part in RATED)
-        return Rows(taken=recorded(self.frame, *RATED), given=given)
+    def rows(self, baseline: Baseline) -> Rows:
+        """The validation and test rows against those that a baseline rated."""
+        given = sum(predictions.count(baseline.folder / part) for part in RATED)
+        return Rows(taken=self.frames.rows(*RATED), given=given)
 
     def assembled(self, spark: SparkSession, part: str) -> DataFrame:
         """Read one part with its features as a vector."""
-        vector = VectorAssembler(inputCols=list(self.features), outputCol="assembled")
-        return vector.transform(spark.read.parquet(str(self.frame / part)))
+        vector = VectorAssembler(inputCols=list(self.frames.features), outputCol="assembled")
+        return vector.transform(self.frames.read(spark, part))
 
-    def score(self, name: str, estimator: Estimator[Any], frames: dict[str, DataFrame]) -> float:
+    def score(self, name: str, estimator: Estimator[Any], parts: dict[str, DataFrame]) -> float:
         """Fit one baseline, write its probabilities, and return the seconds that fitting took."""
         began = time.monotonic()
-        model = estimator.fit(frames["train"])
+        model = estimator.fit(parts["train"])
         took = time.monotonic() - began
         for part in RATED:
-            rated = model.transform(frames[part]).withColumn("probability", vector_to_array(F.col("probability"))[1])
-            predictions.write(rated, self.into / name / part, label=self.label, amount=self.amount)
+            rated = model.transform(parts[part]).withColumn("probability", vector_to_array(F.col("probability"))[1])
+            predictions.write(rated, self.into / name / part, self.roles)
         return took

@@ -1,7 +1,6 @@
 """Evaluate the ensemble against the baselines, and write the candidate that may be published."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,188 +9,197 @@ import numpy as np
 import pyarrow as pa
 import torch
 from pyspark.sql import SparkSession
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlcore import Artifact
+from dlcore import Artifact, Output
 from infra.tables.hive import Partition
-from pipelines.binary import calibration, importance, measures, predictions
-from pipelines.binary.ensemble import Ensemble, assembled, averaged
-from pipelines.binary.measures import Cost, Scored
-from pipelines.binary.split import recorded
-from pipelines.binary.statistics import Statistics
+from pipelines.binary import sections
+from pipelines.binary.baselines import Baseline
+from pipelines.binary.comparison import Comparison
+from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.split import Frames
+from pipelines.binary.measures import figures, predictions
+from pipelines.binary.measures.importance import Importance, permuted
+from pipelines.binary.measures.rated import Rated
+from pipelines.binary.measures.scored import Cost, Scored
+from pipelines.binary.models.calibration import platt
+from pipelines.binary.models.ensemble import MODEL, Ensemble, Member, assembled, averaged
+from pipelines.binary.models.fitting import Network
+from pipelines.binary.seen import Seen
+from pipelines.binary.words import Words
 from pipelines.outcome import Outcome, Rows
 
 PARTS = ("validation", "test")
-Parts = dict[str, Scored]
-Rated = tuple[pa.Table, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """The artifact that evaluation wrote, which publishing takes up."""
+
+    folder: Path
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The rows of one part, and every member's log-odds for them at the base rate before its draw."""
+
+    rows: pa.Table
+    members_NM: Tensor
+
+    def scored(self, probability_N: Tensor, roles: Roles) -> Scored:
+        return predictions.scored(self.rows, probability_N.numpy(), roles)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Average ``members``, calibrate and choose the threshold on validation rows, measure on test rows, write ``into``.
 
-    ``build`` makes the ensemble that Artifact.module will make of ``model`` and ``arguments``; ``baselines`` maps a name to
-    the folder of its predictions. The artifact is a function of rows and settings alone: neither run nor hour is in it.
+    The artifact is a function of rows and settings alone: neither run nor hour is in it.
     """
 
-    frame: Path
-    members: tuple[Path, ...]
-    baselines: Mapping[str, Path]
-    titles: Mapping[str, str]
+    frames: Frames
+    members: tuple[Member, ...]
+    baselines: tuple[Baseline, ...]
     into: Path
-    model: str
-    arguments: Mapping[str, Any]
-    build: Callable[..., nn.Module]
-    features: tuple[str, ...]
+    networks: Mapping[str, Network]
+    roles: Roles
+    cost: Cost
     partitions: tuple[Partition, ...]
     versions: Mapping[str, str]
     seed: int
-    cost: Cost = field(default_factory=Cost)
-    label: str = "fraud"
-    amount: str = "amount"
+    words: Words = field(default_factory=Words)
     importance_rows: int = 10_000
 
     def run(self, spark: SparkSession | None) -> Outcome:
-        ensemble = assembled(self.build, self.arguments, self.members)
-        rated = {part: self.rated(ensemble, part) for part in PARTS}
-        rows = Rows(taken=recorded(self.frame, *PARTS), given=sum(len(table) for table, _ in rated.values()))
-        self.refuse_other_rows(rated)
-        self.calibrate(ensemble, rated["validation"])
-        models = {
-            "ensemble": {part: self.scored(each, ensemble.probability(each[1].T)) for part, each in rated.items()}
-        }
-        models |= {name: read(folder) for name, folder in self.baselines.items()}
-        figures = {name: measures.headline(parts["test"]) for name, parts in models.items()}
-        threshold = self.cost.threshold(models["ensemble"]["validation"])
-        candidate = self.candidate(ensemble, models["ensemble"], threshold)
-        members = self.single(rated["test"])
+        ensemble = assembled(self.networks, self.members)
+        given = {part: self.given(ensemble, part) for part in PARTS}
+        for part in PARTS:
+            self.refuse_other_rows(part, given[part].rows)
+        self.calibrate(ensemble, given["validation"])
+        compared = self.compared(ensemble, given)
+        candidate = self.candidate(ensemble, compared)
+        alone = self.alone(given["test"])
+        important = self.important(ensemble)
         return Outcome(
-            summary=self.sentence(figures),
-            rows=rows,
-            metrics=figures["ensemble"] | {"threshold": threshold, "member_average_precision": float(np.mean(members))},
-            files={"candidate": str(self.into)},
-            warnings=self.behind(figures),
-            details={
-                "models": figures,
-                "validation": {name: measures.headline(parts["validation"]) for name, parts in models.items()},
-                "titles": dict(self.titles),
-                "members": members,
-                "plots": {name: self.plots(parts) for name, parts in models.items()},
-                "importance": self.important(ensemble),
-                "calibration": dict(zip(("slope", "intercept"), ensemble.calibration.tolist(), strict=True)),
-                "review_cost": self.cost.review,
-                "candidate": candidate.id,
-                "rows": {
-                    part: {"rows": len(s.fraud), "frauds": int(s.fraud.sum())} for part, s in models["ensemble"].items()
-                },
-            },
+            summary=self.sentence(compared),
+            headline=self.sentence(compared),
+            rows=Rows(taken=self.frames.rows(*PARTS), given=sum(len(each.rows) for each in given.values())),
+            metrics=asdict(compared.own.figures) | {"member_average_precision": float(np.mean(alone))},
+            facts=self.facts(compared, candidate),
+            warnings=behind(compared),
+            result=Candidate(folder=self.into, version=candidate.id),
+            sections=(
+                compared.result(),
+                compared.ranking(),
+                compared.decision(),
+                compared.calibration(*ensemble.calibration.tolist()),
+                sections.members(alone, compared.own.figures.average_precision, important),
+            ),
         )
 
-    def rated(self, ensemble: Ensemble, part: str) -> Rated:
-        """The rows of one part, and every member's log-odds for them at the base rate before its draw."""
-        keep = [*predictions.KEY, self.label, self.amount]
-        return predictions.rate(self.frame / part, self.features, keep, lambda rows_NF: ensemble.each(rows_NF).T)
+    def given(self, ensemble: Ensemble, part: str) -> Given:
+        rows, members_NM = predictions.rate(
+            self.frames.path(part), self.frames.features, self.roles.kept, lambda rows_NF: ensemble.each(rows_NF).T
+        )
+        return Given(rows=rows, members_NM=members_NM)
 
-    def refuse_other_rows(self, rated: Mapping[str, Rated]) -> None:
+    def refuse_other_rows(self, part: str, rows: pa.Table) -> None:
         """Models are compared on the same rows, or not at all."""
-        for name, folder in self.baselines.items():
-            for part, (rows, _) in rated.items():
-                if not predictions.of_same_rows(folder / part, rows):
-                    raise ValueError(
-                        f"{self.titles[name]} must have rated the {len(rows):,} {part} rows of {self.frame}, got other rows in "
-                        f"{folder / part}; run the step that fits the baselines again"
-                    )
+        for baseline in self.baselines:
+            if not predictions.of_same_rows(baseline.folder / part, rows, self.roles):
+                raise ValueError(
+                    f"{baseline.title} must have rated the {len(rows):,} {part} rows of {self.frames.folder}, got other rows in "
+                    f"{baseline.folder / part}; run the step that fits the baselines again"
+                )
 
-    def scored(self, rated: Rated, probability_N: Tensor) -> Scored:
-        return predictions.scored(rated[0], probability_N.numpy(), label=self.label, amount=self.amount)
-
-    def calibrate(self, ensemble: Ensemble, rated: Rated) -> None:
+    def calibrate(self, ensemble: Ensemble, given: Given) -> None:
         """Fit the ensemble's slope and intercept on the rows of one part."""
-        rows, members_NM = rated
-        log_odds_N = averaged(members_NM.T).numpy()
-        fit = calibration.platt(log_odds_N, rows[self.label].to_numpy().astype(np.int64))
+        log_odds_N = averaged(given.members_NM.T).numpy()
+        fit = platt(log_odds_N, given.rows[self.roles.label].to_numpy().astype(np.int64))
         ensemble.calibration.copy_(torch.tensor(fit, dtype=torch.float64))
 
-    def single(self, rated: Rated) -> list[float]:
-        """Each member's own average precision."""
-        each = [self.scored(rated, torch.sigmoid(member_N)) for member_N in rated[1].T]
-        return [measures.average_precision(scored) for scored in each]
-
-    def plots(self, parts: Parts) -> dict[str, Any]:
-        """What the report draws of one model; its threshold is chosen on validation rows as the ensemble's is."""
-        threshold = self.cost.threshold(parts["validation"])
-        return measures.curves(parts["test"], self.cost) | {
-            "confusion": measures.confusion(parts["test"], threshold, self.cost),
-            "reliability": measures.reliability(parts["test"]),
-            "histogram": measures.histogram(parts["test"]),
+    def compared(self, ensemble: Ensemble, given: Mapping[str, Given]) -> Comparison:
+        """The ensemble and the baselines on the same validation and test rows."""
+        scores = {
+            part: each.scored(ensemble.probability(each.members_NM.T), self.roles) for part, each in given.items()
         }
+        own = Rated(title="Ensemble", own=True, validation=scores["validation"], test=scores["test"])
+        others = [each.rated(self.roles) for each in self.baselines]
+        return Comparison(models=(own, *others), cost=self.cost, words=self.words)
 
-    def important(self, ensemble: Ensemble) -> list[dict[str, Any]]:
-        """Permutation importance on validation rows: all frauds, and normal rows up to ``importance_rows``."""
-        rows = pa.Table.from_batches(predictions.batches(self.frame / "validation", [*self.features, self.label]))
-        fraud_N = rows[self.label].to_numpy().astype(np.int64)
-        normal = np.random.default_rng(self.seed).permutation(np.flatnonzero(fraud_N == 0))[: self.importance_rows]
-        kept = rows.take(np.sort(np.concatenate([np.flatnonzero(fraud_N), normal]))).combine_chunks()
-        rows_NF = predictions.tensor(kept, self.features)
-        labels_N = kept[self.label].to_numpy().astype(np.int64)
-        found = importance.permuted(ensemble.log_odds, rows_NF, labels_N, self.features, seed=self.seed)
-        return [asdict(each) for each in found]
+    def alone(self, given: Given) -> list[float]:
+        """Each member's own average precision."""
+        each = [given.scored(torch.sigmoid(member_N), self.roles) for member_N in given.members_NM.T]
+        return [figures.average_precision(scored) for scored in each]
 
-    def candidate(self, ensemble: Ensemble, parts: Parts, threshold: float) -> Artifact:
+    def important(self, ensemble: Ensemble) -> list[Importance]:
+        """Permutation importance on validation rows: all positives, and negatives up to ``importance_rows``."""
+        names, label = self.frames.features, self.roles.label
+        rows = pa.Table.from_batches(predictions.batches(self.frames.path("validation"), [*names, label]))
+        label_N = rows[label].to_numpy().astype(np.int64)
+        negative = np.random.default_rng(self.seed).permutation(np.flatnonzero(label_N == 0))[: self.importance_rows]
+        kept = rows.take(np.sort(np.concatenate([np.flatnonzero(label_N), negative]))).combine_chunks()
+        labels_N = kept[label].to_numpy().astype(np.int64)
+        return permuted(ensemble.log_odds, predictions.tensor(kept, names), labels_N, names, seed=self.seed)
+
+    def candidate(self, ensemble: Ensemble, compared: Comparison) -> Artifact:
         """Write the artifact that ``publish`` takes up: all that scoring and a later comparison need."""
-        validation = {"fingerprint": predictions.fingerprint(self.frame / "validation")} | measures.headline(
-            parts["validation"]
-        )
-        statistics = Statistics.read(self.frame / "statistics.json")
+        names = list(self.frames.features)
+        validation = {"fingerprint": predictions.fingerprint(self.frames.path("validation"))}
         return Artifact.save(
             str(self.into),
-            model=self.model,
-            arguments=dict(self.arguments) | {"members": len(self.members)},
+            model=MODEL,
+            arguments={"members": [member.form for member in self.members]},
             tensors=ensemble.state_dict(),
+            features=names,
+            outputs={"probability": Output("double")},
             details={
-                "features": list(self.features),
-                "schema": {"in": dict.fromkeys(self.features, "double"), "out": {"probability": "double"}},
-                "threshold": threshold,
-                "validation": validation,
-                "test": measures.headline(parts["test"]),
-                "statistics": asdict(statistics),
-                "profile": profile(self.frame),
+                "features": names,
+                "threshold": self.cost.threshold(compared.own.validation),
+                "validation": validation | asdict(figures.Figures.of(compared.own.validation)),
+                "test": asdict(compared.own.figures),
+                "seen": asdict(Seen.of(self.frames)),
+                "statistics": asdict(self.frames.statistics),
+                "profile": self.frames.profile,
                 "data": [pin(partition) for partition in self.partitions],
                 "versions": dict(self.versions),
             },
         )
 
-    def behind(self, figures: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
-        """A sentence for each baseline that ranks test rows better than the ensemble."""
-        own = figures["ensemble"]["average_precision"]
-        ahead = [(name, figures[name]["average_precision"]) for name in self.baselines]
-        return tuple(
-            f"{self.titles[name]} is ahead of the ensemble: average precision {found:.3f} against {own:.3f}"
-            for name, found in ahead
-            if found > own
-        )
+    def facts(self, compared: Comparison, candidate: Artifact) -> dict[str, str]:
+        own = compared.own.figures
+        return {
+            "Test rows": f"{len(compared.own.test.label):,}",
+            "Average precision": f"{own.average_precision:.4f}",
+            "Recall at 0.9": f"{own.recall_at_precision_90:.3f}",
+            "Recall at 0.8": f"{own.recall_at_precision_80:.3f}",
+            "Cost": f"{compared.decided(compared.own).cost:,.0f}",
+            "Model": candidate.id[:12],
+        }
 
-    def sentence(self, figures: Mapping[str, Mapping[str, float]]) -> str:
-        ranked = sorted(self.baselines, key=lambda name: -figures[name]["average_precision"])
-        beaten = ", ".join(f"{self.titles[name]} {figures[name]['average_precision']:.3f}" for name in ranked)
-        own = figures["ensemble"]
+    def sentence(self, compared: Comparison) -> str:
+        own = compared.own.figures
+        others = [each for each in compared.models if not each.own]
+        ranked = sorted(others, key=lambda each: -each.figures.average_precision)
+        beaten = ", ".join(f"{each.title} {each.figures.average_precision:.3f}" for each in ranked)
         return (
-            f"average precision {own['average_precision']:.3f} on test rows ({beaten}), "
-            f"recall {own['recall_at_precision_90']:.3f} at precision 0.9"
+            f"average precision {own.average_precision:.3f} on test rows ({beaten or 'no baseline'}), "
+            f"recall {own.recall_at_precision_90:.3f} at precision 0.9"
         )
 
 
-def read(folder: Path) -> Parts:
-    """A baseline's predictions for both parts."""
-    return {part: predictions.read(folder / part) for part in PARTS}
+def behind(compared: Comparison) -> tuple[str, ...]:
+    """A sentence for each model that ranks test rows better than our own."""
+    own = compared.own.figures.average_precision
+    found = [(each.title, each.figures.average_precision) for each in compared.models if not each.own]
+    return tuple(
+        f"{title} is ahead of the ensemble: average precision {reached:.3f} against {own:.3f}"
+        for title, reached in found
+        if reached > own
+    )
 
 
 def pin(partition: Partition) -> dict[str, Any]:
     """A partition's rows by content; its folder may differ from run to run."""
     return {"table": partition.table, "ds": partition.ds, "fingerprint": partition.fingerprint, "rows": partition.rows}
-
-
-def profile(frame: Path) -> Any:
-    """What later data is compared with, where the split made it."""
-    file = frame / "profile.json"
-    return json.loads(file.read_text()) if file.exists() else {}

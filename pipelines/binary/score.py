@@ -1,69 +1,70 @@
 """Score every row of a date with a published model, into the table of scores."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from torch import nn
 
-from dlcore import Artifact, predict
-from infra.tables.hive import Partition, Table, read_files
+from dlcore import Artifact
+from infra.tables.hive import Draft, Partition, Table
+from pipelines.binary.models.ensemble import models
+from pipelines.binary.models.fitting import Network
+from pipelines.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
-from pipelines.registry import Registry, published
+from pipelines.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Replace the scores of the pinned ``partition``'s date: one row for each of its rows, by the ``version`` of the registry."""
+    """Replace the scores of ``ds``: one row for each row of ``features``, by the ``version`` of the registry.
 
-    partition: Partition
+    ``partition`` is the pinned one; none: the current one. Without a version there is nothing to score by, and nothing is done.
+    """
+
+    ds: str
+    partition: Partition | None
     features: Table
     scores: Table
     registry: Registry
-    version: str
-    models: Mapping[str, Callable[..., nn.Module]]
+    version: str | None
+    networks: Mapping[str, Network]
+    key: tuple[str, ...]
+    judge: Judge
     run_id: str
-    key: tuple[str, ...] = ("source_file", "source_line")
 
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
+        if self.version is None:
+            return Outcome(summary=f"{self.ds} skipped: no model is champion yet; a training that publishes makes one")
         model = self.registry.load(self.version)
-        rows = scored(self.features.pinned(spark, self.partition), model, self.models, self.key)
-        written = self.scores.replace(spark, rows, ds=self.partition.ds, run=self.run_id)
-        counted = read_files(spark, [written]).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
+        pinned = self.partition or self.features.current(spark, self.ds)
+        rows = scored(self.features.pinned(spark, pinned), model, self.networks, self.key)
+        with drafting() as drafts:
+            inputs = {f"{self.features} ds={self.ds}": pinned.fingerprint}
+            drafts.append(draft := self.scores.stage(spark, rows, ds=self.ds, run=self.run_id, inputs=inputs))
+            outcome, judgement = self.outcome(spark, pinned, draft, model), self.judge.draft(draft)
+        return settled(outcome, drafts, [judgement])
+
+    def outcome(self, spark: SparkSession, taken: Partition, draft: Draft, model: Artifact) -> Outcome:
+        written = draft.partition
+        counted = draft.rows(spark).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
         assert counted is not None
         decided, unscored = int(counted[0] or 0), int(counted[1])
+        lost = f"{unscored:,} rows have a feature that is no finite number and got no score"
         return Outcome(
-            summary=f"{written.rows:,} rows of {self.partition.ds} scored by {model.id[:12]}, {decided:,} to review",
-            rows=Rows(taken=self.partition.rows, given=written.rows),
+            summary=f"{written.rows:,} rows of {self.ds} scored by {model.id[:12]}, {decided:,} to review",
+            rows=Rows(taken=taken.rows, given=written.rows),
             metrics={"flagged": decided, "unscored": unscored},
-            warnings=(f"{unscored:,} rows have a feature that is no finite number and got no score",)
-            if unscored
-            else (),
-            partitions=(written,),
-            details={"model_version": model.id, "ds": self.partition.ds},
+            warnings=(lost,) if unscored else (),
         )
 
 
-def scored(
-    rows: DataFrame, artifact: Artifact, models: Mapping[str, Callable[..., nn.Module]], key: tuple[str, ...]
-) -> DataFrame:
+def scored(rows: DataFrame, artifact: Artifact, networks: Mapping[str, Network], key: tuple[str, ...]) -> DataFrame:
     """Return key, probability, decision at the model's threshold, and the model's version, for each row.
 
-    Executors load the artifact from its folder themselves, once a process. A row with a feature that is no finite number has
-    neither probability nor decision.
+    A row with a feature that is no finite number has neither probability nor decision.
     """
-    names = artifact.details["features"]
-    build = partial(load, artifact.folder, artifact.id, models)
-    rated = predict(
-        rows.select(*key, *names), build, key=artifact.id, features=names, outputs={"probability": torch.clone}
-    )
+    rated = replace(artifact, models=models(networks)).predict(rows.select(*key, *artifact.details["features"]))
     decision = (F.col("probability") >= artifact.details["threshold"]).cast("int")
     return rated.select(*key, "probability", decision.alias("decision"), F.lit(artifact.id).alias("model_version"))
-
-
-def load(folder: str, version: str, models: Mapping[str, Callable[..., nn.Module]]) -> nn.Module:
-    return published(folder, version).module(models)

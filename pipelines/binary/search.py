@@ -1,10 +1,9 @@
 """Grid search: each trial fits in one process, in a Spark task of its own, over time-ordered folds of the training rows."""
 
 import itertools
-import json
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,18 @@ from pyspark.sql import SparkSession
 from sklearn.metrics import average_precision_score
 
 from dlcore import Training
-from pipelines.binary import statistics
-from pipelines.binary.bag import Bag
-from pipelines.binary.split import recorded
-from pipelines.binary.statistics import Statistics
+from pipelines.binary import sections
+from pipelines.binary.frames import statistics
+from pipelines.binary.frames.bag import Bag
+from pipelines.binary.frames.split import Frames
+from pipelines.binary.frames.statistics import Statistics
+from pipelines.binary.models.fitting import Setting, named
 from pipelines.outcome import Outcome, Rows
-
-Setting = Mapping[str, Any]
-
-
-def grid(**choices: Sequence[Any]) -> tuple[Setting, ...]:
-    """Every combination of the choices, the last varying fastest."""
-    return tuple(dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What one setting reached: the folds' average precisions and their mean weighted by frauds, or the error."""
+    """What one setting reached: the folds' average precisions and their mean weighted by positives, or the error."""
 
     setting: Setting
     average_precision: float | None
@@ -57,20 +51,25 @@ class Folds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Winner:
+    """The setting that the search found best."""
+
+    setting: Setting
+
+
+@dataclass(frozen=True, kw_only=True)
 class Search:
-    """Try every setting on the bag's draw of ``frame``/train and write the best one to ``into``/winner.json.
+    """Try every setting on the bag's draw of the training rows, which is written below ``into``, and leave the best one.
 
     ``training`` makes a training of a setting, the statistics of a fold's training rows, and the number of rows drawn of them.
     """
 
-    frame: Path
+    frames: Frames
     into: Path
     settings: tuple[Setting, ...]
     training: Callable[[Setting, Statistics, int], Training]
     bag: Bag
-    features: tuple[str, ...]
     folds: Folds = Folds()
-    order: tuple[str, ...] = ("time_s", "source_file", "source_line")
 
     def __post_init__(self) -> None:
         if not self.settings:
@@ -79,32 +78,37 @@ class Search:
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
         drawn = self.into / "drawn"
-        rows = self.bag.counted(spark.read.parquet(str(self.frame / "train"))).orderBy(*self.order)
-        rows.select(*self.order, *self.features, self.bag.label, "copies").write.mode("overwrite").parquet(str(drawn))
-        read = Rows(taken=recorded(self.frame, "train"), given=spark.read.parquet(str(drawn)).count())
-        trials = spark.sparkContext.parallelize(self.settings, len(self.settings)).map(self.trial(drawn)).collect()
-        ranked = sorted(trials, key=lambda trial: -(trial.average_precision or 0.0))
-        failed = [trial for trial in trials if trial.error]
-        if len(failed) == len(trials):
+        trials = spark.sparkContext.parallelize(self.settings, len(self.settings))
+        read = self.draw(spark, drawn)
+        ranked = sorted(trials.map(self.trial(drawn)).collect(), key=lambda trial: -(trial.average_precision or 0.0))
+        failed = [trial for trial in ranked if trial.error]
+        if len(failed) == len(ranked):
             raise RuntimeError(f"every trial of the search failed; the first with: {failed[0].error}")
-        (self.into / "winner.json").write_text(json.dumps(dict(ranked[0].setting), indent=1))
+        best = ranked[0].average_precision or 0.0
+        said = f"{len(ranked)} trials, {len(failed)} failed; best average precision {best:.4f} with {named(ranked[0].setting)}"
         return Outcome(
-            summary=f"{len(trials)} trials, {len(failed)} failed; best average precision "
-            f"{ranked[0].average_precision:.4f} with {named(ranked[0].setting)}",
+            summary=said,
             rows=read,
-            metrics={
-                "trials": len(trials),
-                "failed": len(failed),
-                "average_precision": ranked[0].average_precision or 0.0,
-            },
-            files={"winner": str(self.into / "winner.json")},
+            metrics={"trials": len(ranked), "failed": len(failed), "average_precision": best},
             warnings=tuple(f"trial {named(trial.setting)} failed: {trial.error}" for trial in failed),
-            details={"trials": [asdict(trial) for trial in ranked], "folds": list(self.folds.cuts)},
+            result=Winner(setting=ranked[0].setting),
+            sections=(sections.searched(said, ranked),),
         )
+
+    def draw(self, spark: SparkSession, into: Path) -> Rows:
+        """Write the training rows in order, each with how often it was drawn."""
+        roles = self.bag.roles
+        rows = self.bag.counted(self.frames.read(spark, "train")).orderBy(*roles.order)
+        columns = dict.fromkeys([*roles.order, *self.frames.features, roles.label, "copies"])
+        rows.select(*columns).write.mode("overwrite").parquet(str(into))
+        return Rows(taken=self.frames.rows("train"), given=spark.read.parquet(str(into)).count())
 
     def trial(self, drawn: Path) -> Callable[[Setting], Trial]:
         """The function that a Spark task runs; it carries values alone."""
-        fold = Fold(drawn=drawn, training=self.training, features=self.features, label=self.bag.label, order=self.order)
+        roles = self.bag.roles
+        fold = Fold(
+            drawn=drawn, training=self.training, features=self.frames.features, label=roles.label, order=roles.order
+        )
         bounds = self.folds.bounds
         return lambda setting: attempt(setting, fold, bounds)
 
@@ -120,7 +124,7 @@ class Fold:
     order: tuple[str, ...]
 
     def measured(self, setting: Setting, bounds: Callable[[int], list[tuple[int, int]]]) -> list[tuple[float, int]]:
-        """Each fold's average precision and its frauds."""
+        """Each fold's average precision and its positives."""
         table = ds.dataset(self.drawn, format="parquet").to_table()
         rows = table.sort_by([(name, "ascending") for name in self.order]).to_pandas()
         return [self.fold(setting, rows[:fit_end], rows[fit_end:end]) for fit_end, end in bounds(len(rows))]
@@ -130,14 +134,14 @@ class Fold:
         fit = statistics.fitted_array(names, before[names].to_numpy(np.float64))
         bag = before.loc[before.index.repeat(before["copies"])]
         fitted = self.training(setting, fit, len(bag)).fit(bag[[*names, self.label]], features=names, label=self.label)
-        fraud_N: NDArray[np.int64] = after[self.label].to_numpy(np.int64)
-        if not fraud_N.any():
+        label_N: NDArray[np.int64] = after[self.label].to_numpy(np.int64)
+        if not label_N.any():
             raise ValueError(
-                f"a fold must hold a fraud to measure on, got none in {len(fraud_N)} rows; use wider folds"
+                f"a fold must hold a positive to measure on, got none in {len(label_N)} rows; use wider folds"
             )
         with torch.inference_mode():
             score_N = fitted.module(torch.from_numpy(after[names].to_numpy(np.float32))).reshape(-1).numpy()
-        return float(average_precision_score(fraud_N, score_N)), int(fraud_N.sum())
+        return float(average_precision_score(label_N, score_N)), int(label_N.sum())
 
 
 def attempt(setting: Setting, fold: Fold, bounds: Callable[[int], list[tuple[int, int]]]) -> Trial:
@@ -151,9 +155,5 @@ def attempt(setting: Setting, fold: Fold, bounds: Callable[[int], list[tuple[int
         return Trial(
             setting=setting, average_precision=None, folds=(), error=f"{type(error).__name__}: {error} ({where})"
         )
-    precision, frauds = zip(*measured, strict=True)
-    return Trial(setting=setting, average_precision=float(np.average(precision, weights=frauds)), folds=precision)
-
-
-def named(setting: Setting) -> str:
-    return ", ".join(f"{name} {value}" for name, value in setting.items())
+    precision, positives = zip(*measured, strict=True)
+    return Trial(setting=setting, average_precision=float(np.average(precision, weights=positives)), folds=precision)

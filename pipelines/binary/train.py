@@ -1,8 +1,5 @@
 """Train one member of an ensemble on its own bag of the training rows."""
 
-import hashlib
-import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,64 +7,61 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from dlcore import Training
-from dlcore.run.describe import settings
-from pipelines.binary.bag import Bag, balance
-from pipelines.binary.split import recorded
+from pipelines.binary import sections
+from pipelines.binary.frames.bag import Bag
+from pipelines.binary.frames.split import Frames
+from pipelines.binary.models.ensemble import Member
+from pipelines.binary.models.fitting import Fitting, Setting
+from pipelines.fit import Fit, content
 from pipelines.outcome import Outcome, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Draw ``bag`` from ``frame``/train, fit it with ``workers`` Spark tasks, and write the member to ``into``.
+    """Draw ``bag`` from the training rows of ``frames``, fit it with ``workers`` Spark tasks, and write the member to ``into``.
 
-    ``training`` makes the training for the number of rows drawn. ``into`` gets ``weights.safetensors``, ``history.json``
-    and ``balance.json``, by which the ensemble corrects for the draw. Rows are put in order first, so the weights are a
-    function of rows, bag and training alone. A fit that broke off goes on from its last commit, unless its rows or settings
-    were others than now.
+    ``training`` makes the training for the number of rows drawn; it and the network follow from ``setting``. Rows are put in
+    order first, so the weights are a function of rows, bag and training alone.
     """
 
-    frame: Path
+    frames: Frames
     into: Path
     bag: Bag
+    fitting: Fitting
+    setting: Setting
     training: Callable[[int], Training]
-    features: tuple[str, ...]
     workers: int
-    order: tuple[str, ...] = ("time_s", "source_file", "source_line")
 
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
-        counted = self.bag.counted(spark.read.parquet(str(self.frame / "train")))
-        drawn = balance(counted, self.bag.label)
-        read = Rows(taken=recorded(self.frame, "train"), given=drawn.rows)
-        rows = self.bag.repeated(counted).orderBy(*self.order).select(*self.features, self.bag.label)
-        training = self.training(drawn.drawn_rows)
-        fitted = training.fit(
-            rows,
-            features=self.features,
-            label=self.bag.label,
-            workers=self.workers,
-            folder=str(self.into / "training" / self.named(training)),
-        )
-        fitted.save(str(self.into))
-        (self.into / "balance.json").write_text(json.dumps(asdict(drawn), indent=1))
-        shutil.rmtree(self.into / "training")
+        counted = self.bag.counted(self.frames.read(spark, "train"))
+        drawn = self.bag.balance(counted)
+        rows = self.bag.repeated(counted).orderBy(*self.bag.roles.order)
+        fitted = self.fit(drawn.drawn_rows).on(rows.select(*self.frames.features, self.bag.roles.label))
         last = fitted.history[-1]
+        name = f"member {self.bag.member}"
         return Outcome(
-            summary=f"member {self.bag.member} fitted in {last.step} steps over {drawn.drawn_rows:,} drawn rows "
-            f"with {drawn.drawn_frauds:,} frauds, loss {last.loss:.4f}",
-            rows=read,
+            summary=f"{name}, {self.setting['network']}, fitted in {last.step} steps over {drawn.drawn_rows:,} drawn rows "
+            f"with {drawn.drawn_positives:,} positives, loss {last.loss:.4f}",
+            rows=Rows(taken=self.frames.rows("train"), given=drawn.rows),
             metrics={"loss": last.loss, "rows_per_s": last.rows_per_s, "seconds": last.seconds}
             | {name: float(count) for name, count in asdict(drawn).items()},
-            files={"member": str(self.into)},
-            details={"history": [asdict(record) for record in fitted.history], "member": self.bag.member},
+            result=Member(
+                folder=self.into,
+                network=self.setting["network"],
+                features=len(self.frames.features),
+                arguments=self.fitting.arguments(self.setting),
+                balance=drawn,
+            ),
+            sections=(sections.learned(name, fitted.history),),
         )
 
-    def named(self, training: Training) -> str:
-        """A name of all that the fit depends on; what broke off under another name would be refused for good."""
-        digest = hashlib.sha256(
-            f"{settings(training, data=str(self.features), workers=self.workers)} {self.bag}".encode()
+    def fit(self, rows: int) -> Fit:
+        return Fit(
+            training=self.training(rows),
+            features=self.frames.features,
+            label=self.bag.roles.label,
+            workers=self.workers,
+            into=self.into,
+            identity=f"{self.bag} {content(self.frames.path('train'))}",
         )
-        for file in sorted((self.frame / "train").glob("*.parquet")):
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        return digest.hexdigest()[:16]

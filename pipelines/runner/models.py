@@ -1,4 +1,4 @@
-"""Commands on an app's published models: ``python -m apps fraud models list|show|pin|unpin|rollback|delete [VERSION]``."""
+"""Commands on an app's published models: ``python -m apps fraud models list|show|pin|unpin|promote|rollback|delete [VERSION]``."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def main(app: str, folder: Path, argv: list[str]) -> None:
 
 
 def listed(registry: Registry, _: str) -> str:
-    """One line a version: champion and pins marked, with its average precision on its own validation rows."""
+    """One line a version: champion and pins marked, with its first figure on its own test rows."""
     lines = [_line(registry, version) for version in registry.versions()]
     return "\n".join(lines) or f"no versions in {registry.folder}; a run's publish step adds one"
 
@@ -39,10 +39,11 @@ def _line(registry: Registry, version: str) -> str:
     except ArtifactError as refused:
         return f"{version[:12]}  refused: {refused}"
     days = ", ".join(f"{each['ds']}" for each in details["data"])
-    figures = (
-        f"validation {details['validation']['average_precision']:.4f}  test {details['test']['average_precision']:.4f}"
-    )
-    return f"{version[:12]}  {figures}  {days}  {' '.join(mark for mark in marks if mark)}".rstrip()
+    name, value = next(
+        iter(details["test"].items())
+    )  # the figure that comes first is the one that models are compared by
+    figure = f"{name.replace('_', ' ')} {value:.4f} on its test rows"
+    return f"{version[:12]}  {figure}  {days}  {' '.join(mark for mark in marks if mark)}".rstrip()
 
 
 def shown(registry: Registry, name: str) -> str:
@@ -75,6 +76,13 @@ def roll_back(registry: Registry, name: str) -> str:
     return f"champion is {version}"
 
 
+def promote(registry: Registry, name: str) -> str:
+    """Make a version champion whatever its figures, where a person knows better."""
+    version = registry.version(name)
+    registry.promote(version, by=BY, reason="promoted by hand")
+    return f"champion is {version}"
+
+
 def delete(registry: Registry, name: str) -> str:
     version = registry.version(name)
     registry.delete(version)
@@ -86,6 +94,7 @@ COMMANDS: dict[str, Callable[[Registry, str], str]] = {
     "show": shown,
     "pin": pin,
     "unpin": unpin,
+    "promote": promote,
     "rollback": roll_back,
     "delete": delete,
 }

@@ -14,7 +14,7 @@ from infra import blas
 from infra import spark as engine
 from infra.settings import Settings
 from pipelines import outcome
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, StepFailed
 from pipelines.runner.run import Run, Session, Stage
 from pipelines.runner.turn import turn
 
@@ -22,41 +22,58 @@ log = logging.getLogger(__name__)
 
 
 def attempt(name: str, run: Run, stage: Stage) -> None:
-    """Perform a step; a failure leaves its sentence beside the outcomes and ends the process with the cause shown."""
+    """Perform a step of a run that is of these parameters; a failure ends the process with the cause shown."""
     instance = stage.instance(name, run)
-    failure = run.folder / "failures" / f"{instance}.txt"
+    try:
+        run.pin()
+    except ValueError as refused:
+        raise SystemExit(str(refused)) from None
     try:
         result = perform(name, run, stage)
     except Exception as error:
-        write(failure, f"{type(error).__name__}: {error}\n")
         log.exception("%s failed", instance)
         raise SystemExit(1) from error
-    failure.unlink(missing_ok=True)
     log.info("%s: %s", instance, result.summary)
 
 
 def perform(name: str, run: Run, stage: Stage) -> Outcome:
     """Build a step while the session it asks for starts, run it, and write its outcome with its timings.
 
-    Tries of one instance take turns: the one before may still write when a retry begins.
+    Tries of one instance take turns: the one before may still write when a retry begins. What an earlier try left is gone
+    before this one begins, and a failure leaves an outcome that says so: nobody reads a success that does not stand.
     """
     began, instance = time(), stage.instance(name, run)
     os.environ["EMBERLINE_RUN"] = run.id  # by hand, as a DAG does for the JVM that it submits: its log names the run
     with turn(run.folder / "locks" / f"{instance}.lock"):
-        with ThreadPoolExecutor(1) as beside:
-            building = beside.submit(stage.build, run)  # imports its libraries: seconds of Python, beside those of Java
-            spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
-            try:
-                step = building.result()
-                log.info(blas.sentence(spark))  # here: until the step is built, torch may be half imported
-                ready = time()
-                result = step.run(spark)
-            finally:
-                if spark is not None:
-                    spark.stop()
-        times = {"launched": launched(), "began": began, "ready": ready, "ended": time()}
-        write(outcome.file(run.folder, instance), replace(result, times=times).to_json())
+        place = outcome.file(run.folder, instance)
+        place.unlink(missing_ok=True)
+        times = {"launched": launched(), "began": began}
+        try:
+            result, ready = worked(name, run, stage)
+        except Exception as error:
+            found = error.outcome if isinstance(error, StepFailed) else Outcome(summary=str(error))
+            sentence = f"{type(error).__name__}: {error}"
+            write(place, replace(found, failed=sentence, times=times | {"ready": time(), "ended": time()}).to_json())
+            raise
+        result = replace(result, times=times | {"ready": ready, "ended": time()})
+        write(place, result.to_json())
     return result
+
+
+def worked(name: str, run: Run, stage: Stage) -> tuple[Outcome, float]:
+    """What the step did, and when it had its session."""
+    allowed = replace(run, reads=frozenset((*stage.reads, *stage.may_read)))
+    with ThreadPoolExecutor(1) as beside:
+        building = beside.submit(stage.build, allowed)  # imports its libraries: seconds of Python, beside those of Java
+        spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
+        try:
+            step = building.result()
+            log.info(blas.sentence(spark))  # here: until the step is built, torch may be half imported
+            ready = time()
+            return step.run(spark), ready
+        finally:
+            if spark is not None:
+                spark.stop()
 
 
 def session(needs: Session, name: str, settings: Settings) -> SparkSession | None:

@@ -1,19 +1,22 @@
 """The fraud recipe: a step built too early, or for a date that the run has not, is told which step comes first."""
 
 import platform
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from apps.fraud import columns, recipe
+from apps.fraud import columns
+from apps.fraud.recipe import FRAUD, STEPS
 from features.expressions import DAY_S
 from infra.tables.hive import Partition
 from pipelines import outcome
 from pipelines.binary.score import Score
 from pipelines.engineer import Engineer
-from pipelines.outcome import Outcome, Step
+from pipelines.outcome import Outcome
+from pipelines.pinning import Pin, Pinned
+from pipelines.publish import Published
 from pipelines.registry import Registry
 from pipelines.report import Report
 from pipelines.runner.perform import write
@@ -25,17 +28,11 @@ DAY = "2013-09-01"
 
 
 @pytest.fixture
-def ingested(tmp_path: Path) -> Run:
-    """A run of one day, which is not the one that its steps are asked for."""
+def begun(tmp_path: Path) -> Run:
+    """A run that has ingested its day, and that is one of training too."""
     found = run(tmp_path)
-    leave(found, f"ingest@{DAY}", Outcome(summary="", partitions=(pin(), pin())))
+    leave(found, f"ingest@{found.ds}", Outcome(summary="", partitions=(pin(found.ds), pin(found.ds))))
     return found
-
-
-@pytest.fixture
-def engineered(ingested: Run) -> Run:
-    leave(ingested, "features", Outcome(summary="", partitions=(pin(), pin(ingested.ds))))
-    return ingested
 
 
 def pin(ds: str = DAY) -> Partition:
@@ -46,54 +43,69 @@ def leave(found: Run, instance: str, left: Outcome) -> None:
     write(outcome.file(found.folder, instance), left.to_json())
 
 
+def build(step: str, found: Run) -> Any:
+    return STEPS[step].build(found)
+
+
 @pytest.mark.parametrize(
-    ("build", "first"),
+    ("step", "first"),
     [
-        (recipe.gate_ingest, "ingest@2013-09-02"),
-        (recipe.split, "features"),
-        (recipe.train, "split"),
-        (recipe.evaluate, "train@000"),
-        (recipe.publish, "evaluate"),
-        (recipe.score, "features"),
-        (recipe.gate_scores, "score@2013-09-02"),
+        ("split", "pin"),
+        ("train", "split"),
+        ("evaluate", "split"),
+        ("publish", "evaluate"),
     ],
 )
-def test_a_step_built_too_early_is_told_which_comes_first(
-    ingested: Run, build: Callable[[Run], Step], first: str
-) -> None:
+def test_a_step_built_too_early_is_told_which_comes_first(begun: Run, step: str, first: str) -> None:
     with pytest.raises(FileNotFoundError, match=f"no outcome of step '{first}' in .*; run that step first"):
-        build(ingested)
+        build(step, begun)
 
 
-def test_a_date_without_features_is_named(ingested: Run) -> None:
-    leave(ingested, "features", Outcome(summary="", partitions=(pin(),)))
-    with pytest.raises(LookupError, match=f"has no features of 2013-09-02, only of {DAY}; choose one of those dates"):
-        recipe.score(ingested)
+def test_every_step_that_a_step_reads_is_one_of_the_app() -> None:
+    assert {read for stage in STEPS.values() for read in (*stage.reads, *stage.may_read)} <= STEPS.keys()
 
 
-def test_a_runs_dates_are_scored_by_the_champion_it_published(engineered: Run, tmp_path: Path) -> None:
-    registry = Registry(folder=Path(engineered.settings.registry) / "fraud")
+def test_a_training_pins_every_day_of_its_range(begun: Run) -> None:
+    step = build("pin", begun)
+    assert isinstance(step, Pin) and step.dates == ("2013-09-01", "2013-09-02") and step.table == FRAUD.features
+
+
+def test_a_runs_dates_are_scored_by_the_champion_it_published(begun: Run, tmp_path: Path) -> None:
+    registry = Registry(folder=Path(begun.settings.registry) / "fraud")
+    assert scored_by(begun) is None
     older, newer = (registry.add(artifact(tmp_path, weight)) for weight in (0.5, 0.6))
     registry.promote(newer, by="a later run", reason="better")
-    assert scored_by(engineered) == newer
-    leave(engineered, "publish", Outcome(summary="", details={"champion": older}))
-    assert scored_by(engineered) == older
+    assert scored_by(begun) == newer
+    leave(begun, "publish", Outcome(summary="", result=Published(version=newer, champion=older, moved=False)))
+    assert scored_by(begun) == older
 
 
-def scored_by(found: Run) -> str:
-    step = recipe.score(found)
+def test_a_date_is_scored_on_the_features_that_the_run_made_or_pinned(begun: Run) -> None:
+    assert build("score", begun).partition is None
+    leave(begun, "pin", Outcome(summary="", result=Pinned(partitions=(pin(DAY), pin(begun.ds)))))
+    assert build("score", begun).partition == pin(begun.ds)
+    leave(
+        begun,
+        f"engineer@{begun.ds}",
+        Outcome(summary="", partitions=(Partition(**{**vars(pin(begun.ds)), "rows": 4}),)),
+    )
+    assert build("score", begun).partition.rows == 4
+
+
+def scored_by(found: Run) -> str | None:
+    step = build("score", found)
     assert isinstance(step, Score)
     return step.version
 
 
-def test_features_reach_back_as_far_as_the_longest_window(ingested: Run) -> None:
-    step = recipe.features(ingested)
+def test_features_reach_back_as_far_as_the_longest_window(begun: Run) -> None:
+    step = build("engineer", begun)
     assert isinstance(step, Engineer)
     assert (step.history_days - 1) * DAY_S < columns.WINDOWS.longest_s <= step.history_days * DAY_S
 
 
-def test_the_report_names_the_versions_of_all_that_ran(ingested: Run) -> None:
-    step = recipe.report(ingested)
+def test_the_report_names_the_versions_of_all_that_ran(begun: Run) -> None:
+    step = build("report", begun)
     assert isinstance(step, Report)
     versions = step.settings["versions"]
     assert versions["python"] == platform.python_version()

@@ -42,7 +42,7 @@ def names(requirements: Iterable[str]) -> set[str]:
 
 def test_the_extra_of_dlcore_is_what_it_imports_and_what_spark_needs_to_run_python_on_arrow() -> None:
     extra = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dlcore"]
-    roots = {name.partition(".")[0] for file in (REPOSITORY / "dlcore").glob("*.py") for name in imported(file)}
+    roots = {name.partition(".")[0] for file in (REPOSITORY / "dlcore").rglob("*.py") for name in imported(file)}
     of_spark = requires("pyspark") or []
     in_any_case = names(each for each in of_spark if "extra ==" not in each)
     for_sql = names(each for each in of_spark if each.endswith('extra == "sql"'))

@@ -67,7 +67,7 @@ def test_its_steps_are_the_recipes_steps_and_each_is_tried_again(steps: dict[str
 
 def test_steps_that_hold_the_metastore_take_turns(steps: dict[str, Any]) -> None:
     turns = {name for name, task in steps.items() if task["pool"] == "hive"}
-    assert turns == {"ingest", "gate_ingest", "features", "gate_features", "score", "gate_scores"}
+    assert turns == {"ingest", "engineer", "pin", "score"}
     assert all(task["pool"] == "spark" for name, task in steps.items() if name not in turns)
 
 
@@ -81,24 +81,20 @@ def test_its_dates_go_to_the_archives_end_and_are_never_turned_round(dag: dict[s
     assert dag["dates"] == [["2013-09-01", "2013-09-02"], ["AirflowFailException", turned]]  # which is not tried again
 
 
-@pytest.mark.parametrize(
-    ("step", "needs"),
-    [
-        ("gate_ingest", "ingest"),
-        ("features", "gate_ingest"),
-        ("gate_features", "features"),
-        ("split", "gate_features"),
-        ("search", "split"),
-        ("train", "search"),
-        ("train", "split"),
-        ("baselines", "split"),
-        ("evaluate", "train"),
-        ("evaluate", "baselines"),
-        ("publish", "evaluate"),
-        ("score", "publish"),
-        ("gate_scores", "score"),
-        ("report", "gate_scores"),
-    ],
-)
-def test_arrows(steps: dict[str, Any], step: str, needs: str) -> None:
-    assert needs in steps[step]["upstream"]
+def upstream(tasks: dict[str, Any], name: str) -> set[str]:
+    """Every task that must have ended before this one."""
+    direct = set(tasks[name]["upstream"])
+    return direct | {each for before in direct for each in upstream(tasks, before)}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_a_step_reads_comes_before_it(dag: dict[str, Any], step: str) -> None:
+    """The arrows against what recipes read: their stages' own words, which the runner holds them to."""
+    before = upstream(dag["tasks"], step)
+    assert set(STEPS[step].reads) <= before
+    assert set(STEPS[step].may_read) & dag["tasks"].keys() <= before
+
+
+def test_a_day_is_whole_before_it_is_worked_on(dag: dict[str, Any]) -> None:
+    assert "ingest" in upstream(dag["tasks"], "engineer") and "engineer" in upstream(dag["tasks"], "pin")
+    assert upstream(dag["tasks"], "report") >= STEPS.keys() - {"report"}

@@ -23,10 +23,10 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pyspark import InheritableThread, SparkConf
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, Folder, Progress, Training, Warmup
+from dlcore import Accuracy, ClipNorm, Constant, Folder, MeanLoss, Progress, Training, Warmup
 from dlcore.spark import worker
 from dlcore.spark.executors import refuse_no_folder
 from dlcore.spark.group import refuse_dynamic_allocation
@@ -68,6 +68,37 @@ def test_two_workers_end_where_one_does(
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
     losses = [[record.loss for record in fit.history] for fit in fits]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_weighed_losses_own_steps_micro_batches_and_metrics_are_those_of_one_worker(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    def two_classes(rows: int) -> Training:
+        return training(
+            model=lambda: nn.Linear(30, 2),
+            loss=nn.CrossEntropyLoss(torch.tensor([9.0, 1.0])),
+            step=weighed_step,
+            micro_batch=rows,
+            metrics=(Accuracy(), MeanLoss(loss=nn.CrossEntropyLoss(torch.tensor([9.0, 1.0])))),
+        )
+
+    frame = spark.createDataFrame(tumours).repartition(3)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "validation": frame.limit(99)}
+    one, two = (
+        two_classes(rows).fit(frame, **columns, workers=workers, folder=f"{tmp_path}/{workers}")
+        for workers, rows in ((1, 50), (2, 7))
+    )
+    for ours, theirs in zip(one.module.parameters(), two.module.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    for this, that in zip(one.history, two.history, strict=True):
+        assert (this.loss, this.validation) == pytest.approx((that.loss, that.validation), rel=1e-4)
+        assert this.metrics == pytest.approx(that.metrics, rel=1e-4)
+        assert this.metrics["loss"] == pytest.approx(this.validation)
+
+
+def weighed_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    weight = torch.tensor([9.0, 1.0])
+    return cross_entropy(model(x), y, weight, reduction="sum"), weight[y].sum()
 
 
 def test_groups_and_a_stop_change_nothing(

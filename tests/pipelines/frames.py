@@ -1,18 +1,20 @@
-"""Small labelled frames for tests of the modelling steps: frauds differ from normal rows in two of four features."""
+"""Small labelled frames for tests of the modelling steps: positives differ from negatives in two of four features."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipelines.binary.split import COUNTS
+from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.split import Frames, Part
+from pipelines.binary.frames.statistics import Statistics, fitted_array
 
 FEATURES = ("a", "b", "c", "d")
+ROLES = Roles(key=("source_file", "source_line"), time="time_s", label="fraud", value="amount")
 
 
 def rows(count: int = 3000, *, frauds: int = 90, seed: int = 0) -> pd.DataFrame:
-    """Rows in time order, several a second, frauds spread evenly among them."""
+    """Rows in time order, several a second, positives spread evenly among them."""
     chance = np.random.default_rng(seed)
     fraud = np.zeros(count, dtype=np.int32)
     fraud[np.linspace(3, count - 4, frauds).astype(int)] = 1
@@ -29,14 +31,25 @@ def rows(count: int = 3000, *, frauds: int = 90, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def write(folder: Path, frame: pd.DataFrame, shares: tuple[float, float] = (0.6, 0.8)) -> Path:
+def write(
+    folder: Path, frame: pd.DataFrame, shares: tuple[float, float] = (0.6, 0.8), statistics: Statistics | None = None
+) -> Frames:
     """Lay ``frame`` out as a split leaves it."""
     first, second = (int(len(frame) * share) for share in shares)
     parts = {"train": frame[:first], "validation": frame[first:second], "test": frame[second:]}
     for part, kept in parts.items():
         lay(folder / part, kept)
-    (folder / COUNTS).write_text(json.dumps({part: len(kept) for part, kept in parts.items()}))
-    return folder
+    return Frames(
+        folder=folder,
+        features=FEATURES,
+        parts={part: counted(kept) for part, kept in parts.items()},
+        statistics=statistics or fitted_array(FEATURES, parts["train"][list(FEATURES)].to_numpy()),
+    )
+
+
+def counted(rows: pd.DataFrame) -> Part:
+    time = rows["time_s"].astype(float)
+    return Part(rows=len(rows), positives=int(rows["fraud"].sum()), first_s=time.min(), last_s=time.max())
 
 
 def lay(folder: Path, rows: pd.DataFrame) -> None:

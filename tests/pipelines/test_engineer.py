@@ -9,10 +9,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from apps.fraud import columns
+from apps.fraud.gates import GATES
+from apps.fraud.recipe import FRAUD
+from infra.expectations import some_rows, unique
 from infra.tables.fence import Superseded
 from infra.tables.hive import Partition, Table
 from pipelines.engineer import Engineer
 from pipelines.ingest import Ingest
+from pipelines.judge import Judge
 from pipelines.outcome import Outcome, Rows
 
 DAYS = ("2013-09-01", "2013-09-02")
@@ -53,7 +57,8 @@ def ingest(ds: str, landing: str, transactions: Table) -> Ingest:
         header=columns.HEADER,
         rules=columns.rules(ds),
         table=transactions,
-        quarantine=dataclasses.replace(columns.QUARANTINE, database=DATABASE),
+        quarantine=dataclasses.replace(FRAUD.quarantine, database=DATABASE),
+        judge=Judge(expectations=[some_rows(), unique(columns.KEY)], key=columns.KEY),
         ds=ds,
         run_id="run-1",
     )
@@ -65,6 +70,7 @@ def engineer(transactions: Table, features: Table, inputs: Sequence[Partition]) 
         table=features,
         inputs=tuple(inputs),
         transform=columns.engineered,
+        judge=Judge(expectations=GATES.features, key=columns.KEY),
         history_days=1,
         run_id="run-1",
     )
@@ -80,7 +86,7 @@ def test_training_and_scoring_see_equal_features(spark: SparkSession, both: Engi
     nightly = dataclasses.replace(both.features, name="nightly")
     outcome = engineer(both.transactions, nightly, both.pins[1:]).run(spark)
     assert outcome.partitions[0].fingerprint == both.outcome.partitions[1].fingerprint
-    assert [pin["ds"] for pin in outcome.details["inputs"]] == list(DAYS)
+    assert f"with {DAYS[0]} as history" in outcome.summary
     assert _rows(spark, nightly) == _rows(spark, both.features)
 
 

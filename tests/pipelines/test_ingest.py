@@ -8,8 +8,10 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from apps.fraud import columns
+from infra.expectations import some_rows, unique
 from infra.tables.hive import Table
 from pipelines.ingest import Ingest
+from pipelines.judge import Judge
 from pipelines.landing import BadDelivery
 from pipelines.outcome import Outcome, Rows
 
@@ -26,6 +28,7 @@ def ingest(landing: Path, transactions: Table, quarantine: Table) -> Ingest:
         rules=columns.rules(DS),
         table=transactions,
         quarantine=quarantine,
+        judge=Judge(expectations=[some_rows(), unique(columns.KEY)], key=columns.KEY),
         ds=DS,
         run_id="run-1",
     )
@@ -88,7 +91,7 @@ def test_each_kind_of_bad_line_is_set_aside_with_its_reason(
     assert [(row["source_line"], row["raw"], row["reason"]) for row in rows] == [
         (number, raw, reason) for number, (raw, reason) in enumerate(bad.items(), len(lines) + 1)
     ]
-    assert sum(outcome.details["reasons"].values()) == len(bad)
+    assert sum(int(warning.split()[0].replace(",", "")) for warning in outcome.warnings) == len(bad)
 
 
 def test_no_card_data_in_outcome_or_log(

@@ -1,53 +1,36 @@
-"""The champion moves only to a candidate that beats it on the same validation rows."""
+"""The champion moves only where the interval of the challenger's lead lies beyond chance; the rule reads the metric's direction."""
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
-import torch
-from torch import Tensor, nn
 
 from dlcore import Artifact
-from pipelines.binary import predictions
 from pipelines.outcome import Outcome
-from pipelines.publish import Publish
+from pipelines.publish import Compare, Incomparable, Lead, Publish, Published
 from pipelines.registry import Registry
-from tests.pipelines import frames
+from tests.pipelines.test_registry import artifact
 
 
-class Weighted(nn.Module):
-    """The probability that one weight a feature gives."""
+def lead(low: float, high: float, *, higher_is_better: bool = True) -> Compare:
+    """A meeting that ends with this interval."""
 
-    weight: Tensor
+    def compare(champion: Artifact, challenger: Artifact) -> Lead:
+        return Lead(
+            metric="average precision",
+            higher_is_better=higher_is_better,
+            champion=0.8,
+            challenger=0.8 + (low + high) / 2,
+            low=low,
+            high=high,
+            confidence=0.95,
+            rows=600,
+        )
 
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.zeros(features))
-
-    def forward(self, rows_NF: Tensor) -> Tensor:
-        return torch.sigmoid(rows_NF @ self.weight)
-
-
-MODELS = {"weighted": Weighted}
-GOOD, POOR = [1.0, 0.05, 0.0, 0.0], [0.1, 0.0, 1.0, 0.0]
-
-
-def candidate(folder: Path, weights: list[float], frame: Path, precision: float) -> Path:
-    """An artifact that claims ``precision`` on the validation rows of ``frame``."""
-    measured = {"fingerprint": predictions.fingerprint(frame / "validation"), "average_precision": precision}
-    Artifact.save(
-        str(folder),
-        model="weighted",
-        arguments={"features": 4},
-        tensors={"weight": torch.tensor(weights)},
-        details={"features": list(frames.FEATURES), "validation": measured},
-    )
-    return folder
+    return compare
 
 
-@pytest.fixture
-def frame(tmp_path: Path) -> Path:
-    return frames.write(tmp_path / "frame", frames.rows())
+def never(champion: Artifact, challenger: Artifact) -> Lead:
+    raise Incomparable("no test row lies outside of what it has seen")
 
 
 @pytest.fixture
@@ -55,86 +38,65 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(folder=tmp_path / "registry")
 
 
-def publish(folder: Path, frame: Path, registry: Registry, run: str = "a run") -> Outcome:
-    step = Publish(candidate=folder, validation=frame / "validation", registry=registry, models=MODELS, run_id=run)
-    return step.run(None)
+def publish(made: Artifact, registry: Registry, compare: Compare = never, run: str = "a run") -> Outcome:
+    return Publish(candidate=Path(made.folder), registry=registry, compare=compare, run_id=run).run(None)
 
 
-def test_the_first_candidate_becomes_champion(tmp_path: Path, frame: Path, registry: Registry) -> None:
-    found = publish(candidate(tmp_path / "c", GOOD, frame, 0.8), frame, registry)
-    assert found.details["moved"] and registry.champion().id == found.details["version"]
+def test_the_first_candidate_becomes_champion(tmp_path: Path, registry: Registry) -> None:
+    found = publish(artifact(tmp_path, 0.5), registry)
+    left = found.left(Published)
+    assert left.moved and registry.champion().id == left.version == left.champion
     assert registry.pointers().moves[0].by == "a run"
+    assert found.facts == {"Model": f"{left.version[:12]} (became champion)"}
 
 
-def test_publishing_again_changes_nothing_and_says_the_same(tmp_path: Path, frame: Path, registry: Registry) -> None:
-    folder = candidate(tmp_path / "c", GOOD, frame, 0.8)
-    first = publish(folder, frame, registry)
+def test_publishing_again_changes_nothing_and_says_the_same(tmp_path: Path, registry: Registry) -> None:
+    made = artifact(tmp_path, 0.5)
+    first = publish(made, registry)
     before = registry.pointers()
-    found = publish(folder, frame, registry)
-    assert (found.summary, found.details) == (first.summary, first.details) and found.details["moved"]
+    found = publish(made, registry)
+    assert (found.summary, found.result) == (first.summary, first.result) and found.left(Published).moved
     assert registry.pointers() == before and len(registry.versions()) == 1
 
 
-def test_another_run_with_the_same_candidate_has_not_moved_the_champion(
-    tmp_path: Path, frame: Path, registry: Registry
-) -> None:
-    folder = candidate(tmp_path / "c", GOOD, frame, 0.8)
-    publish(folder, frame, registry)
-    found = publish(folder, frame, registry, run="another run")
-    assert not found.details["moved"] and "champion already" in found.summary
+def test_another_run_with_the_same_candidate_has_not_moved_the_champion(tmp_path: Path, registry: Registry) -> None:
+    made = artifact(tmp_path, 0.5)
+    publish(made, registry)
+    found = publish(made, registry, run="another run")
+    assert not found.left(Published).moved and "champion already" in found.summary
 
 
-@pytest.mark.parametrize(("precision", "moves"), [(0.81, True), (0.8, False), (0.79, False)])
-def test_only_a_better_figure_on_the_same_rows_moves_it(
-    tmp_path: Path, frame: Path, registry: Registry, precision: float, moves: bool
+@pytest.mark.parametrize(
+    ("low", "high", "higher_is_better", "moves"),
+    [
+        (0.001, 0.02, True, True),
+        (-0.001, 0.03, True, False),  # better, and perhaps by chance
+        (-0.03, -0.01, True, False),
+        (-0.03, -0.01, False, True),
+        (-0.03, 0.001, False, False),
+        (0.001, 0.02, False, False),
+    ],
+)
+def test_only_a_lead_beyond_chance_moves_it(
+    tmp_path: Path, registry: Registry, low: float, high: float, higher_is_better: bool, moves: bool
 ) -> None:
-    publish(candidate(tmp_path / "c", GOOD, frame, 0.8), frame, registry)
-    found = publish(candidate(tmp_path / "d", POOR, frame, precision), frame, registry)
-    assert found.details["moved"] is moves
+    publish(artifact(tmp_path, 0.5), registry)
+    found = publish(artifact(tmp_path, 0.6), registry, lead(low, high, higher_is_better=higher_is_better))
+    assert found.left(Published).moved is moves
+    assert ("may be chance" in found.summary) is not moves
+    assert f"{low:+.4f} to {high:+.4f}" in found.summary and "600 rows that neither has seen" in found.summary
     assert len(registry.versions()) == 2
 
 
-def test_a_champion_measured_on_other_rows_is_measured_on_these(
-    tmp_path: Path, frame: Path, registry: Registry
-) -> None:
-    """Its old figure of 0.01 would lose; on these rows it is far better than the candidate's 0.3."""
-    other = frames.write(tmp_path / "other", frames.rows(seed=5))
-    champion = publish(candidate(tmp_path / "c", GOOD, other, 0.01), other, registry).details["version"]
-    found = publish(candidate(tmp_path / "d", POOR, frame, 0.3), frame, registry)
-    assert found.metrics["champion_average_precision"] > 0.5
-    assert not found.details["moved"] and registry.champion().id == champion
+def test_models_that_cannot_meet_leave_the_champion_and_say_why(tmp_path: Path, registry: Registry) -> None:
+    champion = publish(artifact(tmp_path, 0.5), registry).left(Published).version
+    found = publish(artifact(tmp_path, 0.6), registry, never)
+    assert "could not meet the champion: no test row lies outside" in found.summary
+    assert registry.champion().id == champion
 
 
-def test_a_pinned_champion_stays_and_the_sentence_says_so(tmp_path: Path, frame: Path, registry: Registry) -> None:
-    champion = publish(candidate(tmp_path / "c", GOOD, frame, 0.5), frame, registry).details["version"]
+def test_a_pinned_champion_stays_and_the_sentence_says_so(tmp_path: Path, registry: Registry) -> None:
+    champion = publish(artifact(tmp_path, 0.5), registry).left(Published).version
     registry.pin(champion)
-    found = publish(candidate(tmp_path / "d", POOR, frame, 0.9), frame, registry)
+    found = publish(artifact(tmp_path, 0.6), registry, lead(0.1, 0.2))
     assert "the champion is pinned" in found.summary and registry.champion().id == champion
-
-
-def test_a_champion_that_needs_columns_these_rows_lack_is_named(
-    tmp_path: Path, frame: Path, registry: Registry
-) -> None:
-    publish(candidate(tmp_path / "c", GOOD, frame, 0.5), frame, registry)
-    narrow = frames.write(tmp_path / "narrow", frames.rows().drop(columns="b"))
-    with pytest.raises(ValueError, match=r"columns a model asks for, lacking \['b'\]"):
-        publish(candidate(tmp_path / "d", POOR, narrow, 0.9), narrow, registry)
-
-
-def test_a_fingerprint_is_of_the_set_of_rows(tmp_path: Path) -> None:
-    rows = frames.rows(400)
-    shuffled = rows.sample(frac=1, random_state=1)
-    changed = rows.assign(amount=rows["amount"].where(rows.index != 7, 1.5))
-    prints = [
-        predictions.fingerprint(parted(tmp_path / str(at), each)) for at, each in enumerate((rows, shuffled, changed))
-    ]
-    assert prints[0] == prints[1] != prints[2]
-
-
-def parted(folder: Path, rows: pd.DataFrame) -> Path:
-    """The rows in two files, cut at a place that differs with their order."""
-    folder.mkdir()
-    cut = int(rows.index[0]) % 100 + 50
-    rows[:cut].to_parquet(folder / "a.parquet", index=False)
-    rows[cut:].to_parquet(folder / "b.parquet", index=False)
-    return folder

@@ -2,85 +2,88 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from pipelines.binary import measures
-from pipelines.binary.measures import Cost, Scored
+from infra.expectations import Finding
+from pipelines import sections
+from pipelines.binary import sections as of_models
+from pipelines.binary.comparison import Comparison
+from pipelines.binary.measures.importance import Importance
+from pipelines.binary.measures.rated import Rated
+from pipelines.binary.measures.scored import Cost, Scored
+from pipelines.binary.search import Trial
+from pipelines.binary.words import Words
 from pipelines.outcome import Outcome, Rows
 from pipelines.report import Report
+from pipelines.section import Section, Text
 
 HOSTILE = '<script>alert("1")</script>'
 
 
 def scored(sharpness: float) -> Scored:
     chance = np.random.default_rng(4)
-    fraud = (chance.random(4000) < 0.03).astype(np.int64)
-    log_odds = -5 + sharpness * fraud + chance.normal(size=4000)
-    return Scored(fraud=fraud, amount=chance.exponential(90, 4000), probability=1 / (1 + np.exp(-log_odds)))
-
-
-def plots(found: Scored) -> dict[str, Any]:
-    cost = Cost()
-    return measures.curves(found, cost) | {
-        "confusion": measures.confusion(found, 0.3, cost),
-        "reliability": measures.reliability(found),
-        "histogram": measures.histogram(found),
-    }
+    label = (chance.random(4000) < 0.03).astype(np.int64)
+    log_odds = -5 + sharpness * label + chance.normal(size=4000)
+    return Scored(label=label, value=chance.exponential(90, 4000), probability=1 / (1 + np.exp(-log_odds)))
 
 
 def evaluated() -> Outcome:
-    models = {"ensemble": scored(7.0), "forest": scored(5.0)}
-    figures = {name: measures.headline(found) for name, found in models.items()}
+    models = (
+        Rated(title="Ensemble", own=True, validation=scored(6.8), test=scored(7.0)),
+        Rated(title="Random forest", validation=scored(4.8), test=scored(5.0)),
+    )
+    compared = Comparison(models=models, cost=Cost(review=10.0), words=Words(positives="frauds"))
+    important = [Importance(feature=HOSTILE, mean=0.2, std=0.01)]
     return Outcome(
         summary="average precision 0.9 on test rows",
-        metrics=figures["ensemble"] | {"threshold": 0.3, "member_average_precision": 0.8},
-        details={
-            "models": figures,
-            "titles": {"forest": "Random forest"},
-            "members": [0.79, 0.81],
-            "plots": {name: plots(found) for name, found in models.items()},
-            "importance": [{"feature": HOSTILE, "mean": 0.2, "std": 0.01}],
-            "calibration": {"slope": 1.1, "intercept": -0.2},
-            "review_cost": 10.0,
-            "candidate": "0123456789abcdef",
-            "rows": {part: {"rows": 4000, "frauds": 120} for part in ("validation", "test")},
-        },
+        headline="average precision 0.9 on test rows",
+        facts={"Test rows": "4,000", "Average precision": "0.9000", "Model": "0123456789ab"},
+        sections=(
+            compared.result(),
+            compared.ranking(),
+            compared.decision(),
+            compared.calibration(1.1, -0.2),
+            of_models.members([0.79, 0.81], 0.9, important),
+        ),
     )
 
 
+@dataclass(frozen=True)
+class Record:
+    step: int
+    loss: float
+
+
+TRIALS = [
+    Trial(setting={"network": "mlp", "width": 64}, average_precision=0.7654, folds=(0.7, 0.8)),
+    Trial(setting={"network": "cnn"}, average_precision=None, folds=(), error=f"ValueError: {HOSTILE}"),
+]
+FINDINGS = [
+    Finding(sentence="fraud must be one of 0, 1", success=True),
+    Finding(sentence="amount must not be null", success=False, rows=3, keys=("a.csv:2", "a.csv:3", "a.csv:9")),
+]
 OUTCOMES = {
     "ingest@2013-09-01": Outcome(summary=f"rows of {HOSTILE}", rows=Rows(taken=1100, given=1090, quarantined=10)),
-    "gate_ingest@2013-09-01": Outcome(
-        summary="2 expectations hold",
+    "gate@2013-09-01": Outcome(
+        summary="",
+        failed="GateFailed: amount must not be null: 3 rows break it",
         warnings=("amount has drifted",),
-        details={
-            "expectations": [{"sentence": "fraud must be one of 0, 1", "rows": 0, "success": True}],
-            "drift": {"amount": 0.31, "v1": 0.02},
-        },
+        sections=(sections.judged("fraud.rows", "1 of 2 expectations hold", FINDINGS, {"amount": 0.31, "v1": 0.02}),),
     ),
-    "search": Outcome(
-        summary="2 trials, 1 failed",
-        details={
-            "trials": [
-                {
-                    "setting": {"name": "mlp", "width": 64},
-                    "average_precision": 0.7654,
-                    "folds": [0.7, 0.8],
-                    "error": None,
-                },
-                {"setting": {"name": "cnn"}, "average_precision": None, "folds": [], "error": f"ValueError: {HOSTILE}"},
-            ]
-        },
-    ),
-    "train@000": Outcome(summary="member 0 fitted", details={"history": [{"step": 1, "loss": 0.5}], "member": 0}),
+    "search": Outcome(summary="2 trials", sections=(of_models.searched("2 trials, 1 failed", TRIALS),)),
+    "train@000": Outcome(summary="", sections=(of_models.learned("member 0", [Record(1, 0.5), Record(2, 0.4)]),)),
+    "train@001": Outcome(summary="", sections=(of_models.learned("member 1", [Record(1, 0.6), Record(2, 0.3)]),)),
     "evaluate": evaluated(),
-    "publish": Outcome(summary="champion moved", details={"version": "0123456789abcdef", "moved": True}),
+    "publish": Outcome(
+        summary="champion moved",
+        facts={"Model": "0123456789ab (became champion)"},
+        sections=(Section(heading="Result", place=10, parts=(Text(strong="Publishing.", text="champion moved"),)),),
+    ),
 }
 
 
@@ -119,7 +122,8 @@ def written(folder: Path) -> str:
         run_id=f"{folder.name} {HOSTILE}",
         settings={"parameters": {"members": 1, "note": HOSTILE}, "versions": {"python": "3.11.99"}},
     )
-    return Path(step.run(None).files["report"]).read_text()
+    step.run(None)
+    return step.into.read_text()
 
 
 @pytest.fixture
@@ -135,12 +139,12 @@ def test_every_section_is_there_and_every_link_leads_to_one(page: str) -> None:
         "ranking",
         "decision",
         "calibration",
-        "members",
+        "members-and-features",
         "search",
         "pipeline",
         "gates",
-        "earlier",
-        "settings",
+        "earlier-runs",
+        "settings-and-versions",
     }
     assert sections <= found.ids
     assert set(found.addresses) == {f"#{section}" for section in sections}
@@ -150,10 +154,13 @@ def test_every_chart_has_its_figure(page: str) -> None:
     text = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
     assert text is not None
     figures = json.loads(text.group(1))
-    places = set(re.findall(r'data-figure="(\w+)"', page))
+    places = set(re.findall(r'data-figure="([^"]+)"', page))
     assert places == set(figures)
-    assert figures["precision_recall"]["data"][-1]["name"] == "Ensemble"
-    assert figures["importance"]["data"][0]["y"] == [HOSTILE]
+    ranking, importance = figures["ranking-0"], figures["members-and-features-1"]
+    assert [trace["name"] for trace in ranking["data"]] == ["Random forest", "Ensemble"]
+    assert importance["data"][0]["y"] == [HOSTILE]
+    learned = figures["members-and-features-0"]  # of both members in one chart
+    assert [trace["name"] for trace in learned["data"]] == ["member 0", "member 1"]
 
 
 def test_values_are_escaped_everywhere(page: str) -> None:
@@ -168,18 +175,23 @@ def test_it_shows_rows_figures_and_comparisons(page: str) -> None:
         "0.7654",
         "amount has drifted",
         "fraud must be one of 0, 1",
+        "a.csv:2, a.csv:3, a.csv:9",
+        "FAILED: GateFailed: amount must not be null: 3 rows break it",
         "Random forest",
         "earlier",
         "<h3>versions</h3>",
         "3.11.99",
     ):
         assert shown in page
-    assert "0123456789ab" in page and "(became champion)" in page
+    assert page.count("0123456789ab") >= 2 and "(became champion)" in page
 
 
 def test_a_run_without_a_model_has_a_report_too(tmp_path: Path) -> None:
     found = Page(written(lay_out(tmp_path / "own", {"ingest@2013-09-01": OUTCOMES["ingest@2013-09-01"]})))
-    assert "pipeline" in found.ids and not {"ranking", "search", "gates", "earlier", "members"} & found.ids
+    assert (
+        "pipeline" in found.ids
+        and not {"ranking", "search", "gates", "earlier-runs", "members-and-features"} & found.ids
+    )
 
 
 def test_a_run_that_left_nothing_is_named(tmp_path: Path) -> None:

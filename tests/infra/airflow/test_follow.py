@@ -13,8 +13,8 @@ def follower(tmp_path: Path) -> Follower:
     outcomes = tmp_path / "outcomes"
     outcomes.mkdir()
     (outcomes / "train@003.json").write_text(json.dumps({"summary": "20 epochs, loss 0.01"}))
-    (tmp_path / "failures").mkdir()
-    (tmp_path / "failures" / "gate_ingest@2013-09-02.txt").write_text("GateFailed: amount must not be null, 3 rows\n")
+    failed = {"summary": "", "failed": "GateFailed: amount must not be null, 3 rows"}
+    (outcomes / "features@2013-09-02.json").write_text(json.dumps(failed))
     nowhere = Airflow(url="http://127.0.0.1:1", password="")
     return Follower(airflow=nowhere, dag="fraud", run="r", outcomes=outcomes, logs=tmp_path / "logs")
 
@@ -44,11 +44,11 @@ def test_a_step_is_said_once_when_it_starts_and_once_when_it_ends(follower: Foll
 
 
 def test_a_failure_is_said_with_its_sentence_and_its_log_also_while_its_label_is_gone(follower: Follower) -> None:
-    list(follower.news([task("gate_ingest", "running", index=1, label="2013-09-02")]))
-    (failed,) = follower.news([task("gate_ingest", "up_for_retry", index=1)])
-    assert "gate_ingest@2013-09-02   FAILED, will be tried again: GateFailed: amount must not be null, 3 rows" in failed
-    assert failed.endswith("dag_id=fraud/run_id=r/task_id=gate_ingest/map_index=1/attempt=1.log")
-    (again,) = follower.news([task("gate_ingest", "running", index=1, label="2013-09-02", attempt=2)])
+    list(follower.news([task("features", "running", index=1, label="2013-09-02")]))
+    (failed,) = follower.news([task("features", "up_for_retry", index=1)])
+    assert "features@2013-09-02      FAILED, will be tried again: GateFailed: amount must not be null, 3 rows" in failed
+    assert failed.endswith("dag_id=fraud/run_id=r/task_id=features/map_index=1/attempt=1.log")
+    (again,) = follower.news([task("features", "running", index=1, label="2013-09-02", attempt=2)])
     assert again.endswith("started, attempt 2")
 
 

@@ -10,8 +10,13 @@ from infra.airflow import results, summary
 def folder(tmp_path: Path) -> Path:
     split = {"times": {"launched": 100.0, "began": 102.0, "ready": 105.0, "ended": 110.0}}
     train = {"times": {"launched": 90.0, "began": 91.0, "ready": 92.0, "ended": 100.0}}
-    models = {"ensemble": {"average_precision": 0.83}, "forest": {"average_precision": 0.8094}}
-    evaluate = {"times": {}, "details": {"models": models, "titles": {"forest": "Random forest"}}}
+    columns = [{"title": "On the same test rows"}, {"title": "Average precision"}]
+    lines = [{"cells": ["Ensemble", "0.8300"]}, {"cells": ["Random forest", "0.8094"]}]
+    listing = {"kind": "listing", "columns": columns, "lines": lines}
+    evaluate = {
+        "times": {},
+        "sections": [{"cards": [{"name": "Average precision"}], "parts": [{"kind": "text"}, listing]}],
+    }
     for name, outcome in {"split": split, "train@000": train, "evaluate": evaluate}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(outcome))
     return tmp_path
@@ -27,8 +32,8 @@ def test_shares_come_in_the_order_the_steps_were_launched_and_sum_up(folder: Pat
 
 def test_models_stand_side_by_side_under_their_titles(folder: Path) -> None:
     lines = summary.figures(folder).splitlines()
-    assert lines[0].split() == ["on", "test", "rows", "average", "precision"]
-    assert lines[2].split() == ["Random", "forest", "0.809"]
+    assert lines[0].split() == ["On", "the", "same", "test", "rows", "Average", "precision"]
+    assert lines[2].split() == ["Random", "forest", "0.8094"]
 
 
 def test_a_run_that_did_not_get_to_evaluation_closes_without_figures(tmp_path: Path) -> None:

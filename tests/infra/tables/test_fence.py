@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
+from infra.tables import hadoop
 from infra.tables.fence import Fence, Superseded
 from infra.tables.hive import Partition, Table
 
@@ -28,7 +29,7 @@ def table(database: str) -> Table:
 def test_lone_writer_commits(fence: Fence) -> None:
     fence.commit(fence.begin("first"), "v1")
     fence.commit(fence.begin("second"), "v2")
-    assert fence.committed() == ["v1", "v2"]
+    assert fence.committed(last=2) == ["v1", "v2"]
 
 
 def test_earlier_writer_is_superseded_even_while_the_later_is_at_work(fence: Fence) -> None:
@@ -36,7 +37,7 @@ def test_earlier_writer_is_superseded_even_while_the_later_is_at_work(fence: Fen
     with pytest.raises(Superseded, match="run early was superseded by run late"):
         fence.commit(early, "v1")
     fence.commit(late, "v2")
-    assert fence.committed() == ["v2"]
+    assert fence.committed(last=2) == ["v2"]
 
 
 def test_sleeper_that_wakes_after_many_commits_is_superseded(fence: Fence) -> None:
@@ -45,7 +46,7 @@ def test_sleeper_that_wakes_after_many_commits_is_superseded(fence: Fence) -> No
         fence.commit(fence.begin("run"), f"v{number}")
     with pytest.raises(Superseded, match="run run was superseded by a later try of run run"):
         fence.commit(sleeper, "stale")
-    assert fence.committed()[-1] == "v11"
+    assert fence.committed(last=1) == ["v11"]
 
 
 def test_threads_that_begin_at_once_get_numbers_of_their_own(fence: Fence) -> None:
@@ -68,8 +69,8 @@ def _committed(fence: Fence, claim: object) -> bool:
 
 def test_a_name_is_created_once_by_any_filesystem(spark: SparkSession, tmp_path: Path) -> None:
     """Through a mount table the way is the one of HDFS: a rename that never overwrites."""
-    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
-    hadoop.set("fs.viewfs.mounttable.ember.link./data", tmp_path.as_uri())
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()
+    configuration.set("fs.viewfs.mounttable.ember.link./data", tmp_path.as_uri())
     path = "viewfs://ember/data/folder/00000001.json"
     assert hadoop.create(spark, path, "first")
     assert not hadoop.create(spark, path, "second")
@@ -84,7 +85,7 @@ def test_stalled_first_try_cannot_overwrite_the_second(spark: SparkSession, tabl
     first = threading.Thread(target=_collect, args=(failures, table, spark, stalled))
     first.start()
     _await(tmp_path / "begun")
-    second = table.replace(spark, spark.range(3), ds=DS, run="second")
+    second = table.stage(spark, spark.range(3), ds=DS, run="second").commit()
     (tmp_path / "go").touch()
     first.join()
     assert [type(failure) for failure in failures] == [Superseded]
@@ -117,7 +118,7 @@ def _await(path: Path) -> None:
 
 def _collect(failures: list[BaseException], table: Table, spark: SparkSession, df: DataFrame) -> None:
     try:
-        table.replace(spark, df, ds=DS, run="first")
+        table.stage(spark, df, ds=DS, run="first").commit()
     except (Superseded, OSError, RuntimeError) as error:
         failures.append(error)
 
@@ -137,6 +138,6 @@ def test_many_writers_at_once_leave_one_whole_version(spark: SparkSession, table
 def _replaced(spark: SparkSession, table: Table, number: int) -> Partition | None:
     rows = spark.range(50).select(F.lit(number).cast("bigint").alias("id"))
     try:
-        return table.replace(spark, rows, ds=DS, run=f"run-{number}")
+        return table.stage(spark, rows, ds=DS, run=f"run-{number}").commit()
     except Superseded:
         return None

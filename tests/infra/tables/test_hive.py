@@ -33,8 +33,8 @@ def versions(partition: Partition) -> list[str]:
 
 
 def test_replaced_partition_holds_the_new_rows_alone(spark: SparkSession, table: Table) -> None:
-    table.replace(spark, rows(spark, 100), ds=DS, run="first")
-    written = table.replace(spark, rows(spark, 7), ds=DS, run="second")
+    table.stage(spark, rows(spark, 100), ds=DS, run="first").commit()
+    written = table.stage(spark, rows(spark, 7), ds=DS, run="second").commit()
     assert written.rows == 7
     assert table.read(spark, [DS]).count() == 7
     assert spark.table(str(table)).where(F.col("ds") == DS).count() == 7
@@ -42,8 +42,8 @@ def test_replaced_partition_holds_the_new_rows_alone(spark: SparkSession, table:
 
 
 def test_other_partitions_stay_as_they_are(spark: SparkSession, table: Table) -> None:
-    other = table.replace(spark, rows(spark), ds="2013-09-02", run="first")
-    table.replace(spark, rows(spark, 3), ds=DS, run="second")
+    other = table.stage(spark, rows(spark), ds="2013-09-02", run="first").commit()
+    table.stage(spark, rows(spark, 3), ds=DS, run="second").commit()
     assert table.current(spark, "2013-09-02") == other
     assert table.dates(spark) == [DS, "2013-09-02"]
     both = table.read(spark, table.dates(spark)).groupBy("ds").count().orderBy("ds").collect()
@@ -51,22 +51,22 @@ def test_other_partitions_stay_as_they_are(spark: SparkSession, table: Table) ->
 
 
 def test_reader_of_the_old_version_goes_on(spark: SparkSession, table: Table) -> None:
-    table.replace(spark, rows(spark, 100), ds=DS, run="first")
+    table.stage(spark, rows(spark, 100), ds=DS, run="first").commit()
     opened = table.read(spark, [DS])
     by_name = spark.table(str(table))
     by_name.count()
-    table.replace(spark, rows(spark, 7), ds=DS, run="second")
+    table.stage(spark, rows(spark, 7), ds=DS, run="second").commit()
     assert opened.count() == 100
 
 
 def test_only_the_version_before_is_kept(spark: SparkSession, table: Table) -> None:
-    written = [table.replace(spark, rows(spark, count), ds=DS, run="r") for count in (1, 2, 3)]
+    written = [table.stage(spark, rows(spark, count), ds=DS, run="r").commit() for count in (1, 2, 3)]
     assert versions(written[-1]) == sorted(pin.location.rpartition("/")[2] for pin in written[1:])
 
 
 def test_fingerprint_is_of_the_set_of_rows_alone(spark: SparkSession, table: Table) -> None:
     prints = {
-        table.replace(spark, df, ds=DS, run=run).fingerprint
+        table.stage(spark, df, ds=DS, run=run).commit().fingerprint
         for run, df in {
             "as it is": rows(spark),
             "one partition": rows(spark).coalesce(1),
@@ -87,59 +87,59 @@ def test_fingerprint_tells_a_value_a_null_and_a_double_apart(spark: SparkSession
         spark.createDataFrame([(1, None)], "id bigint, x double"),
         spark.createDataFrame([(None, 1.0)], "id bigint, x double"),
     ]
-    prints = [table.replace(spark, df, ds=DS, run="r").fingerprint for df in variants]
+    prints = [table.stage(spark, df, ds=DS, run="r").commit().fingerprint for df in variants]
     assert len(set(prints)) == len(variants)
 
 
 def test_pin_reads_while_the_rows_are_the_same(spark: SparkSession, table: Table) -> None:
-    pin = table.replace(spark, rows(spark), ds=DS, run="first")
+    pin = table.stage(spark, rows(spark), ds=DS, run="first").commit()
     for run in ("second", "third", "fourth"):
-        table.replace(spark, rows(spark), ds=DS, run=run)
+        table.stage(spark, rows(spark), ds=DS, run=run).commit()
     assert table.pinned(spark, pin).count() == 100
     assert read_files(spark, [pin]).count() == 100
 
 
 def test_pin_of_other_rows_names_the_run_that_superseded_it(spark: SparkSession, table: Table) -> None:
-    pin = table.replace(spark, rows(spark, 100), ds=DS, run="first")
-    table.replace(spark, rows(spark, 7), ds=DS, run="second")
+    pin = table.stage(spark, rows(spark, 100), ds=DS, run="first").commit()
+    table.stage(spark, rows(spark, 7), ds=DS, run="second").commit()
     with pytest.raises(Superseded, match=f"{table} ds={DS}.*superseded by run second"):
         table.pinned(spark, pin)
     assert read_files(spark, [pin]).count() == 100
-    table.replace(spark, rows(spark, 8), ds=DS, run="third")
+    table.stage(spark, rows(spark, 8), ds=DS, run="third").commit()
     with pytest.raises(Superseded, match="gone, replaced by later runs"):
         read_files(spark, [pin])
 
 
 def test_failed_write_leaves_the_partition_and_no_folder(spark: SparkSession, table: Table) -> None:
-    before = table.replace(spark, rows(spark), ds=DS, run="first")
+    before = table.stage(spark, rows(spark), ds=DS, run="first").commit()
     broken = rows(spark).withColumn(
         "x", F.when(F.col("id") == 50, F.raise_error(F.lit("broken"))).otherwise(F.col("x"))
     )
     with pytest.raises((PySparkException, Py4JJavaError), match="broken"):
-        table.replace(spark, broken, ds=DS, run="second")
+        table.stage(spark, broken, ds=DS, run="second").commit()
     assert table.current(spark, DS) == before
     assert versions(before) == [before.location.rpartition("/")[2]]
 
 
 def test_rows_that_do_not_fit_are_refused_with_the_difference(spark: SparkSession, table: Table) -> None:
     with pytest.raises(ValueError, match=re.escape("missing ['x double'], not in the schema ['x string']")):
-        table.replace(spark, rows(spark).withColumn("x", F.lit("a")), ds=DS, run="r")
+        table.stage(spark, rows(spark).withColumn("x", F.lit("a")), ds=DS, run="r").commit()
 
 
 def test_appended_columns_migrate_and_old_rows_have_nulls(spark: SparkSession, table: Table) -> None:
-    table.replace(spark, rows(spark), ds=DS, run="old")
+    table.stage(spark, rows(spark), ds=DS, run="old").commit()
     grown = replace(table, schema=StructType([*table.schema, StructField("y", StringType())]), version=2)
-    grown.replace(spark, rows(spark, 3).withColumn("y", F.lit("new")), ds="2013-09-02", run="new")
+    grown.stage(spark, rows(spark, 3).withColumn("y", F.lit("new")), ds="2013-09-02", run="new").commit()
     found = grown.read(spark, grown.dates(spark)).groupBy("ds", "y").count().orderBy("ds").collect()
     assert [(row["ds"], row["y"], row["count"]) for row in found] == [(DS, None, 100), ("2013-09-02", "new", 3)]
     assert grown.read(spark, [DS]).columns == spark.table(str(grown)).columns
     with pytest.raises(ValueError, match="has schema version 2, this program has version 1"):
-        table.replace(spark, rows(spark), ds=DS, run="old program")
+        table.stage(spark, rows(spark), ds=DS, run="old program").commit()
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_other_changes_of_schema_are_refused(spark: SparkSession, table: Table, version: int) -> None:
-    table.replace(spark, rows(spark), ds=DS, run="r")
+    table.stage(spark, rows(spark), ds=DS, run="r").commit()
     changed = replace(
         table, schema=StructType([StructField("id", LongType()), StructField("x", StringType())]), version=version
     )
@@ -155,4 +155,4 @@ def test_missing_partition_says_what_to_do(spark: SparkSession, table: Table) ->
 
 def test_ds_must_be_a_date(spark: SparkSession, table: Table) -> None:
     with pytest.raises(ValueError, match="ds must be a date YYYY-MM-DD, got '2013-9-1'"):
-        table.replace(spark, rows(spark), ds="2013-9-1", run="r")
+        table.stage(spark, rows(spark), ds="2013-9-1", run="r").commit()

@@ -46,6 +46,13 @@ def test_rollback_and_delete_move_and_remove(published: tuple[Path, list[str]]) 
     assert Registry(folder=folder).versions() == [first]
 
 
+def test_a_person_may_promote_what_could_not_be_compared(published: tuple[Path, list[str]]) -> None:
+    folder, (first, _) = published
+    models.main("fraud", folder, ["promote", first])
+    assert Registry(folder=folder).pointers().moves[-1].reason == "promoted by hand"
+    assert Registry(folder=folder).champion().id == first
+
+
 def test_a_refusal_is_one_sentence(published: tuple[Path, list[str]]) -> None:
     folder, (_, second) = published
     with pytest.raises(SystemExit, match="is the champion and may not be deleted"):

@@ -15,7 +15,7 @@ def test_defaults_hold_where_nothing_is_given() -> None:
     ("given", "sentence"),
     [
         ({"members": 0}, "Invalid input for param members: 0 is less than the minimum of 1"),
-        ({"model": "tree"}, "Invalid input for param model: 'tree' is not one of ['mlp', 'cnn']"),
+        ({"model": "tree"}, "Invalid input for param model: 'tree' is not one of ['mlp', 'cnn', 'mixed']"),
         ({"first_date": "yesterday"}, "Invalid input for param first_date: 'yesterday' is not a 'date'"),
         ({"search": "yes"}, "Invalid input for param search: 'yes' is not of type 'boolean'"),
         (

@@ -1,5 +1,7 @@
 import logging
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from infra.settings import Settings
-from pipelines.outcome import Outcome, Rows
+from pipelines import outcome
+from pipelines.outcome import Outcome, Rows, StepFailed
 from pipelines.runner.perform import attempt
 from pipelines.runner.run import Run, Stage
 
@@ -30,28 +33,76 @@ def run(state: Path, ds: str = "2013-09-02") -> Run:
 
 def test_an_outcome_comes_back_as_it_was_written(tmp_path: Path) -> None:
     attempt("count", run(tmp_path), Stage(lambda _: Count(rows=2), "none", each="date"))
-    (outcome,) = run(tmp_path).outcomes("count")
-    assert outcome.summary == "2 rows counted"
-    assert outcome.rows == Rows(taken=2, given=2)
-    assert outcome.times["launched"] <= outcome.times["began"] <= outcome.times["ready"] <= outcome.times["ended"]
+    found = run(tmp_path).outcome("count", "2013-09-02")
+    assert found.summary == "2 rows counted"
+    assert found.rows == Rows(taken=2, given=2)
+    assert found.times["launched"] <= found.times["began"] <= found.times["ready"] <= found.times["ended"]
 
 
 def test_each_date_and_each_member_has_an_outcome_of_its_own(tmp_path: Path) -> None:
     for ds in ("2013-09-02", "2013-09-01"):
         attempt("count", run(tmp_path, ds), Stage(lambda r: Count(rows=int(r.ds[-1])), "none", each="date"))
     attempt("train", run(tmp_path), Stage(lambda _: Count(rows=5), "none", each="member"))
-    assert [outcome.summary for outcome in run(tmp_path).outcomes("count")] == ["1 rows counted", "2 rows counted"]
-    assert (run(tmp_path).folder / "outcomes" / "train@003.json").exists()
+    for ds, said in (("2013-09-01", "1 rows counted"), ("2013-09-02", "2 rows counted")):
+        assert run(tmp_path).outcome("count", ds).summary == said
+    assert run(tmp_path).outcome("train", "003").summary == "5 rows counted"
 
 
 def test_a_failure_leaves_its_sentence_until_the_step_succeeds(tmp_path: Path) -> None:
-    sentence = run(tmp_path).folder / "failures" / "count.txt"
     with pytest.raises(SystemExit) as ended:
         attempt("count", run(tmp_path), Stage(lambda _: Count(rows=-1), "none"))
     assert ended.value.code == 1
-    assert sentence.read_text() == "ValueError: rows must not be negative, got -1\n"
+    left = outcome.read_all(run(tmp_path).folder)["count"]
+    assert left.failed == "ValueError: rows must not be negative, got -1" and left.times["ended"] > 0
     attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none"))
-    assert not sentence.exists()
+    assert run(tmp_path).outcome("count").failed == ""
+
+
+def test_a_failed_try_leaves_no_success_of_an_earlier_one_to_be_read(tmp_path: Path) -> None:
+    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none"))
+    with pytest.raises(SystemExit):
+        attempt("count", run(tmp_path), Stage(lambda _: Count(rows=-1), "none"))
+    assert not run(tmp_path).did("count")
+    with pytest.raises(ValueError, match=r"step 'count' failed in .*got -1; run that step again first"):
+        run(tmp_path).outcome("count")
+
+
+def test_a_try_that_is_killed_leaves_no_success_of_an_earlier_one_to_be_read(tmp_path: Path) -> None:
+    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none"))
+    script = (
+        "import os, sys; from pathlib import Path; from pipelines.runner.perform import attempt\n"
+        "from pipelines.runner.run import Stage; from tests.pipelines.runner.test_perform import run\n"
+        "attempt('count', run(Path(sys.argv[1])), Stage(lambda _: os._exit(9), 'none'))"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == 9
+    with pytest.raises(FileNotFoundError, match="no outcome of step 'count'"):
+        run(tmp_path).outcome("count")
+
+
+def test_what_a_failed_step_found_is_there_for_the_report(tmp_path: Path) -> None:
+    class Judges:
+        def run(self, spark: SparkSession | None) -> Outcome:
+            raise StepFailed("3 rows are bad", Outcome(summary="judged", rows=Rows(taken=3, given=3)))
+
+    with pytest.raises(SystemExit):
+        attempt("judge", run(tmp_path), Stage(lambda _: Judges(), "none"))
+    left = outcome.read_all(run(tmp_path).folder)["judge"]
+    assert (left.summary, left.failed, left.rows) == ("judged", "StepFailed: 3 rows are bad", Rows(taken=3, given=3))
+
+
+def test_a_step_reads_only_what_its_stage_declares(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none"))
+
+    def build(found: Run) -> Count:
+        rows = found.outcome("count").rows
+        assert rows is not None
+        return Count(rows=rows.given)
+
+    with pytest.raises(SystemExit):
+        attempt("again", run(tmp_path), Stage(build, "none"))
+    assert "its stage says that it reads []" in outcome.read_all(run(tmp_path).folder)["again"].failed
+    attempt("again", run(tmp_path), Stage(build, "none", reads=("count",)))
+    assert run(tmp_path).outcome("again").summary == "1 rows counted"
 
 
 def test_the_log_says_what_computes_once_the_step_is_built(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

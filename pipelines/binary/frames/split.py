@@ -1,0 +1,180 @@
+"""Cut a range of feature rows by time into training, validation and test frames, and fit on the first what models carry."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import NumericType
+
+from infra.tables.hive import Partition, read_files
+from pipelines.binary.frames import statistics
+from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.statistics import Statistics
+from pipelines.outcome import Outcome, Rows
+
+PARTS = ("train", "validation", "test")
+BUCKET_S = 3600
+
+Profile = Callable[[DataFrame, Sequence[str]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The rows of one frame, its positives, and the time of its first and last row in seconds."""
+
+    rows: int
+    positives: int
+    first_s: float
+    last_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """What a split leaves: a folder of frames with the columns ``features`` that models see, and what was fitted on train."""
+
+    folder: Path
+    features: tuple[str, ...]
+    parts: Mapping[str, Part]
+    statistics: Statistics
+    profile: Mapping[str, Any] = field(default_factory=dict)
+
+    def path(self, part: str) -> Path:
+        return self.folder / part
+
+    def read(self, spark: SparkSession, part: str) -> DataFrame:
+        return spark.read.parquet(str(self.path(part)))
+
+    def rows(self, *parts: str) -> int:
+        """How many rows the split wrote to some of its parts."""
+        return sum(self.parts[part].rows for part in parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Write ``into``/train, validation and test: the first, next and last rows by time, ties by key.
+
+    ``shares`` are those of training and validation; the rest is for testing. Statistics and the profile that later data is
+    compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows alone.
+    """
+
+    partitions: tuple[Partition, ...]
+    features: tuple[str, ...]
+    into: Path
+    roles: Roles
+    shares: tuple[float, float] = (0.6, 0.1)
+    profile: Profile | None = None
+    profile_rows: int = 20_000
+
+    def __post_init__(self) -> None:
+        train, validation = self.shares
+        if not (train > 0 and validation > 0 and train + validation < 1):
+            raise ValueError(
+                f"shares of training and validation must be above 0 and leave rows to test on, got {self.shares}"
+            )
+
+    def run(self, spark: SparkSession | None) -> Outcome:
+        assert spark is not None
+        rows = read_files(spark, self.partitions)
+        frames = dict(zip(PARTS, self.cut(rows, rows.count()), strict=True))
+        parts = {part: self.write(frame, part) for part, frame in frames.items()}
+        self.refuse_without_positives(parts)
+        found = self.fitted(spark, parts)
+        said = [f"{part} {each.rows:,} rows with {each.positives} positives" for part, each in parts.items()]
+        counts = {f"{part}_rows": each.rows for part, each in parts.items()}
+        return Outcome(
+            summary=", ".join(said),
+            rows=Rows(taken=sum(pin.rows for pin in self.partitions), given=found.rows(*PARTS)),
+            metrics=counts | {f"{part}_positives": each.positives for part, each in parts.items()},
+            result=found,
+        )
+
+    def cut(self, rows: DataFrame, total: int) -> tuple[DataFrame, DataFrame, DataFrame]:
+        """Return the three frames; their row counts are exact."""
+        order = self.roles.order
+        train, validation = (int(total * share + 1e-9) for share in (self.shares[0], sum(self.shares)))
+        if not 0 < train < validation < total:
+            raise ValueError(f"a split by {self.shares} needs a row for each part, got {total} rows")
+        first, second = (boundary(rows, order, position) for position in (train, validation))
+        return (
+            rows.where(before(order, first)),
+            rows.where(~before(order, first) & before(order, second)),
+            rows.where(~before(order, second)),
+        )
+
+    def write(self, frame: DataFrame, part: str) -> Part:
+        """Write one frame in time order and say what is in it."""
+        folder = str(self.into / part)
+        frame.orderBy(*self.roles.order).write.mode("overwrite").parquet(folder)
+        written, label = frame.sparkSession.read.parquet(folder), F.coalesce(F.sum(self.roles.label), F.lit(0))
+        time = seconds(written, self.roles.time)
+        row = written.agg(F.count(F.lit(1)), label, F.min(time), F.max(time)).first()
+        assert row is not None
+        return Part(rows=int(row[0]), positives=int(row[1]), first_s=float(row[2]), last_s=float(row[3]))
+
+    def refuse_without_positives(self, parts: Mapping[str, Part]) -> None:
+        for part in ("train", "validation"):
+            if not parts[part].positives:
+                raise ValueError(
+                    f"the {part} range must hold at least one positive ({self.roles.label} = 1), got none in "
+                    f"{parts[part].rows:,} rows; widen the range of dates"
+                )
+
+    def fitted(self, spark: SparkSession, parts: Mapping[str, Part]) -> Frames:
+        """Fit what the model carries, on training rows."""
+        train = spark.read.parquet(str(self.into / "train"))
+        sample = sampled(train, self.roles.key, self.profile_rows / parts["train"].rows)
+        return Frames(
+            folder=self.into,
+            features=self.features,
+            parts=parts,
+            statistics=statistics.fitted(train, self.features),
+            profile=self.profile(sample, self.features) if self.profile else {},
+        )
+
+
+def sampled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:
+    """About ``share`` of the rows, by a hash of their key, in one partition by their key: what is made of them is the same
+    however the rows were ordered.
+    """
+    drawn = rows.where(F.pmod(F.xxhash64(*key), F.lit(1_000_000)) < share * 1_000_000)
+    return drawn.coalesce(1).sortWithinPartitions(*key)
+
+
+def seconds(rows: DataFrame, time: str) -> Column:
+    """A number of seconds, a date or a timestamp as a number of seconds."""
+    numeric = isinstance(rows.schema[time].dataType, NumericType)
+    return F.col(time).cast("double") if numeric else F.col(time).cast("timestamp").cast("double")
+
+
+def boundary(rows: DataFrame, order: Sequence[str], position: int) -> tuple[Any, ...]:
+    """Return the values of ``order`` of the row at zero-based ``position``; ``order`` starts with a time.
+
+    Rows are counted by hour, then by second of one hour, and only the rows of one second are put in order: linear in
+    rows, and no task ever holds them all.
+    """
+    second = F.floor(seconds(rows, order[0]))
+    hour = F.floor(second / BUCKET_S)
+    at_hour, rank = find(rows, hour, position)
+    in_hour = rows.where(hour == at_hour)
+    at_second, rank = find(in_hour, second, rank)
+    (row,) = in_hour.where(second == at_second).select(*order).orderBy(*order).offset(rank).limit(1).collect()
+    return tuple(row)
+
+
+def find(rows: DataFrame, value: Column, position: int) -> tuple[Any, int]:
+    """Return which ``value`` the row at ``position`` has when rows are ordered by it, and its rank among equals."""
+    for bucket in rows.groupBy(value.alias("bucket")).count().orderBy("bucket").collect():
+        if position < bucket["count"]:
+            return bucket["bucket"], position
+        position -= bucket["count"]
+    raise ValueError(f"no row at the position asked for: it lies {position} past the last")
+
+
+def before(order: Sequence[str], values: Sequence[Any]) -> Column:
+    """Whether a row stands before ``values`` in the order of ``order``, column by column."""
+    (name, *names), (value, *others) = order, values
+    lower = F.col(name) < F.lit(value)
+    return lower | ((F.col(name) == F.lit(value)) & before(names, others)) if names else lower

@@ -1,0 +1,1 @@
+"""Networks and the ensemble that they make together."""

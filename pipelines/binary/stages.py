@@ -1,0 +1,262 @@
+"""The stages of an application that classifies dated rows, made of its description alone.
+
+A step's modules are imported in its function: torch, Spark ML and Great Expectations take seconds each to import, and no
+step needs them all.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra import spark
+from infra.tables.hive import Partition, Table
+from pipelines.binary.tabular import Tabular
+from pipelines.outcome import Step
+from pipelines.pinning import Pinned
+from pipelines.runner.run import Run, Stage
+
+if TYPE_CHECKING:
+    from dlcore import Training
+    from infra.expectations import Expectation
+    from pipelines.binary.frames.split import Frames
+    from pipelines.binary.frames.statistics import Statistics
+    from pipelines.binary.models.fitting import Setting
+    from pipelines.judge import Judge
+    from pipelines.registry import Registry
+
+
+def tabular(app: Tabular) -> Mapping[str, Stage]:
+    """Every step of the application: by date ingest, engineer and score; by training pin to publish; and the report."""
+    steps = Steps(app=app)
+    return {
+        "ingest": Stage(steps.ingest, "hive", each="date"),
+        "engineer": Stage(steps.engineer, "hive", each="date", reads=("ingest",)),
+        "pin": Stage(steps.pin, "hive"),
+        "split": Stage(steps.split, "spark", reads=("pin",)),
+        "search": Stage(steps.search, "spark", reads=("split",)),
+        "train": Stage(steps.train, "spark", each="member", reads=("split",), may_read=("search",)),
+        "baselines": Stage(steps.baselines, "spark", reads=("split",)),
+        "evaluate": Stage(steps.evaluate, "none", reads=("pin", "split", "train", "baselines")),
+        "publish": Stage(steps.publish, "none", reads=("split", "evaluate")),
+        "score": Stage(steps.score, "hive", each="date", may_read=("engineer", "pin", "publish")),
+        "report": Stage(steps.report, "none"),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """Turns a run's parameters into each step of ``app``."""
+
+    app: Tabular
+
+    def ingest(self, run: Run) -> Step:
+        from pipelines.ingest import Ingest
+
+        return Ingest(
+            landing=run.settings.landing,
+            source=f"{self.app.name}/ds={run.ds}",
+            header=self.app.source.header,
+            rules=self.app.source.rules(run.ds),
+            table=self.app.rows,
+            quarantine=self.app.quarantine,
+            judge=self.judge(self.app.rows, self.app.gates().rows),
+            ds=run.ds,
+            run_id=run.id,
+        )
+
+    def engineer(self, run: Run) -> Step:
+        from pipelines.engineer import Engineer
+
+        registry = published(run)
+        return Engineer(
+            source=self.app.rows,
+            table=self.app.features,
+            inputs=run.outcome("ingest", run.ds).partitions[:1],
+            transform=self.app.transform,
+            judge=replace(
+                self.judge(self.app.features, self.app.gates().features),
+                profile=registry.champion().details["profile"] if registry.pointers().champion else None,
+                stop_on_drift=run.params["stop_on_drift"],
+            ),
+            history_days=self.app.history_days,
+            run_id=run.id,
+        )
+
+    def pin(self, run: Run) -> Step:
+        from pipelines.pinning import Pin
+
+        return Pin(table=self.app.features, dates=run.dates)
+
+    def split(self, run: Run) -> Step:
+        from features.drift import profile
+        from pipelines.binary.frames.split import Split
+
+        return Split(
+            partitions=run.result("pin", Pinned).partitions,
+            features=self.app.model_features,
+            into=run.folder / "frame",
+            roles=self.app.roles,
+            profile=partial(profile, error=0.0),
+        )
+
+    def search(self, run: Run) -> Step:
+        from pipelines.binary.frames.bag import Bag
+        from pipelines.binary.search import Search
+
+        return Search(
+            frames=frames(run),
+            into=run.folder / "search",
+            settings=self.app.fitting().grid,
+            training=self.training(run),
+            bag=Bag(seed=run.params["seed"], member=0, roles=self.app.roles),
+        )
+
+    def train(self, run: Run) -> Step:
+        from pipelines.binary.frames.bag import Bag
+        from pipelines.binary.train import Train
+
+        setting, split = self.setting(run), frames(run)
+        return Train(
+            frames=split,
+            into=run.folder / "members" / f"{run.member:03d}",
+            bag=Bag(seed=run.params["seed"], member=run.member, roles=self.app.roles),
+            fitting=self.app.fitting(),
+            setting=setting,
+            training=partial(self.training(run), setting, split.statistics),
+            workers=run.params["workers"],
+        )
+
+    def baselines(self, run: Run) -> Step:
+        from pipelines.binary.baselines import Baselines
+
+        return Baselines(
+            frames=frames(run), into=run.folder / "baselines", roles=self.app.roles, seed=run.params["seed"]
+        )
+
+    def evaluate(self, run: Run) -> Step:
+        from pipelines.binary.baselines import Fitted
+        from pipelines.binary.evaluate import Evaluate
+        from pipelines.binary.measures.scored import Cost
+        from pipelines.binary.models.ensemble import Member
+
+        numbers = range(run.params["members"])
+        return Evaluate(
+            frames=frames(run),
+            members=tuple(run.result("train", Member, f"{number:03d}") for number in numbers),
+            baselines=run.result("baselines", Fitted).baselines,
+            into=run.folder / "candidate",
+            networks=self.app.fitting().networks,
+            roles=self.app.roles,
+            cost=Cost(review=self.app.review_cost),
+            partitions=run.result("pin", Pinned).partitions,
+            versions=versions(),
+            seed=run.params["seed"],
+            words=self.app.words,
+        )
+
+    def publish(self, run: Run) -> Step:
+        from pipelines.binary.evaluate import Candidate
+        from pipelines.binary.meeting import Meeting
+        from pipelines.publish import Publish
+
+        return Publish(
+            candidate=run.result("evaluate", Candidate).folder,
+            registry=published(run),
+            compare=Meeting(frames=frames(run), networks=self.app.fitting().networks, roles=self.app.roles),
+            run_id=run.id,
+        )
+
+    def score(self, run: Run) -> Step:
+        from infra.expectations import between, one_of
+        from pipelines.binary.score import Score
+
+        sound = (between("probability", 0, 1), one_of("decision", [0, 1]))
+        return Score(
+            ds=run.ds,
+            partition=self.engineered(run),
+            features=self.app.features,
+            scores=self.app.scores,
+            registry=published(run),
+            version=champion(run),
+            networks=self.app.fitting().networks,
+            key=self.app.roles.key,
+            judge=self.judge(self.app.scores, sound),
+            run_id=run.id,
+        )
+
+    def report(self, run: Run) -> Step:
+        from pipelines.report import Report
+
+        return Report(
+            folder=run.folder,
+            into=run.settings.report_file(run.app, run.id),
+            title=self.app.title,
+            run_id=run.id,
+            settings={
+                "parameters": run.params,
+                "platform": run.settings.model_dump(mode="json"),
+                "versions": versions() | {"python": platform.python_version(), "java": spark.java()},
+            },
+        )
+
+    def judge(self, table: Table, expectations: Sequence[Expectation]) -> Judge:
+        """Holds a date of a table to its schema, to a key of its own for each row, to no null, and to ``expectations``."""
+        from infra.expectations import not_null, schema, unique
+        from pipelines.judge import Judge
+
+        key = self.app.roles.key
+        whole = [*schema(table.schema), unique(key), *[not_null(name) for name in table.schema.names]]
+        return Judge(expectations=[*whole, *expectations], key=key)
+
+    def training(self, run: Run) -> Callable[[Setting, Statistics, int], Training]:
+        """The training of one member or trial on the rows drawn, by the run's parameters."""
+        seed = 1000 * run.params["seed"] + run.member  # so that each member begins with weights of its own
+        return partial(self.app.fitting().of, batch=run.params["batch"], epochs=run.params["epochs"], seed=seed)
+
+    def setting(self, run: Run) -> Setting:
+        """The setting that search found best in this run, else the member's of the parameter ``model``."""
+        from pipelines.binary.search import Winner
+
+        if run.params["search"]:
+            return run.result("search", Winner).setting
+        return self.app.fitting().member(run.params["model"], run.member)
+
+    def engineered(self, run: Run) -> Partition | None:
+        """The features of this date that the run made or pinned; None: it did neither."""
+        if run.did("engineer", run.ds):
+            return run.outcome("engineer", run.ds).partitions[0]
+        pinned = run.result("pin", Pinned).partitions if run.did("pin") else ()
+        return next((partition for partition in pinned if partition.ds == run.ds), None)
+
+
+def frames(run: Run) -> Frames:
+    """What the split of this run left."""
+    from pipelines.binary.frames.split import Frames
+
+    return run.result("split", Frames)
+
+
+def champion(run: Run) -> str | None:
+    """The version that publishing left as champion in this run; where nothing was published, the registry's, if it has one."""
+    if not run.did("publish"):
+        return published(run).pointers().champion
+    from pipelines.publish import Published
+
+    return run.result("publish", Published).champion
+
+
+def published(run: Run) -> Registry:
+    from pipelines.registry import Registry
+
+    return Registry(folder=Path(run.settings.registry) / run.app)
+
+
+def versions() -> dict[str, str]:
+    """The code that a model is made by."""
+    return {package: version(package) for package in ("emberline", "torch", "pyspark")}

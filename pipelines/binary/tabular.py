@@ -1,0 +1,96 @@
+"""The description of an application that classifies dated rows: all that is the application's own, in one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
+
+from infra.tables.hive import Table
+from pipelines.binary.frames.roles import Roles
+from pipelines.binary.words import Words
+
+if TYPE_CHECKING:
+    from infra.expectations import Expectation
+    from pipelines.binary.models.fitting import Fitting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Landing files below ``APP/ds=DATE``: ``header`` maps their columns, in their order, to the table's.
+
+    ``rules`` gives for a date what its rows must obey to be let in: reason for refusing a row -> SQL condition.
+    """
+
+    header: Mapping[str, str]
+    rules: Callable[[str], Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gates:
+    """What must be true of the rows and of the features of a date, beside their schema, keys and number of rows."""
+
+    rows: tuple[Expectation, ...]
+    features: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tabular:
+    """Rows of a source become rows of a table, features, members of an ensemble, and scores.
+
+    ``transform`` maps rows to features, given ``history_days`` of rows before each date; ``model_features`` are those that models
+    see. ``review_cost`` is what looking at one flagged row costs, beside the value of a missed positive. ``gates`` and ``fitting``
+    are functions, since what they import takes seconds that few steps need. The parameters of a run that steps read are
+    first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
+    """
+
+    name: str
+    title: str
+    source: Files
+    rows: Table
+    features: Table
+    roles: Roles
+    gates: Callable[[], Gates]
+    transform: Callable[[DataFrame], DataFrame]
+    history_days: int
+    model_features: tuple[str, ...]
+    fitting: Callable[[], Fitting]
+    review_cost: float = 0.1
+    words: Words = field(default_factory=Words)
+
+    def __post_init__(self) -> None:
+        needed = {*self.roles.kept, self.roles.time, *self.model_features}
+        if lacking := sorted(needed - set(self.features.schema.names)):
+            raise ValueError(
+                f"the table {self.features} must have the columns of roles and model_features, lacking {lacking}"
+            )
+        if lacking := sorted(set(self.source.header.values()) - set(self.rows.schema.names)):
+            raise ValueError(f"the table {self.rows} must have the columns of the source's header, lacking {lacking}")
+
+    @property
+    def quarantine(self) -> Table:
+        """The rows that were refused, with why."""
+        texts = [StructField("reason", StringType()), StructField("raw", StringType())]
+        return Table(
+            database=self.rows.database,
+            name=f"{self.rows.name}_quarantine",
+            schema=StructType([*self._key(self.rows), *texts]),
+            version=1,
+        )
+
+    @property
+    def scores(self) -> Table:
+        """A probability and a decision for each row of features, and the model that gave them."""
+        given = [
+            StructField("probability", DoubleType()),
+            StructField("decision", IntegerType()),
+            StructField("model_version", StringType()),
+        ]
+        schema = StructType([*self._key(self.features), *given])
+        return Table(database=self.features.database, name="scores", schema=schema, version=1)
+
+    def _key(self, table: Table) -> list[StructField]:
+        return [table.schema[name] for name in self.roles.key]

@@ -1,0 +1,55 @@
+"""Fit a training on rows, whatever the kind of work: into a folder, going on from where a try of the same fit broke off."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+
+from dlcore import Fitted, Training
+from dlcore.run.describe import settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Fit ``training`` with ``workers`` Spark tasks; ``into`` gets ``weights.safetensors`` and ``history.json``.
+
+    ``identity`` names the rows by content: a fit that broke off goes on from its last commit, unless rows or settings were
+    others than now. The weights are a function of the rows in their order and of the training alone.
+    """
+
+    training: Training
+    features: tuple[str, ...]
+    label: str
+    workers: int
+    into: Path
+    identity: str
+
+    def on(self, rows: DataFrame, validation: DataFrame | None = None) -> Fitted:
+        unfinished = self.into / "training"
+        fitted = self.training.fit(
+            rows,
+            features=self.features,
+            label=self.label,
+            workers=self.workers,
+            folder=str(unfinished / self.named()),
+            validation=validation,
+        )
+        fitted.save(str(self.into))
+        shutil.rmtree(unfinished)
+        return fitted
+
+    def named(self) -> str:
+        """A name of all that the fit depends on; what broke off under another name would be refused for good."""
+        all_settings = settings(self.training, data=str(self.features), workers=self.workers)
+        return hashlib.sha256(f"{all_settings} {self.identity}".encode()).hexdigest()[:16]
+
+
+def content(folder: Path) -> str:
+    """A hash of the bytes of a folder's Parquet files."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.parquet")):
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
