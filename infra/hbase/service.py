@@ -1,0 +1,198 @@
+"""The embedded HBase's life: one process of HBase and its Thrift server, started, waited for, found again, ended whole."""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from infra import jre, processes
+from infra.hbase import jars, site
+from infra.hbase.client import OUTAGES, Address
+from infra.settings import Settings
+from infra.spark import java_home
+
+PROGRAMS = {"hbase": (site.MASTER, "start"), "hbase-thrift": (site.THRIFT, "start")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """HBase on local files below ``<state>/hbase``, which outlive the processes however those end."""
+
+    settings: Settings
+    cache: Path | None = None
+    patience_s: float = 120.0
+
+    @property
+    def home(self) -> Path:
+        return self.settings.state / "hbase"
+
+    @property
+    def address(self) -> Address:
+        """Where the running HBase is; the same after each start, as long as nobody else has taken the port."""
+        if not self.running():
+            raise RuntimeError(f"no HBase runs on {self.home}; start it with: make hbase")
+        return self._address
+
+    def running(self) -> bool:
+        """Whether both processes live."""
+        return len(self._living()) == len(PROGRAMS)
+
+    def start(self) -> Address:
+        """Start what does not run yet, and wait until a Thrift call is answered; what a kill left over is ended first."""
+        with self._turn():
+            if self.running():
+                return self._address
+            self._end()
+            self._configure()
+            try:
+                self._note.write_text(json.dumps({name: self._launch(name) for name in PROGRAMS}))
+                self._wait()
+            except BaseException:
+                self._end()
+                raise
+            return self._address
+
+    def stop(self) -> bool:
+        """End both processes, the Thrift server first; say whether there was one."""
+        if not self.home.exists():
+            return False
+        with self._turn():
+            return self._end()
+
+    def create(self, table: str, families: tuple[str, ...], regions: int) -> None:
+        """Create a table whose regions part the keys by their first hex digits; Thrift 1 can create no such table."""
+        command = self._command(site.SPLITTER, table, "HexStringSplit", "-c", str(regions), "-f", ":".join(families))
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        if said.returncode or table.encode() not in self.address.connect().tables():
+            raise RuntimeError(f"HBase's RegionSplitter could not create table {table!r}:\n{said.stderr[-2000:]}")
+
+    @property
+    def _note(self) -> Path:
+        return self.home / "service.json"
+
+    @property
+    def _address(self) -> Address:
+        return Address(hosts=(f"{site.HOST}:{self._ports()['thrift']}",), patience_s=self.patience_s)
+
+    def _log(self, name: str) -> Path:
+        return self.settings.state / "logs" / f"{name}.log"
+
+    def _living(self) -> dict[str, int]:
+        """The process ids of those that live, by name."""
+        if not self._note.exists():
+            return {}
+        noted = json.loads(self._note.read_text())
+        return {name: one["pid"] for name, one in noted.items() if _lives(one["pid"], one["born"])}
+
+    def _end(self) -> bool:
+        living = self._living()
+        for name in reversed(PROGRAMS):
+            if name in living:
+                processes.end(living[name])
+        self._note.unlink(missing_ok=True)
+        return bool(living)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Start and stop one after the other, whoever calls them."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _ports(self) -> dict[str, int]:
+        return dict(json.loads((self.home / "ports.json").read_text()))
+
+    def _configure(self) -> None:
+        """Write the configuration, with the ports of the last start if they are free: readers come back to them."""
+        for folder in (self.home / "scratch", self._log("hbase").parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        ports = self.home / "ports.json"
+        if not ports.exists() or not all(map(free, self._ports().values())):
+            ports.write_text(json.dumps(dict(zip(("zookeeper", "thrift"), free_ports(2), strict=True))))
+        site.write(self.home / "conf", site.properties(self.home, **self._ports()))
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        folder = jars.folder(self.cache or jars.cache())
+        if not folder.exists():
+            raise FileNotFoundError(f"HBase's jars are not at {folder}; fetch them with: python -m infra.hbase.jars")
+        places = {"conf": self.home / "conf", "jars": folder, "scratch": self.home / "scratch"}
+        return site.command(java(), program, *arguments, **places)
+
+    def _launch(self, name: str) -> dict[str, float]:
+        """Start one program in a session of its own, and note which process it is."""
+        command = self._command(*PROGRAMS[name])
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(self._log(name)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=files, setsid=True)
+        return {"pid": pid, "born": psutil.Process(pid).create_time()}
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self.patience_s
+        while not answers(self._address):
+            if not self.running() or time.monotonic() > deadline:
+                dead = [name for name in PROGRAMS if name not in self._living()]
+                how = f"{dead[0]} ended" if dead else f"no Thrift call was answered within {self.patience_s:.0f} s"
+                log = self._log(dead[0] if dead else "hbase")
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+                raise RuntimeError(f"HBase did not start: {how}; the end of {log}:\n{tail}")
+            time.sleep(0.2)
+
+
+def answers(address: Address) -> bool:
+    """Whether HBase behind the Thrift server lists its tables."""
+    try:
+        connection = Address(hosts=address.hosts, timeout_s=10.0).connect()
+        connection.tables()
+        connection.close()
+    except OUTAGES:
+        return False
+    return True
+
+
+def java() -> str:
+    """The Java that the platform's Spark runs on."""
+    if home := java_home():
+        return f"{home['JAVA_HOME']}/bin/java"
+    if found := jre.found():
+        return found.program
+    raise FileNotFoundError("HBase needs Java 17 or 21, and there is none; run: make setup")
+
+
+def _lives(pid: int, born: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def free(port: int) -> bool:
+    """Whether nobody listens on a port."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((site.HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(number: int) -> list[int]:
+    """As many different ports that nobody listens on."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind((site.HOST, 0))
+        return [one.getsockname()[1] for one in sockets]

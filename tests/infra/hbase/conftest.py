@@ -1,0 +1,50 @@
+"""One HBase for the session, and tables of a test's own in it."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+from pyspark.sql import SparkSession
+
+from infra.hbase import jars
+from infra.hbase.client import Address
+from infra.hbase.service import Service
+from infra.hbase.source import register
+from infra.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running HBase on a folder of the session's own."""
+    if not jars.present(jars.cache()):
+        raise FileNotFoundError(f"no HBase at {jars.cache()}; fetch it with: python -m infra.hbase.jars")
+    started = Service(settings=Settings(state=tmp_path_factory.mktemp("hbase")))
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def address(service: Service) -> Address:
+    return service.start()  # a test before may have ended it
+
+
+@pytest.fixture
+def made(service: Service, address: Address) -> Callable[[int], str]:
+    """Make a table of pictures and results with so many regions, and give its name."""
+
+    def make(regions: int = 4) -> str:
+        name = f"t{uuid4().hex[:8]}"
+        service.create(name, ("pictures", "results"), regions)
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def session(spark: SparkSession) -> SparkSession:
+    """The Spark session, with the format ``hbase``."""
+    register(spark)
+    return spark
