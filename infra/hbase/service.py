@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -44,6 +45,10 @@ class Service:
     def running(self) -> bool:
         """Whether both processes live."""
         return len(self._living()) == len(PROGRAMS)
+
+    def pids(self) -> list[int]:
+        """The process ids of those that live."""
+        return list(self._living().values())
 
     def start(self) -> Address:
         """Start what does not run yet, and wait until a Thrift call is answered; what a kill left over is ended first."""
@@ -117,8 +122,8 @@ class Service:
             folder.mkdir(parents=True, exist_ok=True)
         ports = self.home / "ports.json"
         if not ports.exists() or not all(map(free, self._ports().values())):
-            ports.write_text(json.dumps(dict(zip(("zookeeper", "thrift"), free_ports(2), strict=True))))
-        site.write(self.home / "conf", site.properties(self.home, **self._ports()))
+            ports.write_text(json.dumps(dict(zip(site.PORTS, free_ports(len(site.PORTS)), strict=True))))
+        site.write(self.home / "conf", site.properties(self.home, self._ports()))
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         folder = jars.folder(self.cache or jars.cache())
@@ -135,7 +140,8 @@ class Service:
             (os.POSIX_SPAWN_OPEN, 1, str(self._log(name)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ]
-        pid = os.posix_spawn(command[0], command, os.environ, file_actions=files, setsid=True)
+        heeded = [signal.SIGINT]  # which a shell's job in the background would ignore, and so all that it starts
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=files, setsid=True, setsigdef=heeded)
         return {"pid": pid, "born": psutil.Process(pid).create_time()}
 
     def _wait(self) -> None:

@@ -1,10 +1,11 @@
-"""How HBase in one process is configured: its files, its two ports, and everything on loopback alone."""
+"""How HBase in one process is configured: its files, its ports, and everything on loopback alone."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 HOST = "127.0.0.1"
+PORTS = ("zookeeper", "master", "regionserver", "thrift")
 OPENED = (
     *("java.lang", "java.lang.reflect", "java.io", "java.nio", "java.util", "java.util.concurrent"),
     *("java.util.concurrent.atomic", "sun.nio.ch", "jdk.internal.ref", "jdk.internal.misc"),
@@ -24,8 +25,8 @@ log4j.appender.stderr.layout.ConversionPattern=%d{HH:mm:ss} %p %c{1}: %m%n
 """
 
 
-def properties(home: Path, *, zookeeper: int, thrift: int) -> dict[str, str]:
-    """What ``hbase-site.xml`` says; the master and the region server take free ports by themselves."""
+def properties(home: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    """What ``hbase-site.xml`` says, with a port for each of ``PORTS``."""
     nowhere = dict.fromkeys((f"hbase.{part}.info.port" for part in ("master", "regionserver", "thrift")), "-1")
     return nowhere | {
         "hbase.rootdir": (home / "data").as_uri(),
@@ -36,15 +37,17 @@ def properties(home: Path, *, zookeeper: int, thrift: int) -> dict[str, str]:
         "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
         "hbase.unsafe.stream.capability.enforce": "false",
         "hbase.zookeeper.property.dataDir": str(home / "zookeeper"),
-        "hbase.zookeeper.property.clientPort": str(zookeeper),
+        "hbase.zookeeper.property.clientPort": str(ports["zookeeper"]),
         "hbase.zookeeper.property.clientPortAddress": HOST,
         "hbase.zookeeper.quorum": HOST,
+        "hbase.master.port": str(ports["master"]),
+        "hbase.regionserver.port": str(ports["regionserver"]),
         "hbase.master.ipc.address": HOST,
         "hbase.regionserver.ipc.address": HOST,
         "hbase.master.hostname": "localhost",
         "hbase.regionserver.hostname": "localhost",
         "hbase.regionserver.thrift.ipaddress": HOST,
-        "hbase.regionserver.thrift.port": str(thrift),
+        "hbase.regionserver.thrift.port": str(ports["thrift"]),
     }
 
 

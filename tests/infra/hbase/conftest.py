@@ -1,6 +1,7 @@
 """One HBase for the session, and tables of a test's own in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from uuid import uuid4
 
 import pytest
@@ -32,15 +33,12 @@ def address(service: Service) -> Address:
 
 
 @pytest.fixture
-def made(service: Service, address: Address) -> Callable[[int], str]:
-    """Make a table of pictures and results with so many regions, and give its name."""
-
-    def make(regions: int = 4) -> str:
-        name = f"t{uuid4().hex[:8]}"
-        service.create(name, ("pictures", "results"), regions)
-        return name
-
-    return make
+def table(address: Address) -> str:
+    """A table of one region with families for pictures and results."""
+    name = f"t{uuid4().hex[:8]}"
+    with closing(address.connect()) as connection:
+        connection.create_table(name, {"pictures": {}, "results": {}})
+    return name
 
 
 @pytest.fixture(scope="session")

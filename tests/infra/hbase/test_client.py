@@ -21,7 +21,7 @@ def test_an_address_travels_to_executors() -> None:
 def test_what_is_not_supported_yet_is_refused_with_a_sentence() -> None:
     with pytest.raises(ValueError, match="TLS to the Thrift servers is not supported yet"):
         Address(hosts=("one:9090",), tls=True)
-    with pytest.raises(ValueError, match="Kerberos .* is not supported yet"):
+    with pytest.raises(ValueError, match=r"Kerberos .* is not supported yet"):
         Address(hosts=("one:9090",), kerberos=True)
     with pytest.raises(ValueError, match="at least one Thrift server"):
         Address(hosts=())
