@@ -6,19 +6,20 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from infra import jre, processes
+from infra import processes
 from infra.hbase import jars, site
 from infra.hbase.client import OUTAGES, Address
+from infra.hbase.jars import Jars
 from infra.settings import Settings
-from infra.spark import java_home
 
 PROGRAMS = {"hbase": (site.MASTER, "start"), "hbase-thrift": (site.THRIFT, "start")}
 
@@ -28,7 +29,7 @@ class Service:
     """HBase on local files below ``<state>/hbase``, which outlive the processes however those end."""
 
     settings: Settings
-    cache: Path | None = None
+    cache: Path = field(default_factory=jars.cache)
     patience_s: float = 120.0
 
     @property
@@ -39,7 +40,7 @@ class Service:
     def address(self) -> Address:
         """Where the running HBase is; the same after each start, as long as nobody else has taken the port."""
         if not self.running():
-            raise RuntimeError(f"no HBase runs on {self.home}; start it with: make hbase")
+            raise RuntimeError(f"no HBase runs on {self.home}; start it with: python -m infra.hbase start")
         return self._address
 
     def running(self) -> bool:
@@ -126,11 +127,11 @@ class Service:
         site.write(self.home / "conf", site.properties(self.home, self._ports()))
 
     def _command(self, program: str, *arguments: str) -> list[str]:
-        folder = jars.folder(self.cache or jars.cache())
+        folder = Jars(cache=self.cache).folder
         if not folder.exists():
             raise FileNotFoundError(f"HBase's jars are not at {folder}; fetch them with: python -m infra.hbase.jars")
         places = {"conf": self.home / "conf", "jars": folder, "scratch": self.home / "scratch"}
-        return site.command(java(), program, *arguments, **places)
+        return site.command(jars.java(Path(sys.prefix)), program, *arguments, **places)
 
     def _launch(self, name: str) -> dict[str, float]:
         """Start one program in a session of its own, and note which process it is."""
@@ -165,15 +166,6 @@ def answers(address: Address) -> bool:
     except OUTAGES:
         return False
     return True
-
-
-def java() -> str:
-    """The Java that the platform's Spark runs on."""
-    if home := java_home():
-        return f"{home['JAVA_HOME']}/bin/java"
-    if found := jre.found():
-        return found.program
-    raise FileNotFoundError("HBase needs Java 17 or 21, and there is none; run: make setup")
 
 
 def _lives(pid: int, born: float) -> bool:

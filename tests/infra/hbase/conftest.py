@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from pyspark.sql import SparkSession
 
-from infra.hbase import jars
 from infra.hbase.client import Address
+from infra.hbase.jars import Jars, cache
 from infra.hbase.service import Service
 from infra.hbase.source import register
 from infra.settings import Settings
@@ -17,8 +17,8 @@ from infra.settings import Settings
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running HBase on a folder of the session's own."""
-    if not jars.present(jars.cache()):
-        raise FileNotFoundError(f"no HBase at {jars.cache()}; fetch it with: python -m infra.hbase.jars")
+    if not Jars(cache=cache()).present():
+        raise FileNotFoundError(f"no HBase at {cache()}; fetch it with: python -m infra.hbase.jars")
     started = Service(settings=Settings(state=tmp_path_factory.mktemp("hbase")))
     try:
         started.start()

@@ -22,7 +22,7 @@ def listening(service: Service) -> set[str]:
 def test_a_second_hbase_runs_beside_the_first_and_leaves_nothing_but_its_data(service: Service, tmp_path: Path) -> None:
     first = service.start()
     other = Service(settings=Settings(state=tmp_path / "state"))
-    with pytest.raises(RuntimeError, match=r"no HBase runs on .*; start it with: make hbase"):
+    with pytest.raises(RuntimeError, match=r"no HBase runs on .*; start it with: python -m infra.hbase start"):
         other.address  # noqa: B018 (it is asked for)
     assert not other.stop()
     temporary = set(Path("/tmp").glob("hsperfdata*/*")) | set(Path("/tmp").glob("h*base*"))
