@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,9 +75,10 @@ class Service:
 
     def create(self, table: str, families: tuple[str, ...], regions: int) -> None:
         """Create a table whose regions part the keys by their first hex digits; Thrift 1 can create no such table."""
+        address = self.address
         command = self._command(site.SPLITTER, table, "HexStringSplit", "-c", str(regions), "-f", ":".join(families))
         said = subprocess.run(command, capture_output=True, text=True, check=False)
-        if said.returncode or table.encode() not in self.address.connect().tables():
+        if said.returncode or table.encode() not in _tables(address):
             raise RuntimeError(f"HBase's RegionSplitter could not create table {table!r}:\n{said.stderr[-2000:]}")
 
     @property
@@ -122,9 +123,16 @@ class Service:
         for folder in (self.home / "scratch", self._log("hbase").parent):
             folder.mkdir(parents=True, exist_ok=True)
         ports = self.home / "ports.json"
-        if not ports.exists() or not all(map(free, self._ports().values())):
+        if not ports.exists() or not self._free_again():
             ports.write_text(json.dumps(dict(zip(site.PORTS, free_ports(len(site.PORTS)), strict=True))))
         site.write(self.home / "conf", site.properties(self.home, self._ports()))
+
+    def _free_again(self) -> bool:
+        """Whether the ports of the last start are free; a process that was killed holds them a moment longer than it lives."""
+        deadline = time.monotonic() + 5.0
+        while not (all_free := all(map(free, self._ports().values()))) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return all_free
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         folder = Jars(cache=self.cache).folder
@@ -160,12 +168,15 @@ class Service:
 def answers(address: Address) -> bool:
     """Whether HBase behind the Thrift server lists its tables."""
     try:
-        connection = Address(hosts=address.hosts, timeout_s=10.0).connect()
-        connection.tables()
-        connection.close()
+        _tables(Address(hosts=address.hosts, timeout_s=10.0))
     except OUTAGES:
         return False
     return True
+
+
+def _tables(address: Address) -> list[bytes]:
+    with closing(address.connect()) as connection:
+        return list(connection.tables())
 
 
 def _lives(pid: int, born: float) -> bool:

@@ -36,6 +36,10 @@ def properties(home: Path, ports: Mapping[str, int]) -> dict[str, str]:
         # Hadoop's checksummed local files keep the last bytes of a log in the process, so that kill -9 would lose rows.
         "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
         "hbase.unsafe.stream.capability.enforce": "false",
+        # One region server is all there will be, and it is beside the master: no waiting for others, and quick reports.
+        "hbase.master.wait.on.regionservers.mintostart": "1",
+        "hbase.master.wait.on.regionservers.maxtostart": "1",
+        "hbase.regionserver.msginterval": "300",
         "hbase.zookeeper.property.dataDir": str(home / "zookeeper"),
         "hbase.zookeeper.property.clientPort": str(ports["zookeeper"]),
         "hbase.zookeeper.property.clientPortAddress": HOST,

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from infra.hbase.client import Address
+from infra.hbase.client import Address, Unavailable
 from infra.hbase.rows import Rows
 from infra.hbase.service import Service
 from infra.hbase.writing import Unwritten, Writer
 
+pytestmark = pytest.mark.usefixtures("idled")  # which no kill may come before
 NUMBERS = 20_000
 SCHEMA = StructType().add("key", "string").add("label", "string")
 AWAY_S = 2.0
@@ -91,14 +91,12 @@ def test_a_write_goes_on_when_hbase_is_killed_and_comes_back(
 ) -> None:
     mark = tmp_path / "begun"
 
-    def noted(key: str) -> str:
-        mark.touch()
-        return key
+    def noted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            mark.touch()
+            yield batch
 
-    begun = F.udf(noted, "string")
-    rows = numbered(session).withColumn(
-        "key", F.when(F.col("key").endswith("2000"), begun("key")).otherwise(F.col("key"))
-    )
+    rows = numbered(session).mapInArrow(noted, SCHEMA)
     with killed(service, mark.exists):
         written = writer.write(rows)
     assert (written.rows, written.failed) == (NUMBERS, 0)
@@ -112,7 +110,7 @@ def test_a_job_fails_with_the_cause_when_hbase_does_not_come_back(
     impatient = replace(writer, address=replace(writer.address, patience_s=2.0, timeout_s=5.0))
     writer.write(numbered(session).limit(100))
     kill(service)
-    with pytest.raises(PySparkException, match=r"did not answer for 2 s: .*Could not connect"):
+    with pytest.raises(Unavailable, match=r"did not answer for 2 s: .*Could not connect"):
         read(impatient, tmp_path / "begun", session)
     with pytest.raises(Unwritten, match=r"(?s)did not answer for 2 s.*run it again: rows are put by key"):
         impatient.write(numbered(session))

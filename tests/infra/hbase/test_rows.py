@@ -21,8 +21,8 @@ def picture(number: int) -> bytes:
 @pytest.fixture(scope="module")
 def rows(session: SparkSession, service: Service) -> Rows:
     """Three hundred pictures of 1 to 200 kB."""
+    address = service.start()
     service.create("weighed", ("pictures", "results"), 4)
-    address = service.address
     pictures = [(dated(f"2024-03-{1 + number % 2:02d}", f"{number}.jpg"), picture(number)) for number in range(300)]
     Writer(address=address, table="weighed", family="pictures").write(session.createDataFrame(pictures, SCHEMA))
     return Rows(address=address, table="weighed", schema=SCHEMA, family="pictures", batch_bytes=1_000_000)

@@ -34,9 +34,9 @@ KNOWN = ("2024-03-01|p000", "2024-03-02|p001")
 @pytest.fixture(scope="module")
 def table(session: SparkSession, service: Service) -> str:
     """Two hundred rows of every type, of which each tenth has its key and text alone."""
-    name = "typed"
+    name, address = "typed", service.start()
     service.create(name, ("pictures", "results"), 4)
-    written = Writer(address=service.address, table=name, family="results").write(frame(session))
+    written = Writer(address=address, table=name, family="results").write(frame(session))
     assert (written.rows, written.failed) == (200, 0)
     return name
 
