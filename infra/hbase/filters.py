@@ -43,9 +43,9 @@ def push(
         keyed, left = (keyed, [*left, one]) if narrowed is None else (replace(keyed, selection=narrowed), left)
     if keyed.selection.keys is not None:
         return keyed, left
-    texts = {one: expression(one, layout) for one in left}
-    pushed = [text for text in texts.values() if text is not None]
-    return replace(keyed, filter=b" AND ".join(pushed)), [one for one, text in texts.items() if text is None]
+    texts = [(one, expression(one, layout)) for one in left]
+    pushed = [text for _, text in texts if text is not None]
+    return replace(keyed, filter=b" AND ".join(pushed)), [one for one, text in texts if text is None]
 
 
 def _on(one: sources.Filter) -> str:

@@ -29,9 +29,25 @@ def regions(address: Address, table: str) -> list[Region]:
     with Client(address) as client:
         found = client.call(lambda thrift: thrift.getTableRegions(table.encode()))
     if not found:
-        raise LookupError(f"HBase has no table {table!r} at {', '.join(address.hosts)}; create it first")
+        raise LookupError(absent(address, table))
     ordered = sorted(found, key=lambda one: bytes(one.startKey))
     return [Region(Range(one.startKey, one.endKey), one.serverName.decode()) for one in ordered]
+
+
+def require(address: Address, table: str, families: Iterable[str]) -> None:
+    """Raise where a table or one of its families is not there; a write would be tried again and again, as in an outage."""
+    with Client(address) as client:
+        if table.encode() not in client.call(lambda thrift: thrift.getTableNames()):
+            raise LookupError(absent(address, table))
+        found = {
+            name.rstrip(b":").decode() for name in client.call(lambda one: one.getColumnDescriptors(table.encode()))
+        }
+    if missing := set(families) - found:
+        raise LookupError(f"HBase's table {table!r} has the families {sorted(found)}, got {sorted(missing)}")
+
+
+def absent(address: Address, table: str) -> str:
+    return f"HBase has no table {table!r} at {', '.join(address.hosts)}; create it first"
 
 
 def parts(

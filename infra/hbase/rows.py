@@ -11,7 +11,7 @@ from infra.hbase.cells import Layout
 from infra.hbase.client import Address
 from infra.hbase.keys import EVERYTHING, SALTED, Salting, Selection
 from infra.hbase.regions import Part, parts, regions
-from infra.hbase.scan import Scan
+from infra.hbase.scan import Scan, ahead
 
 Function = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -51,7 +51,7 @@ class Rows:
         """The rows of one part."""
         layout = self.layout
         scan = Scan(address=self.address, table=self.table, columns=layout.cells, filter=self.filter)
-        return layout.batches(scan.pages(part), self.batch_bytes)
+        return layout.batches(ahead(scan.pages(part)), self.batch_bytes)
 
     @property
     def layout(self) -> Layout:

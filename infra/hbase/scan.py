@@ -5,6 +5,7 @@ opens another at the last key and one zero byte.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,15 @@ class Cursor:
         if self._scan.filter:
             scan.filterString = self._scan.filter
         return int(thrift.scannerOpenWithScan(self._scan.table.encode(), scan, {}))
+
+
+def ahead(pages: Iterator[list[Row]]) -> Iterator[list[Row]]:
+    """The same pages, each fetched while the one before is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, pages, None)
+        while page := coming.result():
+            coming = thread.submit(next, pages, None)
+            yield page
 
 
 def size(row: Row) -> int:

@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 from infra.hbase.client import Address
 from infra.hbase.filters import push
 from infra.hbase.keys import SALTED, Range, Salting, Selection
+from infra.hbase.regions import Part
 from infra.hbase.rows import Rows
 
 OPTIONS = (
@@ -85,7 +86,8 @@ class Reader(DataSourceReader):
         return left
 
     def partitions(self) -> Sequence[InputPartition]:
-        return [InputPartition(part) for part in self._rows.parts()]
+        nothing = Part(host=0)  # of no partitions at all Spark would make one without a value
+        return [InputPartition(part) for part in self._rows.parts() or [nothing]]
 
     def read(self, partition: InputPartition) -> Iterator[Any]:
         return self._rows.batches(partition.value)

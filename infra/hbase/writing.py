@@ -12,6 +12,7 @@ from infra import failures
 from infra.hbase.cells import KEY, Layout, encode
 from infra.hbase.client import Address, Client, Rejected
 from infra.hbase.keys import SALTED, Salting
+from infra.hbase.regions import require
 
 COUNTS = "rows bigint, failed bigint, reasons array<string>"
 KEPT = 5  # reasons of a task, and of a whole write
@@ -43,18 +44,25 @@ class Writer:
     def write(self, rows: DataFrame) -> Written:
         """Put each row under its ``key``; a null leaves its cell as it is in HBase, and a row of nulls alone fails."""
         layout = Layout(schema=rows.schema, family=self.family, salting=self.salting)
+        self._require(rows, (cell.partition(b":")[0].decode() for cell in layout.cells))
         return self._run(rows, lambda batch: puts(batch, layout))
 
     def remove(self, keys: DataFrame, families: Iterable[str]) -> Written:
         """Delete these families of the rows named by ``key``; rows that are not there count as well."""
-        cells = [Mutation(isDelete=True, column=family.encode()) for family in families]
+        named = tuple(families)
+        self._require(keys, named)
+        cells = [Mutation(isDelete=True, column=family.encode()) for family in named]
         salting = self.salting
         return self._run(keys.select(KEY), lambda batch: changes(batch, [cells] * len(batch), salting))
 
-    def _run(self, rows: DataFrame, changes: "Callable[[pa.RecordBatch], Iterator[Change]]") -> Written:
-        """Send the changes of every batch from the tasks that have the rows."""
+    def _require(self, rows: DataFrame, families: Iterable[str]) -> None:
+        """Refuse on the driver what no task could write."""
         if KEY not in rows.columns:
             raise ValueError(f"rows for HBase need a column `key`, got {', '.join(rows.columns)}")
+        require(self.address, self.table, families)
+
+    def _run(self, rows: DataFrame, changes: "Callable[[pa.RecordBatch], Iterator[Change]]") -> Written:
+        """Send the changes of every batch from the tasks that have the rows."""
         done = rows.sparkSession.sparkContext.accumulator(0)
 
         def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

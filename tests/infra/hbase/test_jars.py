@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import time
@@ -73,8 +74,7 @@ def test_other_jars_than_the_published_ones_are_refused_by_name_and_not_kept(jar
 
 
 def test_a_mirror_that_does_not_answer_is_said_by_ivy(jars: Jars, mirror: Path) -> None:
-    for file in mirror.rglob("*.pom"):
-        file.unlink()
+    shutil.rmtree(mirror)
     with pytest.raises(subprocess.CalledProcessError) as failed:
         land(jars)
     assert "not found" in failed.value.output

@@ -99,9 +99,9 @@ PUSHED = [
     """text > "it's 4" """,
     """text <= "it's 4" """,
     "raw = x'070027ff'",
-    "raw >= x'c8'",
+    "raw >= x'64'",
     """whole is not null and text = "it's 0" """,
-    *[f"tiny = {one}y" for one in (-100, 0, 99)],
+    *[f"tiny = {one}y" for one in (-99, 1, 99)],
     f"large in ({5 * 2**55}, {-7 * 2**55})",
     *[f"whole > {one * 20_000_000}" for one in (-50, 0, 50)],
     *[f"whole >= {one * 20_000_000}" for one in (-50, 0, 50)],
@@ -139,14 +139,14 @@ def test_what_hbase_can_choose_is_left_to_it(read: Callable[..., DataFrame], con
     rows = read().where(condition)
     plan = rows._jdf.queryExecution().executedPlan().toString()
     assert "BatchScan" in plan
-    assert "PushedFilters: [" in plan and "PushedFilters: []" not in plan
+    assert "Filter (" not in plan
 
 
 def test_cells_of_several_families_and_their_times(read: Callable[..., DataFrame]) -> None:
     rows = read("key binary, `results:text` string, `pictures:jpeg` binary, `text@timestamp` timestamp").collect()
     assert len(rows) == 200
     assert {row["pictures:jpeg"] for row in rows} == {None}
-    assert {type(row.key) for row in rows} == {bytearray}
+    assert bytes(min(row.key for row in rows)) == b"2024-03-01|p000"
     times = read("text string, `text@timestamp` bigint").collect()
     assert 0 <= max(row["text@timestamp"] for row in times) - min(row["text@timestamp"] for row in times) < 600_000
     assert len({row["text@timestamp"].year for row in rows}) == 1
