@@ -19,6 +19,7 @@ from infra import processes
 from infra.hbase import jars, site
 from infra.hbase.client import OUTAGES, Address
 from infra.hbase.jars import Jars
+from infra.hbase.regions import require
 from infra.settings import Settings
 
 PROGRAMS = {"hbase": (site.MASTER, "start"), "hbase-thrift": (site.THRIFT, "start")}
@@ -59,7 +60,7 @@ class Service:
             self._end()
             self._configure()
             try:
-                self._note.write_text(json.dumps({name: self._launch(name) for name in PROGRAMS}))
+                self._launch_all()
                 self._wait()
             except BaseException:
                 self._end()
@@ -74,12 +75,15 @@ class Service:
             return self._end()
 
     def create(self, table: str, families: tuple[str, ...], regions: int) -> None:
-        """Create a table whose regions part the keys by their first hex digits; Thrift 1 can create no such table."""
+        """Create a table, unless it is there, whose regions part the keys by their first hex digits, as Thrift 1 cannot."""
         address = self.address
+        if table.encode() in _tables(address):
+            return require(address, table, families)
         command = self._command(site.SPLITTER, table, "HexStringSplit", "-c", str(regions), "-f", ":".join(families))
         said = subprocess.run(command, capture_output=True, text=True, check=False)
         if said.returncode or table.encode() not in _tables(address):
             raise RuntimeError(f"HBase's RegionSplitter could not create table {table!r}:\n{said.stderr[-2000:]}")
+        return None
 
     @property
     def _note(self) -> Path:
@@ -140,6 +144,13 @@ class Service:
             raise FileNotFoundError(f"HBase's jars are not at {folder}; fetch them with: python -m infra.hbase.jars")
         places = {"conf": self.home / "conf", "jars": folder, "scratch": self.home / "scratch"}
         return site.command(jars.java(Path(sys.prefix)), program, *arguments, **places)
+
+    def _launch_all(self) -> None:
+        """Start every program, each noted before the next begins."""
+        noted = {}
+        for name in PROGRAMS:
+            noted[name] = self._launch(name)
+            self._note.write_text(json.dumps(noted))
 
     def _launch(self, name: str) -> dict[str, float]:
         """Start one program in a session of its own, and note which process it is."""

@@ -63,7 +63,7 @@ def test_a_write_that_breaks_off_says_what_it_left_and_is_right_when_run_again(
 
 def test_a_table_that_is_not_there_is_no_fault_of_the_rows(session: SparkSession, address: Address, table: str) -> None:
     rows = session.createDataFrame([("a", "x")], "key string, label string")
-    with pytest.raises(LookupError, match="HBase has no table 'nobody' at 127.0.0.1"):
+    with pytest.raises(LookupError, match=r"HBase has no table 'nobody' at 127\.0\.0\.1"):
         Writer(address=address, table="nobody", family="results").write(rows)
     with pytest.raises(LookupError, match=r"has the families \['pictures', 'results'\], got \['nobody'\]"):
         Writer(address=address, table=table, family="nobody").write(rows)
