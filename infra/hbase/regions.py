@@ -47,7 +47,8 @@ def require(address: Address, table: str, families: Iterable[str]) -> None:
 
 
 def absent(address: Address, table: str) -> str:
-    return f"HBase has no table {table!r} at {', '.join(address.hosts)}; create it first"
+    shell = f"create '{table}', FAMILIES, {{NUMREGIONS => 16, SPLITALGO => 'HexStringSplit'}}"
+    return f"HBase has no table {table!r} at {', '.join(address.hosts)}; create it in HBase's shell: {shell}"
 
 
 def parts(
