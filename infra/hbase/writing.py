@@ -1,12 +1,13 @@
 """Rows of a DataFrame put into an HBase table, and taken out of it: by key, so that whatever is done again does no harm."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from happybase.batch import BatchMutation, Mutation
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from infra import failures
 from infra.hbase.cells import KEY, Layout, encode
@@ -15,6 +16,8 @@ from infra.hbase.keys import SALTED, Salting
 from infra.hbase.regions import require
 
 COUNTS = "rows bigint, failed bigint, reasons array<string>"
+MOST_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
+BATCH_BYTES = 16 << 20
 KEPT = 5  # reasons of a task, and of a whole write
 
 
@@ -71,7 +74,8 @@ class Writer:
             yield pa.RecordBatch.from_pylist([{"rows": task.rows, "failed": task.failed, "reasons": task.reasons}])
 
         try:
-            return total(rows.mapInArrow(run, COUNTS).collect())
+            with bounded(rows.sparkSession):
+                return total(rows.mapInArrow(run, COUNTS).collect())
         except failures.SPARK as error:
             raise Unwritten(
                 f"writing to HBase table {self.table!r} broke off: {failures.causes(error)}\n{done.value} rows of tasks that "
@@ -160,6 +164,17 @@ def calls(rows: Iterable[Change], most_bytes: int, task: Task) -> Iterator[list[
             call, weight = [], 0
     if call:
         yield call
+
+
+@contextmanager
+def bounded(spark: SparkSession) -> Iterator[None]:
+    """Bound the batches that tasks are given by bytes as well as by Spark's 10,000 rows, which are 500 MB of pictures."""
+    before = spark.conf.get(MOST_BYTES)
+    spark.conf.set(MOST_BYTES, str(BATCH_BYTES))
+    try:
+        yield
+    finally:
+        spark.conf.set(MOST_BYTES, before)
 
 
 def total(tasks: Iterable[Any]) -> Written:

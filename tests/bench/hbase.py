@@ -44,8 +44,9 @@ def fill(spark: SparkSession, address: Address, pictures: int) -> None:
     """Write so many rows of random bytes."""
 
     def drawn(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            numbers = batch["id"].to_pylist()
+        for numbers in (
+            batch["id"][at : at + 200].to_pylist() for batch in batches for at in range(0, len(batch), 200)
+        ):
             keys = [dated("2024-03-01", f"{number:07d}.jpg") for number in numbers]
             bytes_ = [np.random.default_rng(number).bytes(KB * 1000) for number in numbers]
             yield pa.RecordBatch.from_pydict({"key": keys, "jpeg": bytes_})
