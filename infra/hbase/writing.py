@@ -169,7 +169,7 @@ def calls(rows: Iterable[Change], most_bytes: int, task: Task) -> Iterator[list[
 @contextmanager
 def bounded(spark: SparkSession) -> Iterator[None]:
     """Bound the batches that tasks are given by bytes as well as by Spark's 10,000 rows, which are 500 MB of pictures."""
-    before = spark.conf.get(MOST_BYTES)
+    before = str(spark.conf.get(MOST_BYTES))
     spark.conf.set(MOST_BYTES, str(BATCH_BYTES))
     try:
         yield
