@@ -109,7 +109,7 @@ def test_boxes_whose_centre_is_cut_off_leave_and_others_are_cut() -> None:
 
 
 def near(one: Framed, other: Framed, *, mean: float, worst: float) -> None:
-    """The same boxes, and colours that differ by so much in the mean and at the 97th percentile: the rest are edges of frames, a dot wide."""
+    """The same boxes, and colours that differ by so much in the mean and in 97 of 100 dots: the rest are edges of frames."""
     np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-6)
     assert one.rows.tolist() == other.rows.tolist() and one.pixels.shape == other.pixels.shape
     apart = np.abs(one.pixels.astype(float) - other.pixels.astype(float))
