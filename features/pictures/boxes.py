@@ -29,8 +29,9 @@ def area(of: Boxes) -> NDArray[np.float64]:
 def intersection(one: Boxes, other: Boxes) -> NDArray[np.float64]:
     """Shared area of each of ``one`` with each of ``other``, [n, m]."""
     low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    return area(np.concatenate([low, high], axis=2))
+    sides = (np.minimum(one[:, None, 2:], other[None, :, 2:]) - low).clip(min=0)
+    shared: NDArray[np.float64] = sides[..., 0] * sides[..., 1]
+    return shared
 
 
 def iou(one: Boxes, other: Boxes) -> NDArray[np.float64]:
@@ -47,13 +48,16 @@ def clip(of: Boxes, width: float, height: float) -> Boxes:
 
 def centres_inside(of: Boxes, windows: Boxes) -> Flags:
     """Whether each box's centre is in each window, [n, m]; a window's left and top edge are in it, right and bottom are not."""
-    centres = ((of[:, :2] + of[:, 2:]) / 2)[:, None]
-    inside: Flags = np.all((centres >= windows[None, :, :2]) & (centres < windows[None, :, 2:]), axis=2)
+    (x, y), (left, top, right, bottom) = ((of[:, :2] + of[:, 2:]) / 2).T[..., None], windows.T
+    inside: Flags = (x >= left) & (x < right) & (y >= top) & (y < bottom)
     return inside
 
 
 def transform(of: Boxes, matrix: Matrix) -> Boxes:
     """The smallest upright boxes that hold what ``matrix`` makes of each box."""
+    if not (matrix[0, 1] or matrix[1, 0]):
+        moved = of * matrix[[0, 1, 0, 1], [0, 1, 0, 1]] + matrix[[0, 1, 0, 1], 2]
+        return np.concatenate([np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], axis=1)
     corners = of[:, [[0, 1], [2, 1], [2, 3], [0, 3]]] @ matrix[:2, :2].T + matrix[:2, 2]
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 

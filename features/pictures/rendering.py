@@ -23,6 +23,8 @@ Colour = tuple[float, float, float]
 Rows = NDArray[np.int64]
 LEAST_SHRINK = 2
 """Two source dots and more that fall on one are averaged; under that, bilinear interpolation sees them all."""
+CLOSE = 1e-6
+"""Edges that are less than this apart, in dots, are the same."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,33 +104,58 @@ def _drawn(pixels: Pixels, warps: Sequence[Warp]) -> Pixels:
 def _span(matrix: Matrix, size: tuple[int, ...], within: tuple[int, int]) -> tuple[int, int, int, int]:
     """The smallest rectangle of whole dots that holds what ``matrix`` makes of a frame of ``size``, within another's."""
     (found,) = clip(transform(whole(*size), matrix), *within)
-    left, top = np.floor(found[:2] + 1e-6)
-    right, bottom = np.ceil(found[2:] - 1e-6)
+    left, top = np.floor(found[:2] + CLOSE)
+    right, bottom = np.ceil(found[2:] - CLOSE)
     return int(left), int(top), int(right), int(bottom)
 
 
 def _warped(pixels: Pixels, matrix: Matrix, width: int, height: int) -> Pixels:
     """``matrix`` done to the window that it needs, which is shrunk by a whole number first where many dots fall on one."""
     pixels, matrix = _shrunk(*_window(pixels, matrix, width, height))
+    if _all_seen(pixels, matrix, width, height):
+        return _resized(pixels, matrix, width, height)
     # Boxes are measured at dots' edges, OpenCV measures at their centres.
-    centred = shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5)
-    if np.array_equal(centred, np.eye(3)) and pixels.shape[:2] == (height, width):
-        return pixels.copy()
-    inverse = _inverse(centred)[:2]
+    inverse = _inverse(shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5))[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(pixels, inverse, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _window(pixels: Pixels, matrix: Matrix, width: int, height: int) -> tuple[Pixels, Matrix]:
-    """The part of the picture that is seen, with two dots around it for interpolation, and the matrix from there."""
+    """The part of the picture that is seen, and the matrix from there: exactly so where that is whole dots, else with two around it."""
     (seen,) = transform(whole(width, height), _inverse(matrix))
-    left, top, right, bottom = clip(seen[None] + [-2, -2, 2, 2], pixels.shape[1], pixels.shape[0])[0].astype(int)
-    return pixels[top : bottom + 1, left : right + 1], matrix @ shift(left, top)
+    around = 0 if _upright(matrix) and np.abs(seen - seen.round()).max() < CLOSE else 2
+    (found,) = clip(
+        np.array([[*np.floor(seen[:2] + CLOSE) - around, *np.ceil(seen[2:] - CLOSE) + around]]), *pixels.shape[1::-1]
+    )
+    left, top, right, bottom = found.astype(int)
+    return pixels[top:bottom, left:right], matrix @ shift(left, top)
+
+
+def _all_seen(pixels: Pixels, matrix: Matrix, width: int, height: int) -> bool:
+    """Whether ``matrix`` only scales and mirrors, and all of the picture makes all of the result."""
+    moved = transform(whole(*pixels.shape[1::-1]), matrix)
+    return _upright(matrix) and bool(np.abs(moved - whole(width, height)).max() < CLOSE)
+
+
+def _resized(pixels: Pixels, matrix: Matrix, width: int, height: int) -> Pixels:
+    """What the warp would do, at a third of the cost; a picture of its own."""
+    mirrored = (matrix[0, 0] < 0, matrix[1, 1] < 0)
+    if pixels.shape[1::-1] != (width, height):
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    elif not any(mirrored):
+        return pixels.copy()
+    return (
+        cv2.flip(pixels, {(True, False): 1, (False, True): 0, (True, True): -1}[mirrored]) if any(mirrored) else pixels
+    )
+
+
+def _upright(matrix: Matrix) -> bool:
+    return not (matrix[0, 1] or matrix[1, 0])
 
 
 def _shrunk(pixels: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
     """Averages of squares of dots, as large as still fall on one dot, so that no dot is skipped."""
-    factor = int(1 / max(np.hypot(*matrix[:2, :2]).max(), 1e-9) + 1e-6)
+    factor = int(1 / max(np.hypot(*matrix[:2, :2]).max(), 1e-9) + CLOSE)
     if factor < LEAST_SHRINK or factor > min(pixels.shape[:2]):
         return pixels, matrix
     height, width = pixels.shape[0] // factor, pixels.shape[1] // factor
@@ -141,7 +168,7 @@ def _filled(seen: Pixels, size: tuple[int, ...], matrix: Matrix, fill: Colour | 
     if fill is None:
         return seen
     height, width = seen.shape[:2]
-    if not (matrix[0, 1] or matrix[1, 0]):
+    if _upright(matrix):
         left, top, right, bottom = _nearest(transform(whole(*size), matrix)[0], width, height)
         for outside in (seen[:top], seen[bottom:], seen[top:bottom, :left], seen[top:bottom, right:]):
             outside[...] = fill
@@ -152,7 +179,7 @@ def _filled(seen: Pixels, size: tuple[int, ...], matrix: Matrix, fill: Colour | 
 
 def _nearest(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:
     """The dots whose centre is in the box."""
-    left, top, right, bottom = np.ceil(box - 0.5 - 1e-6).clip(0, [width, height, width, height]).astype(int)
+    left, top, right, bottom = np.ceil(box - 0.5 - CLOSE).clip(0, [width, height, width, height]).astype(int)
     return int(left), int(top), int(right), int(bottom)
 
 

@@ -142,7 +142,7 @@ def test_training_takes_it_as_its_transform(rows: list[Row], tmp_path: Path) -> 
 
 
 def test_packing_is_undone_by_unpacking() -> None:
-    packed = pack(boxes([[1, 2, 3, 4.5], [0, 0, 9, 9]]), [2, 0])
+    packed = pack(boxes([[1, 2, 3, 4.5], [0.0, 0, 9, 9]]), [2, 0])
     assert unpack(packed).tolist() == [[1, 2, 3, 4.5, 2], [0, 0, 9, 9, 0]]
     assert unpack(None).shape == unpack(b"").shape == unpack(pack(boxes([]), [])).shape == (0, 5)
     with pytest.raises(ValueError, match="each box must have a class"):
