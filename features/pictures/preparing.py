@@ -16,7 +16,9 @@ from features.pictures.headers import Limits
 from features.pictures.rendering import Pixels
 
 Targets = NDArray[np.float32]
-"""[n, 5]: left, top, right, bottom, and the class by its number."""
+"""[n, 6]: left, top, right, bottom, the class by its number, and 1 for a difficult one, which does not count in VOC's metric."""
+WIDTH = 6
+BOX_BYTES = 4 * WIDTH
 NONE = -1.0
 """Fills the rows of targets that are no box."""
 
@@ -44,7 +46,7 @@ class Preparation:
 class Loading:
     """What training calls for each row, as ``(x, y, generator)``: x is bytes and y packed targets, or dicts that hold them by name.
 
-    The picture comes back as [3, height, width], or as it is decoded where ``channels_last``; targets as [most, 5], so that pictures with
+    The picture comes back as [3, height, width], or as it is decoded where ``channels_last``; targets as [most, 6], so that pictures with
     few boxes and with many make one batch: rows behind the last box are ``NONE``. Without targets (scoring) y stays as it is.
     """
 
@@ -63,24 +65,27 @@ class Loading:
     def _filled(self, found: Targets) -> Targets:
         if len(found) > self.most:
             raise ValueError(f"a picture must have at most {self.most} boxes (Loading.most), got {len(found)}")
-        filled = np.full((self.most, 5), NONE, np.float32)
+        filled = np.full((self.most, WIDTH), NONE, np.float32)
         filled[: len(found)] = found
         return filled
 
 
-def pack(framed: Boxes, classes: ArrayLike) -> bytes:
-    """Boxes and the numbers of their classes as the bytes of ``Targets``, for a binary column."""
-    numbers = np.asarray(classes, dtype=np.float32).reshape(-1, 1)
-    if len(numbers) != len(boxes(framed)):
-        raise ValueError(f"each box must have a class, got {len(framed)} boxes and {len(numbers)} classes")
-    return np.concatenate([boxes(framed), numbers], axis=1).astype("<f4").tobytes()
+def pack(framed: Boxes, classes: ArrayLike, difficult: ArrayLike = 0) -> bytes:
+    """Boxes with the numbers of their classes as the bytes of ``Targets``, for a binary column."""
+    numbers = np.asarray(classes, dtype=np.float32)
+    if numbers.shape != (len(framed),):
+        raise ValueError(
+            f"each box must have a class, got {len(framed)} boxes and classes of shape {list(numbers.shape)}"
+        )
+    marks = np.broadcast_to(np.asarray(difficult, dtype=np.float32), numbers.shape)
+    return np.concatenate([boxes(framed), np.stack([numbers, marks], axis=1)], axis=1).astype("<f4").tobytes()
 
 
 def unpack(packed: bytes | None) -> Targets:
     """Targets from a binary column; null has none."""
-    if len(packed or b"") % 20:
-        raise ValueError(f"targets must be 20 bytes a box, got {len(packed or b'')} bytes")
-    return np.frombuffer(packed or b"", "<f4").reshape(-1, 5).astype(np.float32)
+    if len(packed or b"") % BOX_BYTES:
+        raise ValueError(f"targets must be {BOX_BYTES} bytes a box, got {len(packed or b'')} bytes")
+    return np.frombuffer(packed or b"", "<f4").reshape(-1, WIDTH).astype(np.float32)
 
 
 def crops(pixels: Pixels, framed: Boxes, *, width: int, height: int, margin: float = 0.0) -> list[Pixels]:

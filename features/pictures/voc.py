@@ -54,6 +54,10 @@ class Annotation:
     def labels(self) -> tuple[str, ...]:
         return tuple(each.label for each in self.objects)
 
+    @property
+    def difficult(self) -> tuple[bool, ...]:
+        return tuple(each.difficult for each in self.objects)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Annotated:

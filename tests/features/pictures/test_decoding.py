@@ -144,6 +144,7 @@ JPEG = encoded(CELLS, "JPEG")
         (JPEG.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08"), "variant"),
         (JPEG[:-2] + JPEG[JPEG.index(b"\xff\xc0"):], "corrupt"),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value or b'')}-bytes",
 )  # fmt: skip
 def test_what_is_no_whole_picture_is_refused_by_a_rule(data: bytes | None, why: str) -> None:
     assert rule(data) == why

@@ -35,7 +35,7 @@ def rows() -> list[Row]:
         (
             number,
             (SAMPLE / "JPEGImages" / each.picture).read_bytes(),
-            pack(each.boxes, [CLASSES.index(label) for label in each.labels]),
+            pack(each.boxes, [CLASSES.index(label) for label in each.labels], each.difficult),
         )
         for number, each in enumerate(found)
     ]
@@ -59,7 +59,7 @@ def test_bad_rows_get_their_reason_and_the_job_stays_green(df: DataFrame, rows: 
     found = {row.number: row for row in after.collect()}
     assert len(found) == 30
     reasons = {number: row.error.partition(":")[0] for number, row in found.items() if row.error}
-    assert found[104].error == "preparation: targets must be 20 bytes a box, got 3 bytes"
+    assert found[104].error == "preparation: targets must be 24 bytes a box, got 3 bytes"
     rules = ("empty", "empty", "type", "truncated", "preparation", "truncated")
     assert reasons == dict(zip(range(100, 106), rules, strict=True))
     assert all(found[number][1:5] == (None,) * 4 for number in reasons)
@@ -109,7 +109,7 @@ def test_encodings_and_columns(df: DataFrame, rows: list[Row]) -> None:
 def test_loading_gives_one_shape_and_says_when_boxes_are_too_many(rows: list[Row]) -> None:
     _, data, packed = rows[0]
     x, y = Loading(preparation=SMALL, most=40)(data, packed, None)
-    assert x.shape == (3, 24, 32) and x.flags.c_contiguous and y.shape == (40, 5)
+    assert x.shape == (3, 24, 32) and x.flags.c_contiguous and y.shape == (40, 6)
     assert (y[len(unpack(packed)) :] == NONE).all() and (y[: len(unpack(packed)), 4] >= 0).all()
     scored, nothing = Loading(preparation=SMALL)(data, None, None)
     assert np.array_equal(scored, x) and nothing is None
@@ -142,9 +142,9 @@ def test_training_takes_it_as_its_transform(rows: list[Row], tmp_path: Path) -> 
 
 
 def test_packing_is_undone_by_unpacking() -> None:
-    packed = pack(boxes([[1, 2, 3, 4.5], [0.0, 0, 9, 9]]), [2, 0])
-    assert unpack(packed).tolist() == [[1, 2, 3, 4.5, 2], [0, 0, 9, 9, 0]]
-    assert unpack(None).shape == unpack(b"").shape == unpack(pack(boxes([]), [])).shape == (0, 5)
+    packed = pack(boxes([[1, 2, 3, 4.5], [0.0, 0, 9, 9]]), [2, 0], [False, True])
+    assert unpack(packed).tolist() == [[1, 2, 3, 4.5, 2, 0], [0, 0, 9, 9, 0, 1]]
+    assert unpack(None).shape == unpack(b"").shape == unpack(pack(boxes([]), [])).shape == (0, 6)
     with pytest.raises(ValueError, match="each box must have a class"):
         pack(boxes([[1, 2, 3, 4]]), [])
 
