@@ -81,9 +81,9 @@ def encode(boxes: Tensor, priors: Tensor) -> Tensor:
     return torch.cat([centres, sizes], dim=-1) / boxes.new_tensor(VARIANCES)
 
 
-def decode(offsets: Tensor, priors: Tensor) -> Tensor:
+def decode(offsets: Tensor, priors: Tensor, variances: Tensor | None = None) -> Tensor:
     """Boxes [..., 4] (corner form) of ``priors`` [..., 4] (centre form) moved by ``offsets`` [..., 4]."""
-    scaled = offsets * offsets.new_tensor(VARIANCES)
+    scaled = offsets * (offsets.new_tensor(VARIANCES) if variances is None else variances)
     centres = priors[..., :2] + scaled[..., :2] * priors[..., 2:]
     sizes = priors[..., 2:] * torch.exp(scaled[..., 2:])
     return torch.cat([centres - sizes / 2, centres + sizes / 2], dim=-1)
