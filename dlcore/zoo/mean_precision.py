@@ -22,12 +22,12 @@ class MeanPrecision:
     """Counts of any share of the pictures, which ``merge`` to those of all: the result is the same, bit for bit, however they lie.
 
     ``classes`` names the labels from 1. ``key`` is a picture's own and orders detections of equal score; a picture
-    counted twice is in it twice. What is kept is ``found`` (a row for each detection that counts) and ``truths`` [C].
+    counted twice is in it twice. What is kept are arrays: ``chunks`` of rows, one a detection that counts, and ``truths`` [C].
     """
 
     classes: Sequence[str]
     iou: float = 0.5
-    found: Rows = field(default_factory=lambda: np.empty(0, ranked()))
+    chunks: list[Rows] = field(default_factory=list)
     truths: Rows = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,12 +39,10 @@ class MeanPrecision:
         Boxes are in corner form, in one unit; tensors and arrays serve.
         """
         columns = [np.asarray(targets[name]) for name in ("boxes", "labels", "difficult")]
-        rows = [self.found]
         for key, one, boxes, labels, difficult in zip(keys, detections, *columns, strict=True):
             real = labels > 0
             self.truths += np.bincount(labels[real & ~difficult.astype(bool)] - 1, minlength=len(self.classes))
-            rows.append(self._picture(str(key), one, boxes[real], labels[real], difficult[real].astype(bool)))
-        self.found = np.concatenate(rows)
+            self.chunks.append(self._picture(str(key), one, boxes[real], labels[real], difficult[real].astype(bool)))
 
     def merge(self, other: Self) -> None:
         """Add what another has counted, of other pictures."""
@@ -53,15 +51,16 @@ class MeanPrecision:
                 "only counts of the same classes and IoU merge, "
                 f"got {self.classes} at {self.iou} and {other.classes} at {other.iou}"
             )
-        self.found, self.truths = np.concatenate([self.found, other.found]), self.truths + other.truths
+        self.chunks, self.truths = self.chunks + other.chunks, self.truths + other.truths
 
     def result(self) -> dict[str, float]:
         """``voc07`` (mean precision at 11 recalls) and ``area`` (under the curve), averaged over the classes that have truths.
 
         And each class's own, as ``voc07/RBC``. Without any truth they are not a number.
         """
-        order = np.lexsort([self.found["place"], self.found["key"], -self.found["score"]])
-        found, curves = self.found[order], {}
+        found = np.concatenate([np.empty(0, ranked()), *self.chunks])
+        found = found[np.lexsort([found["place"], found["key"], -found["score"]])]
+        curves = {}
         for label, name in enumerate(self.classes, 1):
             if self.truths[label - 1]:
                 curves[name] = curve(found["right"][found["label"] == label], int(self.truths[label - 1]))

@@ -43,8 +43,8 @@ def test_a_net_answers_as_opencv_did(name: str, tmp_path: Path) -> None:
 def test_the_face_detector_answers_as_opencv_did(face: nn.Module) -> None:
     expected = torch.from_numpy(ANSWERS["face"])
     found = face(torch.from_numpy(nets.face_input()))
-    assert len(expected[0, 0]) > 20
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert len(expected[0, 0]) == 200
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
 def test_the_face_detector_trains_beyond_a_frozen_part(face: nn.Module) -> None:
