@@ -15,7 +15,7 @@ from dlcore.zoo.caffe.layers import LAYERS, WEIGHTED
 from dlcore.zoo.caffe.schema import enumerator
 from dlcore.zoo.caffe.schema import message as kind
 
-INPUTS = "Input"
+INPUT = "Input"
 
 
 class CaffeError(ValueError):
@@ -32,19 +32,17 @@ def load_caffe(prototxt: str | Path, caffemodel: str | Path) -> fx.GraphModule:
     net, weights = _read(prototxt), _blobs(caffemodel)
     graph, modules = fx.Graph(), {}
     blobs = {name: graph.placeholder(_attribute(name)) for name in net.input}
-    taken: set[str] = set()
     for layer in _layers(net, Path(prototxt)):
-        taken.update(layer.bottom)
-        if layer.type == INPUTS:
-            blobs |= {name: graph.placeholder(_attribute(name)) for name in layer.top}
-            continue
         target = _attribute(layer.name)
         if target in modules:
             raise CaffeError(f"{prototxt} names two layers {layer.name}; each must have a name of its own")
-        modules[target] = _module(layer, weights.get(layer.name, []), caffemodel)
-        _call(graph, target, layer, blobs)
-    left = {name: node for name, node in blobs.items() if name not in taken}
-    graph.output(next(iter(left.values())) if len(left) == 1 else left)
+        if layer.type == INPUT:
+            blobs |= {name: graph.placeholder(_attribute(name)) for name in layer.top}
+        else:
+            modules[target] = _module(layer, weights.get(layer.name, []), caffemodel)
+            _call(graph, target, layer, blobs)
+    ends = {name: node for name, node in blobs.items() if not node.users and node.op != "placeholder"}
+    graph.output(next(iter(ends.values())) if len(ends) == 1 else ends)
     return fx.GraphModule(modules, graph, class_name="CaffeNet").eval()
 
 
@@ -58,7 +56,7 @@ def _read(file: str | Path) -> Any:
     text = Path(file).read_text()
     try:
         loose = text_format.Parse(text, kind("NetParameter")(), allow_unknown_field=True)
-        unknown = sorted({layer.type for layer in loose.layer if _tested(layer)} - {*LAYERS, INPUTS, "Silence"})
+        unknown = sorted({layer.type for layer in loose.layer if _tested(layer)} - {*LAYERS, INPUT})
         if unknown:
             raise CaffeError(
                 f"{file} has layers of types that are not implemented: {', '.join(unknown)}; give the deploy prototxt, "
@@ -80,7 +78,7 @@ def _layers(net: Any, file: Path) -> list[Any]:
     """The layers of use, those of the old form made new."""
     if not net.layer and not net.layers:
         raise CaffeError(f"{file} holds no layer")
-    layers = [layer for layer in [*map(_renewed, net.layers), *net.layer] if layer.type != "Silence"]
+    layers = [*map(_renewed, net.layers), *net.layer]
     names = [one.name for layer in layers for one in layer.param if one.name]
     if len(names) != len(set(names)):
         raise CaffeError(f"{file} shares weights among layers, which is not implemented: {sorted(set(names))}")

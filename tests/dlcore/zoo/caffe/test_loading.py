@@ -116,6 +116,13 @@ def test_two_ends_come_by_name(tmp_path: Path) -> None:
     assert set(load_caffe(*files)(torch.from_numpy(nets.given("shapes")))) == {"other", "soft"}
 
 
+def test_a_last_layer_may_work_in_place(tmp_path: Path) -> None:
+    files, given = nets.write("classic", tmp_path), torch.from_numpy(nets.given("classic"))
+    probabilities = load_caffe(*files)(given)
+    files[0].write_text(nets.CLASSIC.replace('top: "prob"', 'top: "fc"'))
+    assert torch.equal(load_caffe(*files)(given), probabilities)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
