@@ -16,7 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
-from infra import jre
+from infra.setup import jre
 
 VERSION = "2.6.1"
 MODULES = ("hbase-server", "hbase-thrift")

@@ -9,7 +9,7 @@ import pyarrow as pa
 from happybase.batch import BatchMutation, Mutation
 from pyspark.sql import DataFrame, SparkSession
 
-from infra import failures
+from infra import spark as engine
 from infra.hbase.cells import KEY, Layout, encode
 from infra.hbase.client import Address, Client, Rejected
 from infra.hbase.keys import SALTED, Salting
@@ -76,9 +76,9 @@ class Writer:
         try:
             with bounded(rows.sparkSession):
                 return total(rows.mapInArrow(run, COUNTS).collect())
-        except failures.SPARK as error:
+        except engine.ERRORS as error:
             raise Unwritten(
-                f"writing to HBase table {self.table!r} broke off: {failures.causes(error)}\n{done.value} rows of tasks that "
+                f"writing to HBase table {self.table!r} broke off: {engine.causes(error)}\n{done.value} rows of tasks that "
                 "ended are in the table, and some of the others' may be; run it again: rows are put by key, none twice"
             ) from error
 
