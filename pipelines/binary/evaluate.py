@@ -16,6 +16,7 @@ from infra.tables.hive import Partition
 from pipelines.binary import sections
 from pipelines.binary.baselines import Baseline
 from pipelines.binary.comparison import Comparison
+from pipelines.binary.frames.preparation import FILES
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import figures, predictions
@@ -145,7 +146,7 @@ class Evaluate:
 
     def candidate(self, ensemble: Ensemble, compared: Comparison) -> Artifact:
         """Write the artifact that ``publish`` takes up: all that scoring and a later comparison need."""
-        names = list(self.frames.features)
+        names, prepared = list(self.frames.features), self.frames.prepared
         validation = {"fingerprint": predictions.fingerprint(self.frames.path("validation"))}
         return Artifact.save(
             str(self.into),
@@ -154,8 +155,11 @@ class Evaluate:
             tensors=ensemble.state_dict(),
             features=names,
             outputs={"probability": Output("double")},
+            files={FILES: prepared.folder} if prepared else {},
             details={
                 "features": names,
+                "sources": list(self.frames.sources),
+                "sizes": dict(prepared.sizes) if prepared else {},
                 "threshold": self.cost.threshold(compared.own.validation),
                 "validation": validation | asdict(figures.Figures.of(compared.own.validation)),
                 "test": asdict(compared.own.figures),
