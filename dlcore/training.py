@@ -14,7 +14,7 @@ from torch import nn
 from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout
-from dlcore.data.pieces import Rows
+from dlcore.data.rows import Rows
 from dlcore.data.sources import is_dataset, is_frame, table_of
 from dlcore.optim.schedules import follows_validation
 from dlcore.run.chain import Chain, History, OnProgress, advance
@@ -115,12 +115,12 @@ class Training(Plan):
         folder: Folder,
         begin: "Begin",
     ) -> Chain:
-        from dlcore.spark.executors import groups, sharded
+        from dlcore.spark.executors import groups, stored
 
-        shards = partial(sharded, laid=columns, resident_bytes=self.resident_bytes)
-        train = shards(data, folder / "data")
-        held_out = None if validation is None else shards(validation, folder / "validation")
-        now = settings(self, data=train.shards.fingerprint, workers=workers)
+        pieces = partial(stored, laid=columns, resident_bytes=self.resident_bytes)
+        train = pieces(data, folder / "data")
+        held_out = None if validation is None else pieces(validation, folder / "validation")
+        now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
         run = groups(self, session, train, held_out, chain, workers)
         return advance(chain, epochs=self.epochs, group=run)
@@ -136,8 +136,8 @@ class Training(Plan):
 
     def _rows(self, data: "Data", folder: Folder, columns: "Laid") -> tuple[Rows, str]:
         if is_dataset(data):
-            shards = copy_pieces(data, folder, columns(data.schema))
-            return shards.open(folder, resident_bytes=self.resident_bytes), shards.fingerprint
+            pieces = copy_pieces(data, folder, columns(data.schema))
+            return pieces.open(folder, resident_bytes=self.resident_bytes), pieces.fingerprint
         if is_frame(data):
             raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
         table = table_of(data)

@@ -28,10 +28,10 @@ Weights: TypeAlias = str | Folder | Mapping[str, Tensor] | nn.Module | Holds
 class Start:
     """``weights`` by the names that they have in the model.
 
-    They are a safetensors file, a folder with ``weights.safetensors`` (what ``Fitted.save`` and ``Artifact.save`` write), a state dict, a
-    module, or another ``Fitted``. ``rename`` maps names of theirs to names of the model's. A name in it that ends in a dot, or is empty, is
-    that of all that begin with it; the longest counts. Weights of the model that are not among them must be named in ``new``, and stay
-    as they are built; those among them that the model has not, in ``unused``.
+    They are a safetensors file, a folder with ``weights.safetensors`` (what ``Fitted.save`` writes), a state dict, the tensors of an
+    ``Artifact``, a module, or another ``Fitted``. ``rename`` maps names of theirs to names of the model's. A name in it that ends in a dot,
+    or is empty, is that of all that begin with it; the longest counts. Weights of the model that are not among them must be named in
+    ``new``, and stay as they are built; those among them that the model has not, in ``unused``.
 
     >>> Start(weights="resnet.safetensors", rename={"": "backbone."}, new=["head."], unused=["fc."])
     """

@@ -15,7 +15,7 @@ from torch import nn
 from dlcore.data.cells import Rowed
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout, refuse_unusable
-from dlcore.data.pieces import Resident
+from dlcore.data.rows import Resident
 from dlcore.data.sources import is_dataset, is_frame, table_of
 from dlcore.data.transform import Transform, transformed
 from dlcore.step.method import align, in_float32, predicted

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD
 
-from dlcore import Artifact, Constant, Folder, Start, Training
+from dlcore import Constant, Folder, Start, Training
 from dlcore.run.start import Weights, digest
 
 
@@ -49,17 +49,15 @@ def other() -> dict[str, torch.Tensor]:
 RULE: dict[str, Any] = {"rename": {"body.": "backbone."}, "new": ["head."], "unused": ["head."]}
 
 
-@pytest.mark.parametrize("kind", ["dict", "file", "folder", "artifact", "module", "uri"])
+@pytest.mark.parametrize("kind", ["dict", "file", "folder", "module", "uri"])
 def test_weights_come_from_anywhere(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(8)
     module = Network()
     save_file(module.state_dict(), tmp_path / "weights.safetensors")
-    Artifact.save(f"{tmp_path}/art", model="network", arguments={}, tensors=module.state_dict(), details={})
     given: dict[str, Weights] = {
         "dict": module.state_dict(),
         "file": f"{tmp_path}/weights.safetensors",
         "folder": Folder(str(tmp_path)),
-        "artifact": f"{tmp_path}/art",
         "module": module,
         "uri": f"file://{tmp_path}/weights.safetensors",
     }

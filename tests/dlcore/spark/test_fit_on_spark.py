@@ -101,6 +101,24 @@ def weighed_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     return cross_entropy(model(x), y, weight, reduction="sum"), weight[y].sum()
 
 
+def normalised() -> nn.Module:
+    return nn.Sequential(nn.Linear(30, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+
+
+def test_two_workers_with_synchronised_statistics_and_a_start_end_where_one_does(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Of 51 rows the last batch has one: the second worker has none in it."""
+    frame = spark.createDataFrame(tumours.iloc[:51]).repartition(2)
+    torch.manual_seed(8)
+    start = normalised()
+    synchronised = training(model=normalised, sync_batchnorm=True)
+    given: dict[str, Any] = {"features": features(tumours), "label": "benign", "validation": frame, "start": start}
+    one, two = (synchronised.fit(frame, **given, workers=n, folder=f"{tmp_path}/{n}") for n in (1, 2))
+    torch.testing.assert_close(one.module.state_dict(), two.module.state_dict(), rtol=1e-3, atol=1e-4)
+    assert [r.validation for r in one.history] == pytest.approx([r.validation for r in two.history], rel=1e-3)
+
+
 def test_groups_and_a_stop_change_nothing(
     spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
