@@ -19,7 +19,7 @@ class Ingest:
 
     ``header`` maps the files' columns, in their order, to the table's; ``rules`` (reason -> SQL condition) are what a row
     must obey to be let in, and ``judge`` what must be true of all rows together. The table's key is source_file (below
-    ``landing``) and source_line. Columns of ``nullable`` may be empty.
+    ``landing``) and source_line.
     """
 
     landing: str
@@ -31,7 +31,6 @@ class Ingest:
     judge: Judge
     ds: str
     run_id: str
-    nullable: frozenset[str] = frozenset()
 
     def run(self, spark: SparkSession) -> Outcome:
         landing = Landing(spark=spark, root=self.landing, folder=self.source, header=list(self.header))
@@ -47,7 +46,7 @@ class Ingest:
 
     def _parser(self) -> Parser:
         types = {name: self.table.schema[name].dataType for name in self.header.values()}
-        return Parser(header=list(self.header), types=types, rules=self.rules, nullable=self.nullable)
+        return Parser(header=list(self.header), types=types, rules=self.rules)
 
     def _refused(self, rows: DataFrame, parser: Parser, count: int) -> DataFrame:
         """The bad rows with their reasons: the files are read once more for them, where there are any."""

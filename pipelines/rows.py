@@ -21,14 +21,12 @@ class Parser:
     """Reads ``value`` as the columns of ``header`` into ``types``; ``rules`` (reason -> SQL condition) hold for good rows.
 
     A line is good or refused, never both: ``typed`` tells them apart, quickly; ``refused`` then says why, and no reason
-    holds a value. NaN and infinities are refused, and where every column is a number, all but plain decimals. A column of
-    ``nullable`` may be empty, which is null; a rule about it must hold of null too.
+    holds a value. NaN and infinities are refused, and where every column is a number, all but plain decimals.
     """
 
     header: Sequence[str]
     types: Mapping[str, DataType]
     rules: Mapping[str, str]
-    nullable: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if len(self.header) != len(self.types):
@@ -57,12 +55,8 @@ class Parser:
     def _good(self) -> Column:
         of_line = [F.col("repeats").isNull(), F.col("_row._misfit").isNull(), ~_open_quote("value")]
         plain = [~F.col("value").rlike(JAVA_ONLY)] if self._all_numbers() else []
-        of_values = [self._sound(name, kind) for name, kind in self.types.items()]
+        of_values = [_sound(name, kind) for name, kind in self.types.items()]
         return reduce(and_, [*of_line, *plain, *of_values, *[F.expr(f"({rule})") for rule in self.rules.values()]])
-
-    def _sound(self, name: str, kind: DataType) -> Column:
-        sound = _sound(name, kind)
-        return F.col(f"_row.{name}").isNull() | sound if name in self.nullable else sound
 
     def _all_numbers(self) -> bool:
         return not any(isinstance(kind, StringType) for kind in self.types.values())
@@ -76,10 +70,7 @@ class Parser:
             F.when(_open_quote("raw"), F.lit("a quotation mark is not closed: a truncated line")),
             F.when(F.col("_text._misfit").isNotNull(), self._misfit()),
         ]
-        of_values = [
-            F.when(F.col(f"_text.{name}").isNotNull() | F.lit(name not in self.nullable), _fault(title, name, kind))
-            for title, (name, kind) in zip(self.header, self.types.items(), strict=True)
-        ]
+        of_values = [_fault(title, *column) for title, column in zip(self.header, self.types.items(), strict=True)]
         of_rules = [F.when(~F.expr(f"({rule})"), F.lit(reason)) for reason, rule in self.rules.items()]
         return F.coalesce(*of_line, *of_values, *of_rules, F.lit("not a plain decimal"))
 

@@ -53,6 +53,15 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Explained:
+    """What the ensemble is made of: its calibration, its members' own average precisions, what its features weigh."""
+
+    calibration: tuple[float, float]
+    alone: list[float]
+    important: list[Importance]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Average ``members``, calibrate and choose the threshold on validation rows, measure on test rows, write ``into``.
 
@@ -80,13 +89,16 @@ class Evaluate:
         self.calibrate(ensemble, given["validation"])
         compared = self.compared(ensemble, given)
         candidate = self.candidate(ensemble, compared)
-        alone = self.alone(given["test"])
-        important = self.important(ensemble)
+        rows = Rows(taken=self.frames.rows(*PARTS), given=sum(len(each.rows) for each in given.values()))
+        return self.outcome(compared, candidate, rows, self.explained(ensemble, given["test"]))
+
+    def outcome(self, compared: Comparison, candidate: Artifact, rows: Rows, explained: Explained) -> Outcome:
+        said = self.sentence(compared)
         return Outcome(
-            summary=self.sentence(compared),
-            headline=self.sentence(compared),
-            rows=Rows(taken=self.frames.rows(*PARTS), given=sum(len(each.rows) for each in given.values())),
-            metrics=asdict(compared.own.figures) | {"member_average_precision": float(np.mean(alone))},
+            summary=said,
+            headline=said,
+            rows=rows,
+            metrics=asdict(compared.own.figures) | {"member_average_precision": float(np.mean(explained.alone))},
             facts=self.facts(compared, candidate),
             warnings=behind(compared),
             result=Candidate(folder=self.into, version=candidate.id),
@@ -94,10 +106,14 @@ class Evaluate:
                 compared.result(),
                 compared.ranking(),
                 compared.decision(),
-                compared.calibration(*ensemble.calibration.tolist()),
-                sections.members(alone, compared.own.figures.average_precision, important),
+                compared.calibration(*explained.calibration),
+                sections.members(explained.alone, compared.own.figures.average_precision, explained.important),
             ),
         )
+
+    def explained(self, ensemble: Ensemble, test: Given) -> Explained:
+        slope, intercept = ensemble.calibration.tolist()
+        return Explained(calibration=(slope, intercept), alone=self.alone(test), important=self.important(ensemble))
 
     def given(self, ensemble: Ensemble, part: str) -> Given:
         rows, members_NM = predictions.rate(

@@ -65,7 +65,6 @@ class Steps:
             rules=self.app.source.rules(run.ds),
             table=self.app.rows,
             quarantine=self.app.quarantine,
-            nullable=self.app.nullable,
             judge=self.judge(self.app.rows, self.app.gates().rows),
             ds=run.ds,
             run_id=run.id,
