@@ -11,7 +11,7 @@ from torch import nn
 
 from dlcore.data.fields import Tensors
 from dlcore.scoring.artifact import WEIGHTS, Artifact, packed
-from dlcore.scoring.evaluation import BATCH, evaluate
+from dlcore.scoring.evaluation import evaluate
 from dlcore.scoring.outputs import Outputs
 from dlcore.scoring.prediction import D, Prediction
 from dlcore.step.method import Method
@@ -40,7 +40,7 @@ class Fitted:
         """What part of the time went to scheduling, synchronisation, commits and waiting for data, as rank 0 saw it."""
         return time_shares(self.history)
 
-    def evaluate(self, data: "Data", metrics: Sequence[Metric], *, batch: int = BATCH) -> dict[str, float]:
+    def evaluate(self, data: "Data", metrics: Sequence[Metric], *, batch: int | None = None) -> dict[str, float]:
         """The metrics' figures of labelled rows: of a DataFrame by Spark's tasks, of a table or a pyarrow dataset in this process."""
         return evaluate(
             self.module,

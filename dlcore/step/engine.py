@@ -12,51 +12,32 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import torch
-from torch import nn
 
 from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
 from dlcore.data.order import Order, Place
-from dlcore.data.pieces import Rows
+from dlcore.data.rows import Rows
 from dlcore.optim.eager import stepper
 from dlcore.optim.schedules import after, base_rate
 from dlcore.step.collective import Alone, Collective
 from dlcore.step.gradients import Gradients
 from dlcore.step.method import Method
 from dlcore.step.metrics import Metric
-from dlcore.step.objective import Objective
-from dlcore.step.parameters import Weights, slice_names, split_parameters
+from dlcore.step.normalisation import BatchStatistics
+from dlcore.step.objective import Objective, validated
+from dlcore.step.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.progress import WAITS, Progress, reported
 from dlcore.step.randomness import own_randomness, seed_all
-from dlcore.step.state import Figures, Since, Slice, capture, restore
-from dlcore.step.tuning import tune_model
-from dlcore.step.validation import validated
+from dlcore.step.state import Figures, Pause, Since, Slice, capture, restore
+from dlcore.step.tuning import evaluating, tune_model
 
 LOSS, STOP, WEIGHT, PAIRS = range(4)
 """What travels with the gradients: the loss, how many ask for a stop, the weight, and how many losses were not means over rows."""
 
 
-class Pause:
-    """The time between two groups: the training thread is held up by the commit, and for the rest by scheduling."""
-
-    def __init__(self) -> None:
-        self.seconds, self.held_s = 0.0, 0.0
-        self._began: float | None = None
-
-    def begin(self) -> None:
-        self._began, self.held_s = time.perf_counter(), 0.0
-
-    def end(self, since: Since) -> None:
-        """Add the pause to what ``since`` counts; the time before the first group is no pause."""
-        if self._began is not None:
-            self.seconds = time.perf_counter() - self._began
-            since.commits_s += self.held_s
-            since.scheduling_s += self.seconds - self.held_s
-
-
 class Engine:
     """One rank's live model and optimizer: a cache of a committed state that steps move forward.
 
-    ``loaders`` threads run the recipe's transform; without any, the training thread does. ``metrics`` are of the validation rows.
+    ``loaders`` threads run the method's transform; without any, the training thread does. ``metrics`` are of the validation rows.
     """
 
     def __init__(
@@ -73,7 +54,8 @@ class Engine:
         self._method, self._rows, self._validation = method, rows, validation
         self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
         self._order = self._whole
-        self.model = tune_model(method.build().train())
+        self.model = tune_model(method.build())
+        self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
         self._gradients = Gradients(self.model, Alone(), slots=4)
         self.objective = Objective(method, self.model)
         self._sharded = sharded
@@ -89,11 +71,15 @@ class Engine:
         """Work with these from now on."""
         self._collective = collective
         self._gradients.join(collective)
+        self._statistics.join(collective)
         self._feed.close()
         self._feed = self._feed_of_rank()
 
     def _feed_of_rank(self) -> Feed:
-        mine = training_shares(self._order, rank=self._collective.rank, workers=self._collective.workers)
+        ours = self._collective
+        mine = training_shares(
+            self._order, rank=ours.rank, workers=ours.workers, stand_in=self._statistics.synchronised
+        )
         return self._fed(self._rows, mine, self._order.end(self._method.epochs))
 
     def _fed(self, rows: Rows, shares: Shares, steps: int) -> Feed:
@@ -110,8 +96,9 @@ class Engine:
         owned = split_parameters(self.model, workers=workers)
         self._mine = slice_names(self.model, owned, rank)
         self._weights = Weights(owned if self._sharded else ())
-        mine = [*owned[rank].values()] or [nn.Parameter(torch.empty(0))]  # an optimizer needs a parameter
-        self._optimizer = self._method.optimize(mine if self._sharded else self.model.parameters())
+        self._optimizer = self._method.optimize(self.model)
+        if self._sharded:
+            keep_parameters(self._optimizer, owned[rank].values())
         base = base_rate(self._method.schedule)
         self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
         self._take_step = stepper(self._optimizer)
@@ -136,7 +123,7 @@ class Engine:
 
     def slice(self) -> Slice:
         """A copy of this worker's part of the state."""
-        return capture(self.model, self._optimizer, self._mine)
+        return capture(self.model, self._optimizer, self._mine, groups=self._collective.rank == 0)
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -172,6 +159,7 @@ class Engine:
         self._backward(batch)
         with self._counted("synchronisation_s"):
             self._gradients.finish()
+            self._statistics.average(batch.mine / batch.whole)
         weight = self._weight(batch.whole)
         if weight:
             self._update(rate)
@@ -189,15 +177,16 @@ class Engine:
 
     def _backward(self, batch: Batch) -> None:
         """Accumulate the gradient of this worker's share, in as many passes on each worker as the largest share needs."""
-        slots, pieces = self._gradients.slots, batch.pieces(self._passes(batch.whole))
+        slots = self._gradients.slots
+        pieces = batch.pieces(self._passes(batch.whole), stand_in=self._statistics.synchronised)
         for number, piece in enumerate(pieces, 1):
+            self._statistics.begin(counts=piece.mine > 0)
             found = self.objective.training(piece)
             part = found.part(batch.whole)
             slots[LOSS] += part.detach()
             slots[WEIGHT] += found.counted
             slots[PAIRS] += found.weight is not None
-            if number == len(pieces):
-                self._gradients.sending()
+            self._gradients.expect(last=number == len(pieces))
             part.backward()  # type: ignore[no-untyped-call]
 
     def _passes(self, rows: int) -> int:
@@ -226,7 +215,7 @@ class Engine:
             self._weights.share(self._collective)
 
     def _rate(self, step: int) -> float:
-        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the recipe's."""
+        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the method's."""
         return self._schedule(self._whole.step_at(self._order.place(step))) * (self._order.batch / self._method.batch)
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:
@@ -263,11 +252,8 @@ class Engine:
         rows = min(self._method.micro_batch or self._order.batch, -(-self._order.batch // workers))
         shares = validation_shares(self._validation.count, batch=rows, rank=rank, workers=workers)
         batches = self._fed(self._validation, shares.__getitem__, len(shares))
-        self.model.eval()
-        with closing(batches):
-            found = validated(self.objective, map(batches, range(len(shares))), self._metrics, self._collective)
-        self.model.train()
-        return found
+        with closing(batches), evaluating(self.model):
+            return validated(self.objective, map(batches, range(len(shares))), self._metrics, self._collective)
 
 
 def _seed(seed: int, step: int, rank: int) -> int:

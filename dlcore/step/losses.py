@@ -25,7 +25,10 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Found:
-    """The loss of ``rows`` rows: their mean, or with a ``weight`` a sum that is to be divided by it."""
+    """The loss of ``rows`` rows: their mean, or with a ``weight`` a sum that is to be divided by it.
+
+    Of no rows, where others stood in for them, it counts for nothing.
+    """
 
     value: Tensor
     weight: float | None
@@ -33,12 +36,12 @@ class Found:
 
     def part(self, whole: int) -> Tensor:
         """What these rows add to the loss of ``whole`` rows, up to the division by the weight of them all."""
-        return self.value * (self.rows / whole if self.weight is None else 1 / whole)
+        return self.value * (self.rows / whole if self.weight is None else bool(self.rows) / whole)
 
     @property
     def counted(self) -> float:
         """The weight; of a mean, its rows."""
-        return self.rows if self.weight is None else self.weight
+        return self.rows if self.weight is None or not self.rows else self.weight
 
     @property
     def total(self) -> float:

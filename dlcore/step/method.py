@@ -1,6 +1,6 @@
 """What a training is: model, loss, optimizer, schedule, clipping, batch, epochs and seed, and nothing of where it runs."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -40,6 +40,8 @@ class Method:
     ``transform`` makes of a row what the model and the loss get (``dlcore.data.transform``).
     When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
+    Batch normalisation sees a worker's rows; with ``sync_batchnorm`` those of the global batch. Modules that ``model`` gives in
+    evaluation mode, and parameters that take no gradient, stay so.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
     """
 
@@ -56,6 +58,7 @@ class Method:
     transform: Transform | None = None
     step: TrainingStep | None = None
     micro_batch: int | None = None
+    sync_batchnorm: bool = False
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -85,9 +88,9 @@ class Method:
             raise ValueError(f"Training.model must return a module with trainable parameters, got {model}")
         return model
 
-    def optimize(self, parameters: Iterable[Any]) -> Optimizer:
-        """A new optimizer at the schedule's base rate."""
-        optimizer = build(self.optimizer, parameters, lr=base_rate(self.schedule))
+    def optimize(self, model: nn.Module) -> Optimizer:
+        """A new optimizer of the model's parameters at the schedule's base rate."""
+        optimizer = build(self.optimizer, model, lr=base_rate(self.schedule))
         if isinstance(optimizer, LBFGS):
             raise TypeError("Training.optimizer must take one gradient a step; LBFGS evaluates the loss several times")
         return optimizer
@@ -110,12 +113,14 @@ def in_float32(prediction: Any) -> Any:
 def align(prediction: Any, target: Any) -> tuple[Any, Any]:
     """Give a one-output model its target in the shape and type of the prediction; class numbers stay as they are.
 
-    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most. Of
-    predictions and targets by name, those of one name are aligned.
+    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most. What differs
+    in more than that last 1 is the loss's to judge. Of predictions and targets by name, those of one name are aligned.
     """
     if isinstance(prediction, Mapping) and isinstance(target, Mapping):
         aligned = {name: align(prediction.get(name), each)[1] for name, each in target.items()}
         return prediction, aligned
-    if isinstance(prediction, Tensor) and isinstance(target, Tensor) and prediction.numel() == target.numel():
-        return prediction, target.reshape(prediction.shape).to(prediction.dtype)
+    if isinstance(prediction, Tensor) and isinstance(target, Tensor):
+        ours, theirs = prediction.shape, target.shape
+        if ours == theirs or ours == (*theirs, 1) or (*ours, 1) == theirs:
+            return prediction, target.reshape(ours).to(prediction.dtype)
     return prediction, target

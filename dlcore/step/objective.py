@@ -1,13 +1,17 @@
 """What a method minimises and is judged by: the loss of a batch, by one model, in the method's precision."""
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from dlcore.data.feed import Batch
+from dlcore.step.collective import Collective
 from dlcore.step.losses import Found, found, recognised
 from dlcore.step.method import Method, align, in_float32, predicted
+from dlcore.step.metrics import Metric, Tally
 from dlcore.step.tuning import computing_in
 
 
@@ -39,3 +43,22 @@ class Objective:
         result = found(call, rows=rows)
         self.computed += 1
         return result
+
+
+def validated(
+    objective: Objective, batches: Iterable[Batch], metrics: Sequence[Metric], collective: Collective
+) -> tuple[float, dict[str, float]]:
+    """The loss and the metrics' figures of all workers' rows; ``batches`` are this one's."""
+    total, tally = torch.zeros(2, dtype=torch.float64), Tally(metrics)
+    with torch.inference_mode():
+        for batch in batches:
+            prediction, target, found = objective.judged(batch)
+            total += torch.tensor([found.total, found.counted], dtype=torch.float64)
+            if metrics:
+                tally.add(prediction, target)
+        figures = tally.results_of_all(collective) if metrics else {}
+    collective.sum(total)()
+    loss, weight = float(total[0]), float(total[1])
+    if not weight:
+        raise ValueError("validation needs rows that count, but the loss gave a weight of zero for all of them")
+    return loss / weight, figures

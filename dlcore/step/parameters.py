@@ -4,10 +4,11 @@ An owner writes its parameters' part of a commit and, if optimizer state is shar
 whole parameters, so that any optimizer that works parameter by parameter works; a function of sizes and the number of workers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from dlcore.step.collective import Collective
 
@@ -39,6 +40,17 @@ def slice_names(model: nn.Module, owned: Sequence[Mapping[str, nn.Parameter]], r
     """What of a model's state is in the slice of ``rank``: its parameters, and with the first rank's all that nobody owns."""
     others = {name for other, parameters in enumerate(owned) if other != rank for name in parameters}
     return set(model.state_dict()) - others if rank == 0 else set(owned[rank])
+
+
+def keep_parameters(optimizer: Optimizer, mine: Collection[nn.Parameter]) -> None:
+    """Leave ``mine`` alone to a new optimizer, in the groups that it has on every rank."""
+    held = {*mine}
+    for group in optimizer.param_groups:
+        places = [place for place, parameter in enumerate(group["params"]) if parameter in held]
+        for key in {"params", "param_names"} & group.keys():
+            group[key] = [group[key][place] for place in places]
+    for parameter in {*optimizer.state} - held:
+        del optimizer.state[parameter]
 
 
 ALIGNMENT = 16

@@ -13,7 +13,7 @@ from torch._C._distributed_c10d import TCPStore
 
 from dlcore import Progress
 from dlcore.data.layout import Layout
-from dlcore.data.pieces import Resident
+from dlcore.data.rows import Resident
 from dlcore.step.collective import Alone, Collective, Gloo
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method
@@ -31,7 +31,7 @@ def resident(table: pa.Table | pd.DataFrame, *, features: Any = "x", label: Any 
 
 def beginning(method: Method) -> State:
     model = method.build()
-    return Figures(), [capture(model, method.optimize(model.parameters()), model.state_dict())]
+    return Figures(), [capture(model, method.optimize(model), model.state_dict())]
 
 
 def trained(
