@@ -3,18 +3,38 @@
 from dlcore.data.fields import Field
 from dlcore.data.vocabulary import Vocabulary
 from dlcore.optim.clipping import ClipNorm, ClipValue
+from dlcore.optim.groups import ByName, decay_only_matrices
 from dlcore.optim.lars import LARS
-from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
-from dlcore.scoring.artifact import Artifact, ArtifactError
-from dlcore.scoring.prediction import predict
+from dlcore.optim.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    Plateau,
+    Poly,
+    Schedule,
+    Step,
+    Warmup,
+    scale_linearly,
+)
+from dlcore.run.start import Start
+from dlcore.scoring.artifact import Artifact
+from dlcore.scoring.fitted import Fitted
+from dlcore.scoring.manifest import ArtifactError
+from dlcore.scoring.outputs import Output
+from dlcore.step.method import TrainingStep
+from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
-from dlcore.training import Fitted, Training
+from dlcore.training import Training
 
 __all__ = [
     "LARS",
+    "Accuracy",
     "Artifact",
     "ArtifactError",
+    "AveragePrecision",
+    "ByName",
     "ClipNorm",
     "ClipValue",
     "Constant",
@@ -23,14 +43,20 @@ __all__ = [
     "Field",
     "Fitted",
     "Folder",
+    "MeanLoss",
+    "Metric",
+    "OneCycle",
+    "Output",
     "Plateau",
     "Poly",
     "Progress",
     "Schedule",
+    "Start",
     "Step",
     "Training",
+    "TrainingStep",
     "Vocabulary",
     "Warmup",
-    "predict",
+    "decay_only_matrices",
     "scale_linearly",
 ]

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.random import Generator
 
 from dlcore.data.order import Indices, Order, part
-from dlcore.data.pieces import Gathered, Mapped, Rows
+from dlcore.data.rows import Gathered, Mapped, Rows
 from dlcore.data.transform import Transform, transformed
 
 STEPS_AHEAD = 2
@@ -28,12 +29,24 @@ class Batch:
     mine: int
     whole: int
 
+    def pieces(self, count: int, *, stand_in: bool = False) -> list["Batch"]:
+        """The rows in ``count`` parts as even as can be, without those that are left none, or with a row in them that does not count."""
+        if count == 1:
+            return [self] if self.mine or stand_in else []
+        parts = [part(self.mine, number, count) for number in range(count)]
+        return [self._piece(rows) for rows in parts if stand_in or rows.stop > rows.start]
+
+    def _piece(self, rows: slice) -> "Batch":
+        taken = rows if rows.stop > rows.start else slice(0, 1)
+        return Batch(_rows(self.inputs, taken), _rows(self.targets, taken), rows.stop - rows.start, self.whole)
+
 
 @dataclass(frozen=True)
 class Share:
-    """The rows of a worker's share: their numbers, of how many in the step, and their random numbers."""
+    """The rows of a worker's share: their numbers, how many of them count, of how many in the step, and their random numbers."""
 
     rows: Indices
+    mine: int
     whole: int
     generator: Callable[[int], Generator | None]
 
@@ -51,24 +64,23 @@ class Feed:
     def __init__(
         self, rows: Rows, shares: Shares, *, steps: int, transform: Transform | None = None, loaders: int = 0
     ) -> None:
+        self._rows, self._shares, self._transform = rows, shares, transform
+        self._gathered, self._batch = self._gather, self._prepare
         self._ahead: Prefetch[Any] | None = None
-
-        def gather(step: int) -> tuple[Share, Gathered]:
-            share = shares(step)
-            return share, rows.gather(share.rows)
-
-        def prepare(gathered: tuple[Share, Gathered]) -> Batch:
-            return _batch(rows, transform, *gathered)
-
-        self._batch: Callable[[int], Batch] = lambda step: prepare(gather(step))
         if transform is not None and loaders:
-            self._batch = self._ahead = Prefetch(self._batch, threads=loaders, steps=steps)
+            self._ahead = self._batch = Prefetch(self._prepare, threads=loaders, steps=steps)
         elif isinstance(rows, Mapped):
-            gathered = self._ahead = Prefetch(gather, threads=1, steps=steps)
-            self._batch = lambda step: prepare(gathered(step))
+            self._ahead = self._gathered = Prefetch(self._gather, threads=1, steps=steps)
 
     def __call__(self, step: int) -> Batch:
         return self._batch(step)
+
+    def _gather(self, step: int) -> tuple[Share, Gathered]:
+        share = self._shares(step)
+        return share, self._rows.gather(share.rows)
+
+    def _prepare(self, step: int) -> Batch:
+        return _batch(self._rows, self._transform, *self._gathered(step))
 
     def close(self) -> None:
         """Let the threads end; what they have made is dropped."""
@@ -76,14 +88,18 @@ class Feed:
             self._ahead.close()
 
 
-def training_shares(order: Order, *, rank: int, workers: int) -> Shares:
-    """A worker's shares of the steps of a run."""
+def training_shares(order: Order, *, rank: int, workers: int, stand_in: bool = False) -> Shares:
+    """A worker's shares of the steps of a run.
+
+    With ``stand_in`` a worker without rows gets the step's first one, which does not count: so that it runs the model as the others do.
+    """
 
     def share(step: int) -> Share:
         whole = order.at(step)
         epoch = order.place(step).epoch
         mine = whole[part(len(whole), rank, workers)]
-        return Share(mine, len(whole), lambda row: np.random.default_rng([order.seed, epoch, row, ROW_STREAM]))
+        rows = whole[:1] if stand_in and not len(mine) else mine
+        return Share(rows, len(mine), len(whole), partial(_generator, order.seed, epoch))
 
     return share
 
@@ -92,7 +108,11 @@ def validation_shares(count: int, *, batch: int, rank: int, workers: int) -> lis
     """A worker's share of the validation rows, in pieces of at most ``batch`` rows."""
     mine = np.arange(count)[part(count, rank, workers)]
     pieces = np.array_split(mine, -(-len(mine) // batch)) if len(mine) else []
-    return [Share(piece, len(piece), lambda _: None) for piece in pieces]
+    return [Share(piece, len(piece), len(piece), lambda _: None) for piece in pieces]
+
+
+def _generator(seed: int, epoch: int, row: int) -> Generator:
+    return np.random.default_rng([seed, epoch, row, ROW_STREAM])
 
 
 def _batch(rows: Rows, transform: Transform | None, share: Share, gathered: Gathered) -> Batch:
@@ -100,7 +120,11 @@ def _batch(rows: Rows, transform: Transform | None, share: Share, gathered: Gath
     if transform is not None and len(share.rows):
         generator = [share.generator(int(row)) for row in share.rows]
         pair = transformed(transform, rows.layout, gathered, generator)
-    return Batch(*pair, len(share.rows), share.whole)
+    return Batch(*pair, share.mine, share.whole)
+
+
+def _rows(tensors: Any, rows: slice) -> Any:
+    return {name: each[rows] for name, each in tensors.items()} if isinstance(tensors, dict) else tensors[rows]
 
 
 class Prefetch(Generic[T]):

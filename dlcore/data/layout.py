@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,8 @@ from dlcore.data.cells import (
     usable,
     whole,
 )
-from dlcore.data.fields import BYTES, Field, Tensors, dtype, fields
+from dlcore.data.fields import BYTES, Dtype, Field, Tensors, dtype, fields
+from dlcore.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
@@ -60,6 +61,16 @@ class Part:
     def key(self) -> str:
         """The name that the user gave the tensor; empty for one alone."""
         return self.name.partition(".")[2]
+
+    @property
+    def field(self) -> Field:
+        """What a user would say to get this tensor of columns of any type that can make it."""
+        return Field(
+            list(self.columns) if self.packed else self.columns[0],
+            dtype=None if self.dtype == BYTES else cast(Dtype, self.dtype),
+            shape=self.shape,
+            vocabulary=None if self.words is None else Vocabulary(self.words),
+        )
 
     def cells(self, batch: Rowed) -> Cells:
         """The rows of ``batch``, all usable, as an array or as bytes."""
@@ -107,6 +118,12 @@ class Layout:
     @property
     def parts(self) -> tuple[Part, ...]:
         return self.inputs + self.targets
+
+    @property
+    def features(self) -> Tensors:
+        """The inputs as a user would say them, element types included: columns of other types make the same, or are refused."""
+        found = {part.key: part.field for part in self.inputs}
+        return found.get("", found)
 
     @property
     def columns(self) -> tuple[str, ...]:

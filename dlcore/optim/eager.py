@@ -5,22 +5,24 @@ process, more than torch itself takes. Nothing here is compiled, so the function
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
+
+from dlcore.optim.groups import ByName
 
 MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
-def build(optimizer: Callable[..., Optimizer], parameters: Iterable[Any], *, lr: float) -> Optimizer:
+def build(optimizer: Callable[..., Optimizer], model: nn.Module, *, lr: float) -> Optimizer:
     """Make an optimizer; those of its methods that torch wraps for the compiler's sake are marked as needing nothing."""
     for name in MARKED:
         plain = inspect.unwrap(getattr(Optimizer, name))
         setattr(plain, "__dynamo_disable", plain)
-    return optimizer(parameters, lr=lr)
+    return optimizer(model.named_parameters() if isinstance(optimizer, ByName) else model.parameters(), lr=lr)
 
 
 def stepper(optimizer: Optimizer) -> Callable[[], object]:

@@ -14,7 +14,7 @@ from dlcore.step.progress import Progress
 from dlcore.step.state import Figures, Slice
 from dlcore.storage.folder import Folder
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 
 
@@ -24,7 +24,7 @@ class Written:
 
     file: str
     sha256: str
-    numbers: Mapping[str, float]
+    plain: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Commits:
         file = f"slice-{name}.safetensors"
         with (self.folder / _name(step)).writer(file) as sink:
             sink.write(content)
-        return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), numbers=part.numbers)
+        return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), plain=part.plain)
 
     def seal(self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress]) -> Commit:
         """Make a saved state the newest commit, and drop older ones that need not stay, and what lost groups left before it."""
@@ -124,7 +124,7 @@ class Commits:
                     f"commit {self.folder.where}/{_name(saved.step)} is corrupt: {written.file} has sha256 {found}, "
                     f"written was {written.sha256}; delete that folder to go on from an earlier commit"
                 )
-            yield Slice.from_bytes(content, written.numbers)
+            yield Slice.from_bytes(content, written.plain)
 
     def _read(self, name: str) -> Commit:
         content = json.loads((self.folder / name).read(MANIFEST))

@@ -1,9 +1,11 @@
 """What a training is and how patiently it is run, whoever runs it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcore.data.pieces import RESIDENT_BYTES
 from dlcore.step.method import Method
+from dlcore.step.metrics import Metric, refuse_unnamed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,8 @@ class Plan(Method):
 
     Data of up to ``resident_bytes`` is held by each worker in its own memory, larger data mapped. ``loaders`` of a task's cores run
     the transform, ahead of the steps, and torch has the others; on one core the training thread does both.
+
+    At the end of each epoch the records tell the ``metrics`` of the validation rows; they change nothing of the training.
     """
 
     group_s: float = 60.0
@@ -30,9 +34,11 @@ class Plan(Method):
     keep_commits: int = 2
     resident_bytes: int = RESIDENT_BYTES
     loaders: int = 1
+    metrics: Sequence[Metric] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_unnamed(self.metrics)
         for name in ("group_s", "patience_s", "keep_commits", "least_workers"):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise ValueError(f"Training.{name} must be positive, got {value}")

@@ -1,4 +1,4 @@
-"""A training on Spark's executors: rows as shards that all can read, and groups as barrier jobs that the driver listens to."""
+"""A training on Spark's executors: rows as pieces that all can read, and groups as barrier jobs that the driver listens to."""
 
 import uuid
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from dlcore.run.chain import Chain
 from dlcore.run.plan import Plan
 from dlcore.spark.assignment import Assignment, Stored
 from dlcore.spark.group import BarrierGroups, open_control_server, refuse_dynamic_allocation
+from dlcore.spark.interpreters import refuse_other_python
 from dlcore.spark.listener import HeardGroups, Listener
 from dlcore.spark.writing import schema_of, write_pieces
 from dlcore.storage.folder import Folder
@@ -24,8 +25,9 @@ def refuse_unfit(plan: Plan, session: SparkSession, folder: str | Folder | None)
     """Say before anything is written what workers would fail at."""
     refuse_no_folder(str(session.sparkContext.master), folder)
     refuse_dynamic_allocation(session.sparkContext.getConf())
-    for name in ("model", "loss", "optimizer", "schedule", "clip", "transform"):
+    for name in ("model", "loss", "step", "optimizer", "schedule", "clip", "transform", "metrics"):
         _refuse_unshippable(name, getattr(plan, name))
+    refuse_other_python(session)
 
 
 def refuse_no_folder(master: str, folder: str | Folder | None) -> None:
@@ -46,15 +48,15 @@ def _refuse_unshippable(name: str, part: object) -> None:
         ) from error
 
 
-def sharded(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) -> Stored:
-    """Data as shards below ``folder``."""
+def stored(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) -> Stored:
+    """Data as pieces below ``folder``."""
     if is_frame(data):
-        shards = write_pieces(data, folder, laid(schema_of(data)))
+        pieces = write_pieces(data, folder, laid(schema_of(data)))
     elif is_dataset(data):
-        shards = copy_pieces(data, folder, laid(data.schema))
+        pieces = copy_pieces(data, folder, laid(data.schema))
     else:
         raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
-    return Stored(folder=folder, shards=shards, resident_bytes=resident_bytes)
+    return Stored(folder=folder, pieces=pieces, resident_bytes=resident_bytes)
 
 
 def groups(

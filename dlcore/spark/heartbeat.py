@@ -4,42 +4,26 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Self
 
 from dlcore.run.control import ControlClient
 
 POLL_S = 0.25
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class BatchCounter:
-    """How many batches a process has computed, of training and of validation."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def counting(self, call: Callable[P, T]) -> Callable[P, T]:
-        """The same function, which counts its calls once they are done."""
-
-        def counted(*arguments: P.args, **named: P.kwargs) -> T:
-            result = call(*arguments, **named)
-            self.count += 1
-            return result
-
-        return counted
 
 
 class Heartbeat:
-    """Called at each step; a thread of its own talks with the driver, so that a step never waits for an answer."""
+    """Called at each step; a thread of its own talks with the driver, so that a step never waits for an answer.
+
+    ``computed`` tells how many batches this process has computed, of training and of validation.
+    """
 
     def __init__(
-        self, control: ControlClient, batches: BatchCounter, *, run: str, group: str, longest_s: float
+        self, control: ControlClient, computed: Callable[[], int], *, run: str, group: str, longest_s: float
     ) -> None:
-        self._control, self._batches, self._run, self._group = control, batches, run, group
+        self._control, self._computed, self._run, self._group = control, computed, run, group
         self._deadline = time.monotonic() + longest_s
         self.asked, self._lost = False, ""
-        self._counted, self.writing = batches.count, False
+        self._counted, self.writing = computed(), False
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="dlcore-heartbeat", daemon=True)
 
@@ -73,6 +57,6 @@ class Heartbeat:
 
     def _tell(self) -> None:
         """Count what happened since the last time; writing a state counts always, since a file system has deadlines of its own."""
-        before, self._counted = self._counted, self._batches.count
+        before, self._counted = self._counted, self._computed()
         if self._counted > before or self.writing:
             self._control.count(f"{self._group}/signs")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from torch._C._distributed_c10d import BroadcastOptions, ProcessGroupGloo, Store, Work
 
@@ -52,6 +53,19 @@ class Alone:
 
     def close(self) -> None:
         return None
+
+
+def gathered(collective: Collective, content: bytes) -> list[bytes]:
+    """What each worker gives, by rank; each may give another number of bytes."""
+    sizes = torch.zeros(collective.workers, dtype=torch.int64)
+    sizes[collective.rank] = len(content)
+    collective.sum(sizes)()
+    buffers = [torch.empty(int(size), dtype=torch.uint8) for size in sizes]
+    if content:
+        buffers[collective.rank].copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+    for wait in [collective.broadcast(each, source=rank) for rank, each in enumerate(buffers) if len(each)]:
+        wait()
+    return [buffer.numpy().tobytes() for buffer in buffers]
 
 
 def _nothing() -> None:

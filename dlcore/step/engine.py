@@ -2,67 +2,62 @@
 
 Each worker computes the gradient of its share of the global batch, weighted by the share's rows, so that the sum over
 workers is the gradient of the mean over the global batch, whatever the number of workers and however uneven the shares.
+Of a loss that is a sum and its weight, the weights are summed with the gradients, which are then divided by them.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
 from dlcore.data.order import Order, Place
-from dlcore.data.pieces import Rows
+from dlcore.data.rows import Rows
 from dlcore.optim.eager import stepper
 from dlcore.optim.schedules import after, base_rate
 from dlcore.step.collective import Alone, Collective
 from dlcore.step.gradients import Gradients
-from dlcore.step.method import Method, align, in_float32, predicted
-from dlcore.step.parameters import Weights, slice_names, split_parameters
+from dlcore.step.method import Method
+from dlcore.step.metrics import Metric
+from dlcore.step.normalisation import BatchStatistics
+from dlcore.step.objective import Objective, validated
+from dlcore.step.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.progress import WAITS, Progress, reported
 from dlcore.step.randomness import own_randomness, seed_all
-from dlcore.step.state import Figures, Since, Slice, capture, restore
-from dlcore.step.tuning import computing_in, tune_model
+from dlcore.step.state import Figures, Pause, Since, Slice, capture, restore
+from dlcore.step.tuning import evaluating, tune_model
 
-LOSS, STOP = 0, 1
-
-
-class Pause:
-    """The time between two groups: the training thread is held up by the commit, and for the rest by scheduling."""
-
-    def __init__(self) -> None:
-        self.seconds, self.held_s = 0.0, 0.0
-        self._began: float | None = None
-
-    def begin(self) -> None:
-        self._began, self.held_s = time.perf_counter(), 0.0
-
-    def end(self, since: Since) -> None:
-        """Add the pause to what ``since`` counts; the time before the first group is no pause."""
-        if self._began is not None:
-            self.seconds = time.perf_counter() - self._began
-            since.commits_s += self.held_s
-            since.scheduling_s += self.seconds - self.held_s
+LOSS, STOP, WEIGHT, PAIRS = range(4)
+"""What travels with the gradients: the loss, how many ask for a stop, the weight, and how many losses were not means over rows."""
 
 
 class Engine:
     """One rank's live model and optimizer: a cache of a committed state that steps move forward.
 
-    ``loaders`` threads run the recipe's transform; without any, the training thread does.
+    ``loaders`` threads run the method's transform; without any, the training thread does. ``metrics`` are of the validation rows.
     """
 
     def __init__(
-        self, method: Method, rows: Rows, validation: Rows | None, *, sharded: bool = False, loaders: int = 0
+        self,
+        method: Method,
+        rows: Rows,
+        validation: Rows | None,
+        *,
+        metrics: Sequence[Metric] = (),
+        sharded: bool = False,
+        loaders: int = 0,
     ) -> None:
-        self.step, self._loaders = -1, loaders
+        self.step, self._loaders, self._metrics = -1, loaders, metrics
         self._method, self._rows, self._validation = method, rows, validation
         self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
         self._order = self._whole
-        self.model = tune_model(method.build().train())
-        self._gradients = Gradients(self.model, Alone(), slots=2)
+        self.model = tune_model(method.build())
+        self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
+        self._gradients = Gradients(self.model, Alone(), slots=4)
+        self.objective = Objective(method, self.model)
         self._sharded = sharded
         self._collective: Collective = Alone()
         self._feed = self._feed_of_rank()
@@ -76,11 +71,15 @@ class Engine:
         """Work with these from now on."""
         self._collective = collective
         self._gradients.join(collective)
+        self._statistics.join(collective)
         self._feed.close()
         self._feed = self._feed_of_rank()
 
     def _feed_of_rank(self) -> Feed:
-        mine = training_shares(self._order, rank=self._collective.rank, workers=self._collective.workers)
+        ours = self._collective
+        mine = training_shares(
+            self._order, rank=ours.rank, workers=ours.workers, stand_in=self._statistics.synchronised
+        )
         return self._fed(self._rows, mine, self._order.end(self._method.epochs))
 
     def _fed(self, rows: Rows, shares: Shares, steps: int) -> Feed:
@@ -97,8 +96,9 @@ class Engine:
         owned = split_parameters(self.model, workers=workers)
         self._mine = slice_names(self.model, owned, rank)
         self._weights = Weights(owned if self._sharded else ())
-        mine = [*owned[rank].values()] or [nn.Parameter(torch.empty(0))]  # an optimizer needs a parameter
-        self._optimizer = self._method.optimize(mine if self._sharded else self.model.parameters())
+        self._optimizer = self._method.optimize(self.model)
+        if self._sharded:
+            keep_parameters(self._optimizer, owned[rank].values())
         base = base_rate(self._method.schedule)
         self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
         self._take_step = stepper(self._optimizer)
@@ -123,7 +123,7 @@ class Engine:
 
     def slice(self) -> Slice:
         """A copy of this worker's part of the state."""
-        return capture(self.model, self._optimizer, self._mine)
+        return capture(self.model, self._optimizer, self._mine, groups=self._collective.rank == 0)
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -156,12 +156,15 @@ class Engine:
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
         seed_all(_seed(self._method.seed, self.step, self._collective.rank))
-        if batch.mine:
-            self._backward(batch)
+        self._backward(batch)
         with self._counted("synchronisation_s"):
             self._gradients.finish()
-        self._update(rate)
+            self._statistics.average(batch.mine / batch.whole)
+        weight = self._weight(batch.whole)
+        if weight:
+            self._update(rate)
         self._since.loss += float(self._gradients.slots[LOSS]) * batch.whole
+        self._since.weight += weight
         self._since.rows += batch.whole
         self.step += 1
         return float(self._gradients.slots[STOP]) > 0
@@ -173,16 +176,34 @@ class Engine:
         setattr(self._since, wait, getattr(self._since, wait) + time.perf_counter() - before)
 
     def _backward(self, batch: Batch) -> None:
-        loss = self._loss(batch.inputs, batch.targets) * (batch.mine / batch.whole)
-        self._gradients.slots[LOSS] = loss.detach()
-        loss.backward()  # type: ignore[no-untyped-call]
+        """Accumulate the gradient of this worker's share, in as many passes on each worker as the largest share needs."""
+        slots = self._gradients.slots
+        pieces = batch.pieces(self._passes(batch.whole), stand_in=self._statistics.synchronised)
+        for number, piece in enumerate(pieces, 1):
+            self._statistics.begin(counts=piece.mine > 0)
+            found = self.objective.training(piece)
+            part = found.part(batch.whole)
+            slots[LOSS] += part.detach()
+            slots[WEIGHT] += found.counted
+            slots[PAIRS] += found.weight is not None
+            self._gradients.expect(last=number == len(pieces))
+            part.backward()  # type: ignore[no-untyped-call]
 
-    def _loss(self, inputs: Any, targets: Any) -> Tensor:
-        with computing_in(self._method.precision):
-            prediction = predicted(self.model, inputs)
-        if self._method.precision != "float32":
-            prediction = in_float32(prediction)
-        return self._method.loss(*align(prediction, targets))
+    def _passes(self, rows: int) -> int:
+        """How many forward and backward passes a step of so many rows takes."""
+        largest = -(-rows // self._collective.workers)
+        return -(-largest // (self._method.micro_batch or largest))
+
+    def _weight(self, rows: int) -> float:
+        """The weight of the step's loss, by which the gradients are now divided; of means, whose sum is one already, its rows.
+
+        A step of no weight has nothing to learn from: it changes neither weights nor optimizer.
+        """
+        if not self._gradients.slots[PAIRS]:
+            return rows
+        if weight := float(self._gradients.slots[WEIGHT]):
+            torch._foreach_mul_(self._gradients.flats, rows / weight)
+        return weight
 
     def _update(self, rate: float) -> None:
         if self._method.clip is not None:
@@ -194,23 +215,24 @@ class Engine:
             self._weights.share(self._collective)
 
     def _rate(self, step: int) -> float:
-        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the recipe's."""
+        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the method's."""
         return self._schedule(self._whole.step_at(self._order.place(step))) * (self._order.batch / self._method.batch)
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:
         before, now = self._order.place(self.step - 1), self._order.place(self.step)
         if self._recorded(now) == self._recorded(before):
             return
-        validation = self._validate() if now.row == 0 else None
+        validation, metrics = self._validate() if now.row == 0 else (None, {})
         since, self._since = self._since, Since()
         progress = Progress(
             step=self.step,
             epoch=before.epoch + 1,
-            loss=since.loss / since.rows,
+            loss=since.loss / since.weight if since.weight else math.nan,
             lr=self._rate(self.step - 1),
             rows_per_s=since.rows / max(since.seconds, 1e-9),
             seconds=since.seconds,
             validation=validation,
+            metrics=metrics,
             **{wait: getattr(since, wait) for wait in WAITS},
         )
         number, self._records = self._records, self._records + 1
@@ -222,25 +244,16 @@ class Engine:
     def _recorded(self, place: Place) -> int:
         return reported(self._whole.step_at(place), self._whole.steps)
 
-    def _validate(self) -> float | None:
-        """Mean loss over the validation rows, each worker taking its share."""
+    def _validate(self) -> tuple[float | None, dict[str, float]]:
+        """Loss and metrics of the validation rows, each worker taking its share in batches of no more rows than a pass of training has."""
         if self._validation is None:
-            return None
-        shares = validation_shares(
-            self._validation.count,
-            batch=self._method.batch,
-            rank=self._collective.rank,
-            workers=self._collective.workers,
-        )
-        total = torch.zeros(1, dtype=torch.float64)
+            return None, {}
+        rank, workers = self._collective.rank, self._collective.workers
+        rows = min(self._method.micro_batch or self._order.batch, -(-self._order.batch // workers))
+        shares = validation_shares(self._validation.count, batch=rows, rank=rank, workers=workers)
         batches = self._fed(self._validation, shares.__getitem__, len(shares))
-        self.model.eval()
-        with closing(batches), torch.inference_mode():
-            for batch in map(batches, range(len(shares))):
-                total += float(self._loss(batch.inputs, batch.targets)) * batch.mine
-        self.model.train()
-        self._collective.sum(total)()
-        return float(total) / self._validation.count
+        with closing(batches), evaluating(self.model):
+            return validated(self.objective, map(batches, range(len(shares))), self._metrics, self._collective)
 
 
 def _seed(seed: int, step: int, rank: int) -> int:

@@ -1,8 +1,8 @@
 """What a training is: model, loss, optimizer, schedule, clipping, batch, epochs and seed, and nothing of where it runs."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
@@ -11,26 +11,42 @@ from dlcore.data.transform import Transform
 from dlcore.optim.clipping import Clip
 from dlcore.optim.eager import build
 from dlcore.optim.schedules import Schedule, base_rate
+from dlcore.step.losses import Loss, Pair, refuse_reduced
 from dlcore.step.randomness import own_randomness, seed_all
 from dlcore.step.tuning import Precision
 
 KeptBatch = Literal["global", "worker"]
 
 
+class TrainingStep(Protocol):
+    """What a step minimises over the rows of ``inputs`` and ``targets``: a mean over them, or a sum and its weight.
+
+    It calls ``model`` or what is in it as it likes, in training mode. Random numbers of torch, Python and numpy are a function of seed,
+    step and rank; order, sums over workers, clipping, commits and recovery are as for any loss.
+    """
+
+    def __call__(self, model: Any, inputs: Any, targets: Any, /) -> Tensor | Pair: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """``loss`` is a mean over rows; ``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch.
+    """``optimizer`` is called with the parameters and ``lr``; ``batch`` is the global batch; ``loss`` gives a mean over rows, or a pair
+    of a sum and its weight, which are divided after the sum over workers.
 
     ``lr`` is the schedule's first rate after a warm-up. Parameter groups that ``optimizer`` gives other rates keep their ratio to it.
     ``model`` is called with one tensor, or with several by keyword; ``loss`` with the prediction and one target, or a dict of them.
+    ``step(model, inputs, targets)`` gives what a step minimises where that is not ``loss(model(inputs), targets)``, by which validation
+    judges. No more than ``micro_batch`` rows go through a worker's model at a time; the gradients of a step are accumulated.
     ``transform`` makes of a row what the model and the loss get (``dlcore.data.transform``).
     When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
+    Batch normalisation sees a worker's rows; with ``sync_batchnorm`` those of the global batch. Modules that ``model`` gives in
+    evaluation mode, and parameters that take no gradient, stay so.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
     """
 
     model: Callable[[], nn.Module]
-    loss: Callable[[Any, Any], Tensor]
+    loss: Loss
     optimizer: Callable[..., Optimizer]
     schedule: Schedule
     batch: int
@@ -40,12 +56,18 @@ class Method:
     precision: Precision = "float32"
     kept_batch: KeptBatch = "global"
     transform: Transform | None = None
+    step: TrainingStep | None = None
+    micro_batch: int | None = None
+    sync_batchnorm: bool = False
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
             raise ValueError(
                 f"Training.batch and Training.epochs must be at least 1, got batch={self.batch}, epochs={self.epochs}"
             )
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"Training.micro_batch must be at least 1, got {self.micro_batch}")
+        refuse_reduced(self.loss)
         if self.seed < 0:
             raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
         if self.precision not in get_args(Precision):
@@ -66,9 +88,9 @@ class Method:
             raise ValueError(f"Training.model must return a module with trainable parameters, got {model}")
         return model
 
-    def optimize(self, parameters: Iterable[Any]) -> Optimizer:
-        """A new optimizer at the schedule's base rate."""
-        optimizer = build(self.optimizer, parameters, lr=base_rate(self.schedule))
+    def optimize(self, model: nn.Module) -> Optimizer:
+        """A new optimizer of the model's parameters at the schedule's base rate."""
+        optimizer = build(self.optimizer, model, lr=base_rate(self.schedule))
         if isinstance(optimizer, LBFGS):
             raise TypeError("Training.optimizer must take one gradient a step; LBFGS evaluates the loss several times")
         return optimizer
@@ -91,12 +113,14 @@ def in_float32(prediction: Any) -> Any:
 def align(prediction: Any, target: Any) -> tuple[Any, Any]:
     """Give a one-output model its target in the shape and type of the prediction; class numbers stay as they are.
 
-    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most. Of
-    predictions and targets by name, those of one name are aligned.
+    ``[rows, 1]`` against ``[rows]`` would broadcast to ``[rows, rows]`` in many a loss, and whole numbers fail in most. What differs
+    in more than that last 1 is the loss's to judge. Of predictions and targets by name, those of one name are aligned.
     """
     if isinstance(prediction, Mapping) and isinstance(target, Mapping):
         aligned = {name: align(prediction.get(name), each)[1] for name, each in target.items()}
         return prediction, aligned
-    if isinstance(prediction, Tensor) and isinstance(target, Tensor) and prediction.numel() == target.numel():
-        return prediction, target.reshape(prediction.shape).to(prediction.dtype)
+    if isinstance(prediction, Tensor) and isinstance(target, Tensor):
+        ours, theirs = prediction.shape, target.shape
+        if ours == theirs or ours == (*theirs, 1) or (*ours, 1) == theirs:
+            return prediction, target.reshape(ours).to(prediction.dtype)
     return prediction, target

@@ -4,10 +4,11 @@ An owner writes its parameters' part of a commit and, if optimizer state is shar
 whole parameters, so that any optimizer that works parameter by parameter works; a function of sizes and the number of workers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from dlcore.step.collective import Collective
 
@@ -41,6 +42,17 @@ def slice_names(model: nn.Module, owned: Sequence[Mapping[str, nn.Parameter]], r
     return set(model.state_dict()) - others if rank == 0 else set(owned[rank])
 
 
+def keep_parameters(optimizer: Optimizer, mine: Collection[nn.Parameter]) -> None:
+    """Leave ``mine`` alone to a new optimizer, in the groups that it has on every rank."""
+    held = {*mine}
+    for group in optimizer.param_groups:
+        places = [place for place, parameter in enumerate(group["params"]) if parameter in held]
+        for key in {"params", "param_names"} & group.keys():
+            group[key] = [group[key][place] for place in places]
+    for parameter in {*optimizer.state} - held:
+        del optimizer.state[parameter]
+
+
 ALIGNMENT = 16
 """Elements: views start on 64-byte lines, so that vector code takes the same path in every process."""
 
@@ -48,7 +60,7 @@ ALIGNMENT = 16
 def flat(like: Sequence[Tensor], *, slots: int = 0) -> tuple[Tensor, list[Tensor]]:
     """A buffer of zeros with ``slots`` further elements at its end, and a view of it for each tensor, in that one's memory format."""
     starts = list(_starts(like))
-    buffer = torch.zeros(starts[-1] + slots, dtype=like[0].dtype)
+    buffer = torch.zeros(starts[-1] + slots, dtype=like[0].dtype if like else torch.float32)
     return buffer, [_view(buffer, start, tensor) for start, tensor in zip(starts, like, strict=False)]
 
 

@@ -1,14 +1,16 @@
 """How a training is getting on: a record after each hundred steps and each epoch."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 WAITS = ("scheduling_s", "synchronisation_s", "commits_s", "data_s")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """State after ``step`` steps: losses are means over the rows since the record before; ``epoch`` counts from one.
+    """State after ``step`` steps: losses are of the rows since the record before, by the loss's own rule; ``epoch`` counts from one.
+
+    At the end of an epoch ``validation`` is the loss of the validation rows, and ``metrics`` has the figures of Training's.
 
     ``seconds`` is the time of the steps. In them rank 0 waited ``data_s`` for rows and, after its own backward, ``synchronisation_s``
     for the sum over workers. Beside them, between groups, ``commits_s`` went to holding the state still, ``scheduling_s`` to all else.
@@ -25,9 +27,11 @@ class Progress:
     synchronisation_s: float = 0.0
     commits_s: float = 0.0
     data_s: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         validation = "" if self.validation is None else f", validation {self.validation:.5f}"
+        validation += "".join(f", {name} {figure:.5f}" for name, figure in self.metrics.items())
         return (
             f"epoch {self.epoch}, step {self.step}: loss {self.loss:.5f}{validation}, "
             f"rate {self.lr:.4g}, {self.rows_per_s:,.0f} rows/s"

@@ -3,6 +3,7 @@
 Rates, data order and random numbers are functions of the figures and the seed, so those stand for them all.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +18,34 @@ from dlcore.data.order import Place
 
 @dataclass(kw_only=True)
 class Since:
-    """What has been summed since the last record; the waits are those of ``Progress``."""
+    """What has been summed since the last record, the loss with the weight it is to be divided by; the waits are those of ``Progress``."""
 
     loss: float = 0.0
+    weight: float = 0.0
     rows: int = 0
     seconds: float = 0.0
     scheduling_s: float = 0.0
     synchronisation_s: float = 0.0
     commits_s: float = 0.0
     data_s: float = 0.0
+
+
+class Pause:
+    """The time between two groups: the training thread is held up by the commit, and for the rest by scheduling."""
+
+    def __init__(self) -> None:
+        self.seconds, self.held_s = 0.0, 0.0
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        self._began, self.held_s = time.perf_counter(), 0.0
+
+    def end(self, since: Since) -> None:
+        """Add the pause to what ``since`` counts; the time before the first group is no pause."""
+        if self._began is not None:
+            self.seconds = time.perf_counter() - self._began
+            since.commits_s += self.held_s
+            since.scheduling_s += self.seconds - self.held_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,35 +74,67 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """A part of a state: ``tensors`` holds ``model.NAME`` and ``optimizer.NAME.KEY``; ``numbers`` an optimizer's plain numbers."""
+    """A part of a state: ``tensors`` holds ``model.NAME``, ``optimizer.NAME.KEY`` and ``group.NUMBER.KEY``.
+
+    ``plain`` holds those of an optimizer's values that are no tensors: numbers, truth values and texts, and lists of them.
+    """
 
     tensors: Mapping[str, Tensor]
-    numbers: Mapping[str, float]
+    plain: Mapping[str, Any]
 
     def to_bytes(self) -> bytes:
         return safetensors.torch.save(dict(self.tensors))
 
     @classmethod
-    def from_bytes(cls, content: bytes, numbers: Mapping[str, float]) -> "Slice":
-        return cls(tensors=safetensors.torch.load(content), numbers=numbers)
+    def from_bytes(cls, content: bytes, plain: Mapping[str, Any]) -> "Slice":
+        return cls(tensors=safetensors.torch.load(content), plain=plain)
 
 
-def capture(model: nn.Module, optimizer: Optimizer, names: Collection[str]) -> Slice:
-    """Copy weights and buffers with these names, and the optimizer's entries of them, out of a live model and optimizer."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items() if name in names}
-    numbers: dict[str, float] = {}
-    for parameter_name, parameter in model.named_parameters():
-        entries = optimizer.state.get(parameter, {}) if parameter_name in names else {}
-        for key, value in entries.items():
-            name = f"optimizer.{parameter_name}.{key}"
-            if isinstance(value, Tensor):
-                tensors[name] = value
-            elif isinstance(value, int | float):
-                numbers[name] = value
-            elif value is not None:
-                raise ValueError(f"an optimizer's state must be tensors and numbers to be saved, got {name}={value!r}")
+def capture(model: nn.Module, optimizer: Optimizer, names: Collection[str], *, groups: bool = True) -> Slice:
+    """Copy weights and buffers with these names, and the optimizer's entries of them, out of a live model and optimizer.
+
+    With ``groups``, what the optimizer keeps in its parameter groups goes with them: it is the same on every worker.
+    """
+    entries = _entries(model, optimizer, names) | (_groups(optimizer) if groups else {})
+    weights = {f"model.{name}": tensor for name, tensor in model.state_dict().items() if name in names}
+    tensors = weights | {name: value for name, value in entries.items() if isinstance(value, Tensor)}
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    return Slice(tensors=copies, numbers=numbers)
+    return Slice(tensors=copies, plain={name: value for name, value in entries.items() if name not in tensors})
+
+
+def _entries(model: nn.Module, optimizer: Optimizer, names: Collection[str]) -> dict[str, Any]:
+    """What the optimizer keeps of each parameter, by ``optimizer.NAME.KEY``."""
+    found = {
+        f"optimizer.{name}.{key}": value
+        for name, parameter in model.named_parameters()
+        if name in names
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if value is not None
+    }
+    for name, value in found.items():
+        if not isinstance(value, Tensor | bool | int | float):
+            raise ValueError(f"an optimizer's state must be tensors and numbers to be saved, got {name}={value!r}")
+    return found
+
+
+def _groups(optimizer: Optimizer) -> dict[str, Any]:
+    """What it keeps in its parameter groups, by ``group.NUMBER.KEY``; not objects and functions, which it is made with."""
+    return {
+        f"group.{number}.{key}": value
+        for number, group in enumerate(optimizer.param_groups)
+        for key, value in group.items()
+        if key not in GIVEN and (isinstance(value, Tensor) or _is_plain(value))
+    }
+
+
+GIVEN = ("params", "param_names", "lr")
+"""What of a group no state is: its parameters, and the rate, which the schedule gives anew at each step."""
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def restore(model: nn.Module, optimizer: Optimizer | None, slices: Iterable[Slice]) -> None:
@@ -93,12 +145,13 @@ def restore(model: nn.Module, optimizer: Optimizer | None, slices: Iterable[Slic
         model.load_state_dict(weights, strict=False)
         missing -= weights.keys()
         if optimizer is not None:
-            _restore_entries(model, optimizer, {**part.tensors, **part.numbers})
+            _restore_entries(model, optimizer, {**part.tensors, **part.plain})
+            _restore_groups(optimizer, {**part.tensors, **part.plain})
     if missing:
         raise ValueError(f"a state must hold every weight of the model, {sorted(missing)} are missing")
 
 
-def _restore_entries(model: nn.Module, optimizer: Optimizer, entries: Mapping[str, Tensor | float]) -> None:
+def _restore_entries(model: nn.Module, optimizer: Optimizer, entries: Mapping[str, Any]) -> None:
     """Take the entries of those parameters that are the optimizer's own."""
     held = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     mine = {name: parameter for name, parameter in model.named_parameters() if parameter in held}
@@ -109,8 +162,19 @@ def _restore_entries(model: nn.Module, optimizer: Optimizer, entries: Mapping[st
             optimizer.state[mine[parameter_name]][key] = _like(mine[parameter_name], value)
 
 
-def _like(parameter: Tensor, value: Tensor | float) -> Tensor | float:
-    """A copy of an optimizer's entry in its parameter's memory format: fused optimizers walk both side by side."""
+def _restore_groups(optimizer: Optimizer, entries: Mapping[str, Any]) -> None:
+    for name, value in entries.items():
+        kind, _, rest = name.partition(".")
+        if kind == "group":
+            number, _, key = rest.partition(".")
+            group = optimizer.param_groups[int(number)]
+            made_tuple = isinstance(group.get(key), tuple)  # JSON knows lists alone
+            group[key] = value.clone() if isinstance(value, Tensor) else tuple(value) if made_tuple else value
+
+
+def _like(parameter: Tensor, value: Any) -> Any:
+    """A copy of an optimizer's entry, in its own type and its parameter's memory format: fused optimizers walk both side by side."""
     if not isinstance(value, Tensor):
         return value
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.clone()
+    alike = value.shape == parameter.shape
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if alike else value.clone()

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from dlcore.step.lrn import replace_lrn
+from dlcore.step.normalisation import convert_batchnorm
 
 log = logging.getLogger("dlcore")
 
@@ -117,8 +118,9 @@ def _cpuinfo() -> str:
 
 
 def tune_model(model: nn.Module) -> nn.Module:
-    """Lay convolutions out channels last and normalise responses by a banded convolution."""
+    """Lay convolutions out channels last, normalise responses by a banded convolution, and batches of one value a channel too."""
     replace_lrn(model)
+    convert_batchnorm(model)
     if any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
@@ -143,3 +145,15 @@ def computing_in(precision: Precision) -> Iterator[None]:
         return
     with torch.autocast("cpu", dtype=torch.bfloat16):
         yield
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode in the body, and then back in its own."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-PROGRAMS = ("speed inception", "first_step", "larger", "sharded", "planner", "kills")
+PROGRAMS = ("speed inception", "first_step", "prediction", "larger", "sharded", "planner", "kills")
 
 
 def main() -> None:

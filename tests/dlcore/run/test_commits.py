@@ -123,6 +123,6 @@ def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CommitError, match="000000010 is corrupt"):
         list(commits.load(saved))
     manifest = tmp_path / "000000010" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 9'))
-    with pytest.raises(CommitError, match="has format 9, this version reads 3"):
+    manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 9'))
+    with pytest.raises(CommitError, match="has format 9, this version reads 4"):
         commits.latest()

@@ -1,5 +1,7 @@
 """History say what the time went to, and a group is as long as the pause before it asks for."""
 
+from typing import Any
+
 import pytest
 
 from dlcore import Progress
@@ -7,7 +9,7 @@ from dlcore.spark.group import ASSUMED_PAUSE_S, SHARE, SHORTEST_S, length_s
 from dlcore.step.progress import time_shares, told
 
 
-def record(seconds: float, **waits: float) -> Progress:
+def record(seconds: float, **waits: Any) -> Progress:
     return Progress(step=1, epoch=1, loss=0.0, lr=0.1, rows_per_s=1.0, seconds=seconds, **waits)
 
 

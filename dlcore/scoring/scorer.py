@@ -1,0 +1,200 @@
+"""Arrow batches in, the same rows with their outputs out: a row that cannot be scored has null outputs and its reason."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from dlcore.data.feed import STEPS_AHEAD
+from dlcore.data.layout import Layout
+from dlcore.data.order import Indices
+from dlcore.data.transform import Transform, applied, row_of, stacked
+from dlcore.scoring.batches import FEWEST, batch_rows
+from dlcore.scoring.outputs import Output, OutputError, arrow
+from dlcore.step.method import predicted
+
+CHUNK_BYTES = 16 * 2**20
+"""Rows are worked on, and given back, in pieces of about this much."""
+SAMPLED = 100
+"""Rows that are tried to find one that shows how large a row is."""
+T = TypeVar("T")
+U = TypeVar("U")
+Reasons = dict[int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """Rows with what the model gets of the ``good`` ones, and why it gets nothing of the others.
+
+    ``inputs`` are stacked, or a list where the transform made rows that do not stack.
+    """
+
+    rows: pa.RecordBatch
+    good: Indices
+    inputs: Any
+    reasons: Reasons
+
+    def piece(self, first: int, end: int) -> Any:
+        """What the model gets of good rows ``first`` to ``end``, in memory of torch's own: it begins on 64-byte lines, so that vector
+        code rounds alike whatever the place of the rows."""
+        if isinstance(self.inputs, list):
+            return stacked(self.inputs[first:end], "x")
+        if isinstance(self.inputs, Tensor):
+            return self.inputs[first:end].clone()
+        return {name: each[first:end].clone() for name, each in self.inputs.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """Scores rows in batches of ``batch`` rows, or of as many as fit the model."""
+
+    layout: Layout
+    outputs: dict[str, Output]
+    error: str
+    transform: Transform | None
+    batch: int | None
+
+    def __call__(
+        self, module: nn.Module, batches: Iterable[pa.RecordBatch], *, loaders: int = 0
+    ) -> Iterator[pa.RecordBatch]:
+        """Transforms run ahead in ``loaders`` threads, or without any in the caller's own."""
+        coming = iter(batches)
+        for first in coming:
+            if first.num_rows:
+                size = self.batch or self._fitting(module, first)
+                pieces = self._cut(chain([first], coming), size)
+                yield from (self._scored(module, each, size) for each in ahead(self.ready, pieces, threads=loaders))
+
+    def _fitting(self, module: nn.Module, rows: pa.RecordBatch) -> int:
+        for row in range(min(rows.num_rows, SAMPLED)):
+            ready = self.ready(rows.slice(row, 1))
+            if len(ready.good):
+                try:
+                    return batch_rows(module, ready.piece(0, 1))
+                except Exception:  # noqa: BLE001 - what the model makes of a row is told with the row, or raised, when it is scored
+                    continue
+        return FEWEST
+
+    def _cut(self, batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+        """Pieces of batches: what a transform works on is one batch of the model's."""
+        for rows in batches:
+            most = max(1, CHUNK_BYTES * rows.num_rows // max(1, rows.nbytes))
+            length = min(size, most) if self.transform is not None else most
+            yield from (rows.slice(at, length) for at in range(0, rows.num_rows, length))
+
+    def ready(self, rows: pa.RecordBatch) -> Ready:
+        """What the model gets of rows."""
+        reasons = self._reasons(rows)
+        good = np.array([row for row in range(rows.num_rows) if row not in reasons], dtype=np.int64)
+        if not len(good):
+            return Ready(rows=rows, good=good, inputs=[], reasons=reasons)
+        cells = self.layout.cells(rows.take(pa.array(good)) if reasons else rows)
+        if self.transform is None:
+            inputs = self.layout.pair({name: torch.from_numpy(_own(each)) for name, each in cells.items()})[0]
+            return Ready(rows=rows, good=good, inputs=inputs, reasons=reasons)
+        made, kept = [], []
+        for at, row in enumerate(good):
+            try:
+                made.append(applied(self.transform, self.layout.pair(row_of(cells, at))[0], None, None)[0])
+                kept.append(row)
+            except Exception as error:  # noqa: BLE001 - whatever a row makes the user's code raise is that row's reason
+                reasons[int(row)] = _told(error)
+        return Ready(rows=rows, good=np.array(kept, dtype=np.int64), inputs=_stacked(made), reasons=reasons)
+
+    def _reasons(self, rows: pa.RecordBatch) -> Reasons:
+        """Why rows cannot be scored, naming up to five columns."""
+        bad: dict[int, list[str]] = {}
+        for column, good in self.layout.usable(rows).items():
+            for row in np.flatnonzero(~good):
+                bad.setdefault(int(row), []).append(column)
+        return {row: f"null or not a finite number: {', '.join(columns[:5])}" for row, columns in bad.items()}
+
+    def _scored(self, module: nn.Module, ready: Ready, size: int) -> pa.RecordBatch:
+        reasons, places = dict(ready.reasons), np.full(ready.rows.num_rows, -1)
+        found: list[list[pa.Array]] = []
+        scored = 0
+        for first in range(0, len(ready.good), size):
+            for rows, columns in self._piece(module, ready, first, size, reasons):
+                places[rows] = np.arange(scored, scored + len(rows))
+                scored += len(rows)
+                found.append(columns)
+        picked = pa.array(places, mask=places < 0)
+        columns = [self._column(place, [each[place] for each in found], picked) for place in range(len(self.outputs))]
+        error = pa.array(
+            [reasons.get(row) for row in range(ready.rows.num_rows)] if reasons else [None] * len(places), pa.string()
+        )
+        return pa.RecordBatch.from_arrays(
+            [*ready.rows.columns, *columns, error], names=[*ready.rows.schema.names, *self.outputs, self.error]
+        )
+
+    def _column(self, place: int, found: list[pa.Array], picked: pa.Array) -> pa.Array:
+        kind = arrow([*self.outputs.values()][place].kind)
+        if not found:
+            return pa.nulls(len(picked), kind)
+        whole = pa.concat_arrays(found) if len(found) > 1 else found[0]
+        return whole if len(whole) == len(picked) else whole.take(picked)
+
+    def _piece(
+        self, module: nn.Module, ready: Ready, first: int, size: int, reasons: Reasons
+    ) -> list[tuple[Indices, list[pa.Array]]]:
+        """The outputs of up to ``size`` good rows from ``first`` on; where they fail together, of each that does not fail alone."""
+        rows = ready.good[first : first + size]
+        try:
+            return [(rows, self._columns(module, ready.piece(first, first + len(rows)), len(rows)))]
+        except OutputError:
+            raise
+        except Exception as error:
+            found: list[tuple[Indices, list[pa.Array]]] = []
+            for at, row in enumerate(rows, first):
+                try:
+                    found.append((ready.good[at : at + 1], self._columns(module, ready.piece(at, at + 1), 1)))
+                except Exception as alone:  # noqa: BLE001 - whatever a row makes the user's code raise is that row's reason
+                    reasons[int(row)] = _told(alone)
+            if not found and len(rows) > 1:  # what all rows of a batch fail at is not a row's fault
+                raise error
+            return found
+
+    def _columns(self, module: nn.Module, inputs: Any, rows: int) -> list[pa.Array]:
+        with torch.inference_mode():
+            prediction = predicted(module, inputs)
+            return [output.column(name, prediction, rows) for name, output in self.outputs.items()]
+
+
+def ahead(make: Callable[[T], U], things: Iterable[T], *, threads: int) -> Iterator[U]:
+    """Make something of each thing, in their order; some ahead in ``threads`` threads, or without any when it is asked for."""
+    if not threads:
+        yield from map(make, things)
+        return
+    pool, coming = ThreadPoolExecutor(threads, thread_name_prefix="dlcore-loader"), deque[Future[U]]()
+    try:
+        for thing in things:
+            coming.append(pool.submit(make, thing))
+            if len(coming) >= threads + STEPS_AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _own(cells: Any) -> Any:
+    """Cells as an array that torch may hold: Arrow's own memory is read-only."""
+    return np.require(cells, requirements=["C", "W"])
+
+
+def _stacked(made: list[Any]) -> Any:
+    try:
+        return stacked(made, "x") if made else []
+    except (ValueError, TypeError):
+        return made
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

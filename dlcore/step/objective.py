@@ -1,0 +1,64 @@
+"""What a method minimises and is judged by: the loss of a batch, by one model, in the method's precision."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcore.data.feed import Batch
+from dlcore.step.collective import Collective
+from dlcore.step.losses import Found, found, recognised
+from dlcore.step.method import Method, align, in_float32, predicted
+from dlcore.step.metrics import Metric, Tally
+from dlcore.step.tuning import computing_in
+
+
+class Objective:
+    """``computed`` counts the batches whose loss was found, of training and of validation."""
+
+    def __init__(self, method: Method, model: nn.Module) -> None:
+        self._method, self._model = method, model
+        self._loss = recognised(method.loss)
+        self.computed = 0
+
+    def training(self, batch: Batch) -> Found:
+        """What a step minimises."""
+        if self._method.step is None:
+            return self.judged(batch)[2]
+        with computing_in(self._method.precision):
+            return self._found(partial(self._method.step, self._model, batch.inputs, batch.targets), batch.mine)
+
+    def judged(self, batch: Batch) -> tuple[Any, Any, Found]:
+        """Prediction and target, as loss and metrics get them, and the loss."""
+        with computing_in(self._method.precision):
+            prediction = predicted(self._model, batch.inputs)
+        if self._method.precision != "float32":
+            prediction = in_float32(prediction)
+        prediction, target = align(prediction, batch.targets)
+        return prediction, target, self._found(partial(self._loss, prediction, target), batch.mine)
+
+    def _found(self, call: Any, rows: int) -> Found:
+        result = found(call, rows=rows)
+        self.computed += 1
+        return result
+
+
+def validated(
+    objective: Objective, batches: Iterable[Batch], metrics: Sequence[Metric], collective: Collective
+) -> tuple[float, dict[str, float]]:
+    """The loss and the metrics' figures of all workers' rows; ``batches`` are this one's."""
+    total, tally = torch.zeros(2, dtype=torch.float64), Tally(metrics)
+    with torch.inference_mode():
+        for batch in batches:
+            prediction, target, found = objective.judged(batch)
+            total += torch.tensor([found.total, found.counted], dtype=torch.float64)
+            if metrics:
+                tally.add(prediction, target)
+        figures = tally.results_of_all(collective) if metrics else {}
+    collective.sum(total)()
+    loss, weight = float(total[0]), float(total[1])
+    if not weight:
+        raise ValueError("validation needs rows that count, but the loss gave a weight of zero for all of them")
+    return loss / weight, figures
