@@ -56,10 +56,11 @@ class Steps:
         from pipelines.ingest import Ingest
 
         return Ingest(
-            landing=run.settings.landing,
-            source=f"{self.app.name}/ds={run.ds}",
+            source=self.app.source.of(run.settings.landing, self.app.name, run.ds),
             header=self.app.source.header,
             rules=self.app.source.rules(run.ds),
+            optional=self.app.nullable & set(self.app.source.header.values()),
+            repeats=self.app.source.repeats,
             table=self.app.rows,
             quarantine=self.app.quarantine,
             judge=self.judge(self.app.rows, self.app.gates().rows),
@@ -82,13 +83,14 @@ class Steps:
                 stop_on_drift=run.params["stop_on_drift"],
             ),
             history_days=self.app.history_days,
+            gaps=self.app.gaps,
             run_id=run.id,
         )
 
     def pin(self, run: Run) -> Step:
         from pipelines.pinning import Pin
 
-        return Pin(table=self.app.features, dates=run.dates)
+        return Pin(table=self.app.features, source=self.app.rows, dates=run.dates)
 
     def split(self, run: Run) -> Step:
         from features.drift import profile
