@@ -7,8 +7,9 @@ BENCHES = $(filter-out test_%,$(notdir $(basename $(wildcard tests/bench/[a-z]*.
 SOURCES := apps pipelines dlcore features infra dags tests
 export PYTHONPYCACHEPREFIX ?= $(abspath $(STATE))/cache/python
 
-# Parameters of the demo's run: make demo MEMBERS=3 EPOCHS=5
-PARAMS := FIRST_DATE LAST_DATE MEMBERS EPOCHS BATCH WORKERS SEED MODEL SEARCH STOP_ON_DRIFT
+# The demo's app and the parameters of its run, by the app's own names: make demo APP=fraud MEMBERS=3 EPOCHS=5
+APP ?= fraud
+PARAMS = $(shell sed -n 's/^  "\([a-z_]*\)": {.*/\1/p' apps/$(APP)/params.json | tr a-z A-Z)
 GIVEN = $(foreach name,$(PARAMS),$(if $($(name)),--param $(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
 .DEFAULT_GOAL := help
@@ -20,8 +21,8 @@ help: ## what can be made
 setup: ## environment, Java and data, once
 	@$(PYTHON) -m infra.setup.bootstrap
 
-demo: setup ## the whole fraud pipeline on real data, in a real Airflow (MEMBERS=3 EPOCHS=5 ... set parameters)
-	@$(BIN)/python -m infra demo fraud $(GIVEN)
+demo: setup ## an app's whole pipeline on its data, in a real Airflow (APP=fraud MEMBERS=3 EPOCHS=5 ... set parameters)
+	@$(BIN)/python -m infra demo $(APP) $(GIVEN)
 
 airflow: setup ## start Airflow and leave it running
 	@$(BIN)/python -m infra airflow

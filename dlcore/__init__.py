@@ -3,8 +3,21 @@
 from dlcore.data.fields import Field
 from dlcore.data.vocabulary import Vocabulary
 from dlcore.optim.clipping import ClipNorm, ClipValue
+from dlcore.optim.groups import ByName, decay_only_matrices
 from dlcore.optim.lars import LARS
-from dlcore.optim.schedules import Constant, Cosine, Exponential, Plateau, Poly, Schedule, Step, Warmup, scale_linearly
+from dlcore.optim.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    Plateau,
+    Poly,
+    Schedule,
+    Step,
+    Warmup,
+    scale_linearly,
+)
+from dlcore.run.start import Start
 from dlcore.scoring.artifact import Artifact
 from dlcore.scoring.fitted import Fitted
 from dlcore.scoring.manifest import ArtifactError
@@ -21,6 +34,7 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "AveragePrecision",
+    "ByName",
     "ClipNorm",
     "ClipValue",
     "Constant",
@@ -31,16 +45,19 @@ __all__ = [
     "Folder",
     "MeanLoss",
     "Metric",
+    "OneCycle",
     "Output",
     "Plateau",
     "Poly",
     "Progress",
     "Schedule",
+    "Start",
     "Step",
     "Training",
     "TrainingStep",
     "Vocabulary",
     "Warmup",
+    "decay_only_matrices",
     "joined",
     "scale_linearly",
     "summed",

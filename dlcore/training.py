@@ -1,7 +1,7 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import torch
+from torch import nn
 
 from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout
-from dlcore.data.pieces import Rows
+from dlcore.data.rows import Rows
 from dlcore.data.sources import is_dataset, is_frame, table_of
 from dlcore.optim.schedules import follows_validation
 from dlcore.run.chain import Chain, History, OnProgress, advance
@@ -21,6 +22,7 @@ from dlcore.run.commits import Commit, Commits, Saved
 from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
+from dlcore.run.start import Start, Weights, digest
 from dlcore.scoring.fitted import Fitted
 from dlcore.step.engine import Engine
 from dlcore.step.progress import told
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dlcore.data.sources import Data, Laid
+
+    Begin = Callable[[Folder, Mapping[str, str]], Chain]
 
 log = logging.getLogger("dlcore")
 
@@ -51,13 +55,15 @@ class Training(Plan):
         folder: str | Folder | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
+        start: Start | Weights | None = None,
     ) -> Fitted:
         """Train on ``data`` and return the fitted module.
 
         A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
         dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
         tensors, in one of the ways that ``dlcore.data.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
-        One that holds an unfinished run of the same settings and data is gone on from; of others it is refused.
+        One that holds an unfinished run of the same settings and data is gone on from; of others it is refused. ``start`` are the
+        weights to begin with, by the names of the model's, or a ``Start`` that says how they are named.
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
@@ -66,6 +72,7 @@ class Training(Plan):
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
             )
         columns = partial(self._laid, features=features, label=label)
+        begin = partial(self._chain, on_progress=on_progress, start=None if start is None else Start.of(start))
         if validation is None and self.metrics:
             raise ValueError(
                 f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
@@ -73,12 +80,12 @@ class Training(Plan):
         taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
             with _place(folder) as place:
-                return self._fitted(self._fit_here(data, validation, columns, place, on_progress), taken, label)
+                return self._fitted(self._fit_here(data, validation, columns, place, begin), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
         with _place(folder) as place:
-            chain = self._fit_on_spark(session, data, validation, columns, workers, place, on_progress)
+            chain = self._fit_on_spark(session, data, validation, columns, workers, place, begin)
             return self._fitted(chain, taken, label)
 
     def _fit_here(
@@ -87,11 +94,11 @@ class Training(Plan):
         validation: "Data | None",
         columns: "Laid",
         folder: Folder,
-        on_progress: OnProgress | None,
+        begin: "Begin",
     ) -> Chain:
         rows, name = self._rows(data, folder / "data", columns)
         held_out = None if validation is None else self._rows(validation, folder / "validation", columns)[0]
-        chain = self._chain(folder, settings(self, data=name, workers=1), on_progress)
+        chain = begin(folder, settings(self, data=name, workers=1))
         threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
         engine = Engine(self, rows, held_out, metrics=self.metrics, loaders=loaders)
@@ -106,15 +113,15 @@ class Training(Plan):
         columns: "Laid",
         workers: int,
         folder: Folder,
-        on_progress: OnProgress | None,
+        begin: "Begin",
     ) -> Chain:
-        from dlcore.spark.executors import groups, sharded
+        from dlcore.spark.executors import groups, stored
 
-        shards = partial(sharded, laid=columns, resident_bytes=self.resident_bytes)
-        train = shards(data, folder / "data")
-        held_out = None if validation is None else shards(validation, folder / "validation")
-        now = settings(self, data=train.shards.fingerprint, workers=workers)
-        chain = self._chain(folder, now, on_progress)
+        pieces = partial(stored, laid=columns, resident_bytes=self.resident_bytes)
+        train = pieces(data, folder / "data")
+        held_out = None if validation is None else pieces(validation, folder / "validation")
+        now = settings(self, data=train.pieces.fingerprint, workers=workers)
+        chain = begin(folder, now)
         run = groups(self, session, train, held_out, chain, workers)
         return advance(chain, epochs=self.epochs, group=run)
 
@@ -129,24 +136,29 @@ class Training(Plan):
 
     def _rows(self, data: "Data", folder: Folder, columns: "Laid") -> tuple[Rows, str]:
         if is_dataset(data):
-            shards = copy_pieces(data, folder, columns(data.schema))
-            return shards.open(folder, resident_bytes=self.resident_bytes), shards.fingerprint
+            pieces = copy_pieces(data, folder, columns(data.schema))
+            return pieces.open(folder, resident_bytes=self.resident_bytes), pieces.fingerprint
         if is_frame(data):
             raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
         table = table_of(data)
         return held(table, columns(table.schema))
 
-    def _chain(self, folder: Folder, now: Mapping[str, str], on_progress: OnProgress | None) -> Chain:
-        """The folder's commits, from the one to go on from, which must be of the settings of ``now``."""
-        commits = Commits(folder / "commits", keep=self.keep_commits)
-        commit = self._begin(commits, now)
+    def _chain(
+        self, folder: Folder, now: Mapping[str, str], *, on_progress: OnProgress | None, start: Start | None
+    ) -> Chain:
+        """The folder's commits, from the one to go on from, which must be of the settings of ``now`` and of the same start."""
+        commits, model = Commits(folder / "commits", keep=self.keep_commits), self.build()
+        if start is not None:
+            weights = start.fitting(model)
+            model.load_state_dict(weights, strict=False)
+            now = {**now, "start": digest(weights)}
+        commit = self._begin(commits, now, model)
         return Chain(commits, commit, History(on_progress, list(commit.history)))
 
-    def _begin(self, commits: Commits, now: Mapping[str, str]) -> Commit:
-        """The commit to go on from: the newest of the folder, or a first one with the model as it is built."""
+    def _begin(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
+        """The commit to go on from: the newest of the folder, or a first one with ``model``."""
         commit = commits.latest()
         if commit is None:
-            model = self.build()
             part = capture(model, self.optimize(model), names=model.state_dict())
             saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
             return commits.seal(saved, settings=now, history=())

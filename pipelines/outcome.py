@@ -54,7 +54,7 @@ class Outcome:
     times: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, default=str, allow_nan=False)
+        return json.dumps(asdict(self), indent=1, default=_plain, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
@@ -67,6 +67,15 @@ class Outcome:
         if isinstance(self.result, kind):
             return self.result
         return TypeAdapter(kind).validate_python(self.result)
+
+
+def _plain(value: object) -> str:
+    """A path as text; what else JSON does not know is a mistake of the step."""
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(
+        f"an outcome holds numbers, texts, paths, sequences and mappings, got {type(value).__name__}: {value!r}"
+    )
 
 
 ADAPTERS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in get_type_hints(Outcome).items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from dlcore import Artifact
+from dlcore import Artifact, Metric
 from pipelines.outcome import Outcome
 from pipelines.registry import Pointers, Registry
 from pipelines.section import Section, Text
@@ -18,8 +18,7 @@ class Lead:
     lead on the champion (challenger - champion) lies with the given ``confidence``.
     """
 
-    metric: str
-    higher_is_better: bool
+    metric: Metric
     champion: float
     challenger: float
     low: float
@@ -30,21 +29,19 @@ class Lead:
     @property
     def beyond_chance(self) -> bool:
         """The rule of promotion: the whole interval of the lead lies on the better side of zero."""
-        return self.low > 0 if self.higher_is_better else self.high < 0
+        return self.low > 0 if self.metric.higher_is_better else self.high < 0
 
     def __str__(self) -> str:
-        lead = self.challenger - self.champion
-        return (
-            f"{self.metric} {self.challenger:.4f} against the champion's {self.champion:.4f} on {self.rows:,} rows that neither "
-            f"has seen, a difference of {lead:+.4f} ({self.confidence:.0%} interval {self.low:+.4f} to {self.high:+.4f})"
-        )
+        met = f"{self.metric.name.replace('_', ' ')} {self.challenger:.4f} against the champion's {self.champion:.4f}"
+        lead = f"{self.challenger - self.champion:+.4f} ({self.confidence:.0%} interval {self.low:+.4f} to {self.high:+.4f})"
+        return f"{met} on {self.rows:,} rows that neither has seen, a difference of {lead}"
 
 
 class Incomparable(ValueError):
     """Champion and challenger cannot meet; the sentence says why."""
 
 
-Compare = Callable[[Artifact, Artifact], Lead]
+Compare = Callable[[SparkSession | None, Artifact, Artifact], Lead]
 """Champion and challenger on rows that neither has seen; ``Incomparable`` where there are none."""
 
 
@@ -82,7 +79,7 @@ class Publish:
         artifact = Artifact.load(str(self.candidate))
         with self.registry.changing():
             version = self.registry.add(artifact)
-            verdict = self.judged(artifact)
+            verdict = self.judged(spark, artifact)
             if verdict.promoted:
                 self.registry.promote(version, by=self.run_id, reason=verdict.reason)
             pointers = self.registry.pointers()
@@ -101,7 +98,7 @@ class Publish:
         """Whether this run made ``version`` champion, in this try or an earlier one."""
         return any((move.after, move.by) == (version, self.run_id) for move in pointers.moves[-1:])
 
-    def judged(self, candidate: Artifact) -> Verdict:
+    def judged(self, spark: SparkSession | None, candidate: Artifact) -> Verdict:
         pointers = self.registry.pointers()
         if pointers.champion is None:
             return Verdict(promoted=True, reason="it is the first version")
@@ -109,7 +106,7 @@ class Publish:
             moved = self.moved(pointers, candidate.id)
             return Verdict(promoted=False, reason=pointers.moves[-1].reason if moved else "it is the champion already")
         try:
-            lead = self.compare(self.registry.champion(), candidate)
+            lead = self.compare(spark, self.registry.champion(), candidate)
         except Incomparable as reason:
             return Verdict(promoted=False, reason=f"it could not meet the champion: {reason}")
         if pointers.champion in pointers.pinned:

@@ -1,4 +1,4 @@
-"""From Arrow or Parquet files to shards without Spark: read in batches, so that the data may be larger than memory."""
+"""From Arrow or Parquet files to pieces without Spark: read in batches, so that the data may be larger than memory."""
 
 import hashlib
 from collections import Counter
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def copy_pieces(data: "ds.Dataset", folder: Folder, layout: Layout) -> Pieces:
-    """Write the rows of ``data``, in its order, below ``folder``; shards that are there already are used if they hold the same."""
+    """Write the rows of ``data``, in its order, below ``folder``; pieces that are there already are used if they hold the same."""
     if folder.exists(INDEX):
         return existing(folder, layout, fingerprint(data, layout))
     clear(folder)
-    name, pieces = Fingerprint(layout), []
+    name, written = Fingerprint(layout), []
     unusable: Counter[str] = Counter()
     for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):
         unusable.update(layout.unusable(table))
         if not unusable:
             cells = layout.cells(table)
             name.update(cells)
-            pieces.append(write_piece(folder, f"part-{number:05d}.arrow", cells))
+            written.append(write_piece(folder, f"part-{number:05d}.arrow", cells))
     refuse_unusable(unusable)
-    shards = Pieces.of(layout, pieces, str(name))
-    folder.write(INDEX, shards.to_json().encode())
-    return shards
+    pieces = Pieces.of(layout, written, str(name))
+    folder.write(INDEX, pieces.to_json().encode())
+    return pieces
 
 
 def fingerprint(data: "ds.Dataset", layout: Layout) -> str:

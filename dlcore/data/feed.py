@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from dlcore.data.order import Indices, Order, part
-from dlcore.data.pieces import Gathered, Mapped, Rows
+from dlcore.data.rows import Gathered, Mapped, Rows
 from dlcore.data.transform import Transform, transformed
 
 STEPS_AHEAD = 2
@@ -64,24 +64,23 @@ class Feed:
     def __init__(
         self, rows: Rows, shares: Shares, *, steps: int, transform: Transform | None = None, loaders: int = 0
     ) -> None:
+        self._rows, self._shares, self._transform = rows, shares, transform
+        self._gathered, self._batch = self._gather, self._prepare
         self._ahead: Prefetch[Any] | None = None
-
-        def gather(step: int) -> tuple[Share, Gathered]:
-            share = shares(step)
-            return share, rows.gather(share.rows)
-
-        def prepare(gathered: tuple[Share, Gathered]) -> Batch:
-            return _batch(rows, transform, *gathered)
-
-        self._batch: Callable[[int], Batch] = lambda step: prepare(gather(step))
         if transform is not None and loaders:
-            self._batch = self._ahead = Prefetch(self._batch, threads=loaders, steps=steps)
+            self._ahead = self._batch = Prefetch(self._prepare, threads=loaders, steps=steps)
         elif isinstance(rows, Mapped):
-            gathered = self._ahead = Prefetch(gather, threads=1, steps=steps)
-            self._batch = lambda step: prepare(gathered(step))
+            self._ahead = self._gathered = Prefetch(self._gather, threads=1, steps=steps)
 
     def __call__(self, step: int) -> Batch:
         return self._batch(step)
+
+    def _gather(self, step: int) -> tuple[Share, Gathered]:
+        share = self._shares(step)
+        return share, self._rows.gather(share.rows)
+
+    def _prepare(self, step: int) -> Batch:
+        return _batch(self._rows, self._transform, *self._gathered(step))
 
     def close(self) -> None:
         """Let the threads end; what they have made is dropped."""

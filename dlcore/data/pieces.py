@@ -7,16 +7,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor
 
-from dlcore.data.cells import Array, Cells, ragged, shaped
+from dlcore.data.cells import Cells, ragged, shaped
 from dlcore.data.layout import Layout, Part
-from dlcore.data.order import Indices
+from dlcore.data.rows import Mapped, Resident, Rows
 from dlcore.storage.folder import Folder
 from dlcore.storage.scratch import Shared
 
@@ -29,30 +27,10 @@ RESIDENT_BYTES = 256 * 2**20
 WINDOW_BYTES = 128 * 2**20
 """Of larger data, rows within this much are shuffled among each other."""
 
-Gathered: TypeAlias = dict[str, Tensor | list[bytes]]
-"""Rows by part: a tensor whose first axis counts them, or the bytes of each."""
-
-
-class Rows(Protocol):
-    """Random access to rows: ``gather`` gives the rows with the numbers asked for, in that order, by part."""
-
-    @property
-    def layout(self) -> Layout: ...
-
-    @property
-    def count(self) -> int: ...
-
-    @property
-    def window(self) -> int:
-        """How many rows may be shuffled among each other."""
-        ...
-
-    def gather(self, indices: Indices) -> Gathered: ...
-
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One file of shards: its rows, its bytes, and the shape of a row of each tensor."""
+    """One file of a data set: its rows, its bytes, and the shape of a row of each tensor."""
 
     file: str
     rows: int
@@ -99,7 +77,7 @@ class Pieces:
         content = json.loads(text)
         if (found := content.pop("format", 1)) != FORMAT:
             raise ValueError(
-                f"shards have format {found}, this version reads {FORMAT}; delete their folder to write them anew"
+                f"pieces have format {found}, this version reads {FORMAT}; delete their folder to write them anew"
             )
         sides = content.pop("layout")
         layout = Layout(**{side: tuple(_part(part) for part in parts) for side, parts in sides.items()})
@@ -138,63 +116,6 @@ class Pieces:
         return max(1, WINDOW_BYTES * self.count // self.bytes)
 
 
-class Resident:
-    """Rows in this process's own memory."""
-
-    def __init__(self, layout: Layout, cells: Mapping[str, Cells], *, window: int | None = None) -> None:
-        self.layout = layout
-        self._cells = {name: _own(each) for name, each in cells.items()}
-        self.count = len(next(iter(cells.values())))
-        self.window = window or self.count
-
-    def gather(self, indices: Indices) -> Gathered:
-        picked = torch.from_numpy(indices)
-        return {
-            name: cells.index_select(0, picked) if isinstance(cells, Tensor) else cells.take(indices).to_pylist()
-            for name, cells in self._cells.items()
-        }
-
-
-class Mapped:
-    """Rows in mapped files: the kernel keeps what fits, and nothing counts as this process's own memory."""
-
-    def __init__(
-        self, layout: Layout, pieces: Sequence[Mapping[str, Cells]], *, window: int, copy: Shared | None = None
-    ) -> None:
-        self.layout = layout
-        self.window = window
-        self._pieces, self._copy = pieces, copy  # the copy stays while it is held
-        self._ends = np.cumsum([len(next(iter(piece.values()))) for piece in pieces])
-        self.count = int(self._ends[-1])
-
-    def gather(self, indices: Indices) -> Gathered:
-        owners = np.searchsorted(self._ends, indices, side="right")
-        places = {int(owner): np.flatnonzero(owners == owner) for owner in np.unique(owners)}
-        return {part.name: self._part(part.name, indices, places) for part in self.layout.parts}
-
-    def _part(self, name: str, indices: Indices, places: Mapping[int, Indices]) -> Tensor | list[bytes]:
-        first = self._pieces[0][name]
-        if isinstance(first, np.ndarray):
-            tensor, found = aligned((len(indices), *first.shape[1:]), first.dtype)
-        else:
-            tensor, found = None, np.empty(len(indices), dtype=object)
-        for owner, mine in places.items():
-            piece = self._pieces[owner][name]
-            rows = indices[mine] - (self._ends[owner] - len(piece))
-            found[mine] = piece[rows] if isinstance(piece, np.ndarray) else piece.take(rows).to_pylist()
-        return found.tolist() if tensor is None else tensor
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Tensor, Array]:
-    """New memory as tensor and array: torch's begins on 64-byte lines, so that vector code rounds alike in every process."""
-    tensor = torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
-    return tensor, tensor.numpy()
-
-
-def _own(cells: Cells) -> Tensor | pa.LargeBinaryArray:
-    return torch.from_numpy(np.require(cells, requirements=["C", "W"])) if isinstance(cells, np.ndarray) else cells
-
-
 def _joined(cells: Sequence[Cells]) -> Cells:
     return np.concatenate(cells) if isinstance(cells[0], np.ndarray) else pa.concat_arrays(cells)
 
@@ -205,14 +126,14 @@ def _part(content: Mapping[str, Any]) -> Part:
 
 
 def existing(folder: Folder, layout: Layout, fingerprint: str) -> Pieces:
-    """The shards that are in ``folder``; a ValueError if they do not hold the rows with this layout and fingerprint."""
-    shards = Pieces.from_json(folder.read(INDEX).decode())
-    if (shards.layout, shards.fingerprint) != (layout, fingerprint):
+    """The pieces that are in ``folder``; a ValueError if they do not hold the rows with this layout and fingerprint."""
+    pieces = Pieces.from_json(folder.read(INDEX).decode())
+    if (pieces.layout, pieces.fingerprint) != (layout, fingerprint):
         raise ValueError(
-            f"{folder.where} holds other data: fingerprint {shards.fingerprint} of columns {list(shards.layout.columns)}; "
+            f"{folder.where} holds other data: fingerprint {pieces.fingerprint} of columns {list(pieces.layout.columns)}; "
             f"given is {fingerprint} of {list(layout.columns)}. Train into another folder, or delete that one"
         )
-    return shards
+    return pieces
 
 
 def clear(folder: Folder) -> None:

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from dlcore.data.layout import Layout
-from dlcore.data.pieces import Gathered, aligned
+from dlcore.data.rows import Gathered, aligned
 
 Transform: TypeAlias = Callable[[Any, Any, Generator | None], tuple[Any, Any]]
 Stacked: TypeAlias = Tensor | dict[str, Tensor]

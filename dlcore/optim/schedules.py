@@ -141,8 +141,37 @@ class Cosine:
         _require(self, positive=("steps",), not_negative=("lr", "end"))
 
     def __call__(self, step: int) -> float:
-        done = min(step, self.steps) / self.steps
-        return self.end + (self.lr - self.end) * (1 + math.cos(math.pi * done)) / 2
+        return _along_cosine(self.lr, self.end, min(step, self.steps) / self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneCycle:
+    """Rise to ``lr`` over the part ``rise`` of ``steps``, then fall to next to nothing, each along half a cosine (arXiv:1708.07120).
+
+    It begins at ``lr / first`` and ends at a part ``last`` of that; the rates are those of torch's OneCycleLR. Momentum stays as it is.
+    """
+
+    lr: float
+    steps: int
+    rise: float = 0.3
+    first: float = 25.0
+    last: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("steps", "first"), not_negative=("lr", "rise", "last"))
+        if self.rise > 1:
+            raise ValueError(f"OneCycle.rise must be a part of the steps, at most one, got {self.rise}")
+
+    def __call__(self, step: int) -> float:
+        begin, peak, end = self.lr / self.first, self.rise * self.steps - 1, self.steps - 1
+        if step < peak:
+            return _along_cosine(begin, self.lr, step / peak)
+        done = min(1.0, (step - peak) / (end - peak)) if end > peak else 1.0
+        return _along_cosine(self.lr, begin * self.last, done)
+
+
+def _along_cosine(begin: float, end: float, done: float) -> float:
+    return end + (begin - end) * (1 + math.cos(math.pi * done)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)

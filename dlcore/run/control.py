@@ -1,4 +1,4 @@
-"""The driver's line to its workers: a small key-value store, bound to one address, that carries nothing but JSON.
+"""How the driver and its workers talk: a small key-value store, bound to one address, that carries nothing but JSON.
 
 Workers meet through it, the driver reads progress and errors from it while a group runs, and asks for a stop by it.
 """
@@ -58,7 +58,7 @@ class ControlClient:
         return json.loads(self._store.get(key)) if self._store.check([key]) else None
 
     def wait(self, key: str) -> Any:
-        """The message under ``key``; a BrokenGroup when it does not come within this line's patience."""
+        """The message under ``key``; a BrokenGroup when it does not come within this client's patience."""
         try:
             return json.loads(self._store.get(key))
         except RuntimeError as error:

@@ -101,18 +101,23 @@ class Words:
         if dataclasses.is_dataclass(value):
             fields = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
             return f"{self.of(kind)}({self._several((), fields)})"
+        return self._reduced(value)
+
+    def _reduced(self, value: Any) -> str:
+        """An object in the words of pickle: what it is made with, and then given (``object.__reduce__``)."""
         try:
             reduced = value.__reduce_ex__(4)
         except Exception:  # noqa: BLE001 - an object's own code: what cannot be pickled has nothing that workers could be sent
-            return self.of(kind)
+            return self.of(type(value))
         if isinstance(reduced, str):
             return f"{getattr(value, '__module__', '')}.{reduced}"
-        make, arguments, *rest = reduced
+        make, arguments, *given = reduced
         if make is copyreg.__newobj__:  # type: ignore[attr-defined]
             make, *arguments = arguments
-        named = sorted(rest.pop(0).items(), key=lambda item: str(item[0])) if rest and type(rest[0]) is dict else ()
-        held = [list(each) if isinstance(each, Iterator) else each for each in rest if each is not None]
-        return f"{self.of(make)}({self._several([*arguments, *held], named)})"
+        attributes = given.pop(0) if given and type(given[0]) is dict else {}
+        items = [list(each) if isinstance(each, Iterator) else each for each in given if each is not None]
+        by_name = sorted(attributes.items(), key=lambda item: str(item[0]))
+        return f"{self.of(make)}({self._several([*arguments, *items], by_name)})"
 
     def _module(self, module: nn.Module) -> str:
         plain = [(name, each) for name, each in sorted(vars(module).items()) if name not in OWN_TO_MODULES]

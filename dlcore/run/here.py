@@ -7,14 +7,14 @@ import pyarrow as pa
 
 from dlcore.data.copying import Fingerprint
 from dlcore.data.layout import Layout, refuse_unusable
-from dlcore.data.pieces import Resident, Rows
+from dlcore.data.rows import Resident, Rows
 from dlcore.run.chain import Chain
 from dlcore.run.commits import Saved
 from dlcore.step.engine import Engine
 
 
 def held(table: pa.Table, layout: Layout) -> tuple[Rows, str]:
-    """The rows of a table in memory, under the rules that hold for shards, and a name of them in their order."""
+    """The rows of a table in memory, under the rules that hold for pieces, and a name of them in their order."""
     if not table.num_rows:
         raise ValueError("the data to train on has no rows")
     refuse_unusable(layout.unusable(table))
@@ -35,8 +35,8 @@ class GroupsHere:
         if self.engine.step != start.step:
             self.engine.load(start.figures, self.chain.commits.load(start))
         deadline = time.monotonic() + self.longest_s
-        records = self.chain.history
-        self.engine.run(lambda: records.stop or time.monotonic() > deadline, records.add)
+        history = self.chain.history
+        self.engine.run(lambda: history.stop or time.monotonic() > deadline, history.add)
         with self.engine.committing():
             figures = self.engine.figures
             written = self.chain.commits.write(self.engine.slice(), step=figures.step, name="here")

@@ -30,7 +30,7 @@ Models = Mapping[str, Callable[..., nn.Module]]
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A model's recipe and weights; ``details`` is whatever else belongs to it (metrics, statistics, versions).
+    """A model's name, arguments and weights; ``details`` is whatever else belongs to it (metrics, statistics, versions).
 
     ``models``, ``outputs`` and ``transform`` are the caller's code, of which the manifest has names, kinds and fingerprints.
     """

@@ -17,7 +17,7 @@ from dlcore.data.cells import Rowed
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout, refuse_unusable
 from dlcore.data.order import Indices
-from dlcore.data.pieces import Resident
+from dlcore.data.rows import Resident
 from dlcore.data.sources import is_dataset, is_frame, table_of
 from dlcore.data.transform import Transform, transformed
 from dlcore.scoring.batches import batch_rows

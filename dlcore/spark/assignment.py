@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 from pyspark.sql import Row
 
-from dlcore.data.pieces import Pieces, Rows
+from dlcore.data.pieces import Pieces
+from dlcore.data.rows import Rows
 from dlcore.run.commits import Commits, Saved
 from dlcore.run.plan import Plan
 from dlcore.storage.folder import Folder
@@ -13,14 +14,14 @@ from dlcore.storage.folder import Folder
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """Where the shards are, and their index."""
+    """Where the pieces are, and their index."""
 
     folder: Folder
-    shards: Pieces
+    pieces: Pieces
     resident_bytes: int
 
     def open(self) -> Rows:
-        return self.shards.open(self.folder, resident_bytes=self.resident_bytes)
+        return self.pieces.open(self.folder, resident_bytes=self.resident_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)

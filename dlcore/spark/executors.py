@@ -1,4 +1,4 @@
-"""A training on Spark's executors: rows as shards that all can read, and groups as barrier jobs that the driver listens to."""
+"""A training on Spark's executors: rows as pieces that all can read, and groups as barrier jobs that the driver listens to."""
 
 import uuid
 from typing import TYPE_CHECKING
@@ -48,15 +48,15 @@ def _refuse_unshippable(name: str, part: object) -> None:
         ) from error
 
 
-def sharded(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) -> Stored:
-    """Data as shards below ``folder``."""
+def stored(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) -> Stored:
+    """Data as pieces below ``folder``."""
     if is_frame(data):
-        shards = write_pieces(data, folder, laid(schema_of(data)))
+        pieces = write_pieces(data, folder, laid(schema_of(data)))
     elif is_dataset(data):
-        shards = copy_pieces(data, folder, laid(data.schema))
+        pieces = copy_pieces(data, folder, laid(data.schema))
     else:
         raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
-    return Stored(folder=folder, shards=shards, resident_bytes=resident_bytes)
+    return Stored(folder=folder, pieces=pieces, resident_bytes=resident_bytes)
 
 
 def groups(

@@ -201,7 +201,7 @@ def wait_for_slots(slots: Callable[[], int], workers: int, *, least: int, wait_s
 def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> list[Ended]:
     """Run ``group`` by one barrier stage, which Spark never repeats by itself, since its results go to the driver.
 
-    It is an Arrow job like the one that writes the shards: Spark keeps Python processes for those apart from an RDD's, and a second
+    It is an Arrow job like the one that writes the pieces: Spark keeps Python processes for those apart from an RDD's, and a second
     set of processes would import torch a second time.
     """
 

@@ -78,14 +78,21 @@ class Listener:
 
 @dataclass(frozen=True)
 class HeardGroups:
-    """Groups that are listened to while they run; when a stop came as one ended and its state is not saved, another follows."""
+    """Groups that are listened to while they run.
+
+    A group's state is written beside the next one. When a stop comes as a group ends, there is no next one to write beside: where
+    the state is not saved in time, a group follows that sees the stop at once, and waits until it is.
+    """
 
     groups: BarrierGroups
     listener: Listener
 
     def __call__(self, start: Saved) -> Saved:
         saved = self._heard(start)
-        while self.listener.stopped and (saved := self.groups.settled(saved)).step < self.groups.ahead:
+        while self.listener.stopped:
+            saved = self.groups.settled(saved)
+            if saved.step >= self.groups.ahead:
+                break
             saved = self._heard(saved)
         return saved
 

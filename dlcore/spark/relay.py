@@ -62,7 +62,7 @@ class Printed:
         return getattr(self._stream, name)
 
 
-class Records(logging.StreamHandler[TextIO]):
+class Logged(logging.StreamHandler[TextIO]):
     """Log records, written to the process's standard error as Python does, and taken too."""
 
     def __init__(self, lines: Lines) -> None:
@@ -81,7 +81,7 @@ def relayed(send: Callable[[list[Entry]], bool]) -> Iterator[None]:
     lines, over = Lines(send), threading.Event()
     thread = threading.Thread(target=_keep_sending, args=(lines, over), name="dlcore-relay", daemon=True)
     thread.start()
-    handler = Records(lines)
+    handler = Logged(lines)
     logging.getLogger().addHandler(handler)
     printed = Printed(sys.stdout, lines)
     try:

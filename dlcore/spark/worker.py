@@ -89,7 +89,11 @@ def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
         if control.count(f"{assignment.run}/host/{platform.node()}") == 0:
             tell([(logging.INFO, f"workers on {platform.node()} are set up with {tuned}")])
         with relayed(tell):
-            return _take_part(assignment, control, group, cores=cores, rank=rank, warm=warm)
+            kept = PROCESS.kept
+            if kept is None or not warm:
+                kept = _loaded(assignment, control, rank=rank, cores=cores)
+                _join(kept, assignment, control, group)
+            return _take_part(assignment, control, group, kept, warm=warm)
     except BrokenGroup as error:
         return _left(control, group, error)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver
@@ -105,55 +109,54 @@ def _meet(assignment: Assignment, control: ControlClient, group: str) -> tuple[i
     return meet(control, group, claim, workers=assignment.workers, step=assignment.ahead)
 
 
-def _take_part(
-    assignment: Assignment, control: ControlClient, group: str, *, cores: int, rank: int, warm: bool
-) -> Ended:
-    kept = PROCESS.kept
-    if kept is None or not warm:
-        kept = _load(assignment, control, group, cores=cores, rank=rank)
-    objective = kept.engine.objective
-    with Heartbeat(
-        control, lambda: objective.computed, run=assignment.run, group=group, longest_s=assignment.longest_s
-    ) as heartbeat:
+def _take_part(assignment: Assignment, control: ControlClient, group: str, kept: Kept, *, warm: bool) -> Ended:
+    """Take the group's steps, and begin to write the state that they end with."""
+    with _beating(assignment, control, group, kept) as heartbeat:
         _run(assignment, control, kept, heartbeat)
         last = heartbeat.asked or kept.engine.done
-        lost = not warm and assignment.ahead > assignment.start.step  # the state of the group before was never written
         heartbeat.writing = True
-        _commit(kept, group, workers=assignment.workers, wait=last or lost or not assignment.lasting)
-    ended = Ended(rank=rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
+        _commit(kept, group, workers=assignment.workers, wait=last or _must_wait(assignment, warm=warm))
+    ended = Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
     if last:
         PROCESS.drop()
     return ended
 
 
-def _load(assignment: Assignment, control: ControlClient, group: str, *, cores: int, rank: int) -> Kept:
-    """Load the committed state and build a new process group."""
-    kept = PROCESS.kept
-    engine = kept.engine if kept else _engine(assignment, cores)
-    start = assignment.start
+def _beating(assignment: Assignment, control: ControlClient, group: str, kept: Kept) -> Heartbeat:
+    objective = kept.engine.objective
+    return Heartbeat(
+        control, lambda: objective.computed, run=assignment.run, group=group, longest_s=assignment.longest_s
+    )
+
+
+def _must_wait(assignment: Assignment, *, warm: bool) -> bool:
+    """Whether the group lasts until its state is written: where the state before it never was, or processes end with their task."""
+    lost = not warm and assignment.ahead > assignment.start.step
+    return lost or not assignment.lasting
+
+
+def _loaded(assignment: Assignment, control: ControlClient, *, rank: int, cores: int) -> Kept:
+    """The committed state in this process, with engine and writer of before if it has them, and without a process group."""
+    before, start = PROCESS.kept, assignment.start
+    engine = before.engine if before else _engine(assignment, cores)
     engine.load(
-        start.figures,
-        assignment.commits.load(start),
-        rank=rank,
-        workers=assignment.workers,
-        batch=assignment.batch,
+        start.figures, assignment.commits.load(start), rank=rank, workers=assignment.workers, batch=assignment.batch
     )
-    writer = kept.writer if kept else Writer(assignment.commits, control, assignment.run)
-    PROCESS.kept = kept = Kept(
-        run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer
-    )
-    all_ready(control, group, workers=assignment.workers)
-    if assignment.workers > 1:
-        kept.collective = Gloo(
-            control.sub(group),
-            rank=rank,
-            workers=assignment.workers,
-            address=control.address,
-            patience_s=assignment.patience_s,
-        )
-    kept.claim = Claim(rank=rank, generation=group, step=start.step)
-    engine.join(kept.collective)
+    writer = before.writer if before else Writer(assignment.commits, control, assignment.run)
+    kept = Kept(run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer)
+    PROCESS.kept = kept
     return kept
+
+
+def _join(kept: Kept, assignment: Assignment, control: ControlClient, group: str) -> None:
+    """Join a new process group, once all others have loaded the state too."""
+    rank, workers = kept.claim.rank, assignment.workers
+    all_ready(control, group, workers=workers)
+    if workers > 1:
+        store, address, patience_s = control.sub(group), control.address, assignment.patience_s
+        kept.collective = Gloo(store, rank=rank, workers=workers, address=address, patience_s=patience_s)
+    kept.claim = Claim(rank=rank, generation=group, step=assignment.start.step)
+    kept.engine.join(kept.collective)
 
 
 def _engine(assignment: Assignment, cores: int) -> Engine:

@@ -1,4 +1,4 @@
-"""From a Spark DataFrame to shards: one Spark job writes the rows as Arrow pieces, and nothing passes through the driver."""
+"""From a Spark DataFrame to pieces: one Spark job writes the rows as Arrow files, and nothing passes through the driver."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def _kind(kind: DataType) -> pa.DataType:
 
 
 def write_pieces(frame: DataFrame, folder: Folder, layout: Layout) -> Pieces:
-    """Write ``frame`` below ``folder`` and return its index; shards that are there already are used if they hold the same rows."""
+    """Write ``frame`` below ``folder`` and return its index; pieces that are there already are used if they hold the same rows."""
     selected = _selected(frame, layout)
     if folder.exists(INDEX):
         return _reuse(selected, folder, layout)
@@ -46,11 +46,11 @@ def write_pieces(frame: DataFrame, folder: Folder, layout: Layout) -> Pieces:
     refuse_unusable(_unusable(written))
     found = sorted((row for row in written if row.file), key=lambda row: row.file)
     refuse_missing(folder, [row.file for row in found])
-    pieces = [Piece(file=row.file, rows=row.rows, bytes=row.bytes, shapes=json.loads(row.shapes)) for row in found]
+    listed = [Piece(file=row.file, rows=row.rows, bytes=row.bytes, shapes=json.loads(row.shapes)) for row in found]
     name = _fingerprint(layout, sum(row.rows for row in found), sum(row.hash for row in found))
-    shards = Pieces.of(layout, pieces, name)
-    folder.write(INDEX, shards.to_json().encode())
-    return shards
+    pieces = Pieces.of(layout, listed, name)
+    folder.write(INDEX, pieces.to_json().encode())
+    return pieces
 
 
 def refuse_missing(folder: Folder, files: Iterable[str]) -> None:

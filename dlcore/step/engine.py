@@ -15,7 +15,7 @@ import torch
 
 from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
 from dlcore.data.order import Order, Place
-from dlcore.data.pieces import Rows
+from dlcore.data.rows import Rows
 from dlcore.optim.eager import stepper
 from dlcore.optim.schedules import after, base_rate
 from dlcore.step.collective import Alone, Collective
@@ -37,7 +37,7 @@ LOSS, STOP, WEIGHT, PAIRS = range(4)
 class Engine:
     """One rank's live model and optimizer: a cache of a committed state that steps move forward.
 
-    ``loaders`` threads run the recipe's transform; without any, the training thread does. ``metrics`` are of the validation rows.
+    ``loaders`` threads run the method's transform; without any, the training thread does. ``metrics`` are of the validation rows.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ class Engine:
             self._weights.share(self._collective)
 
     def _rate(self, step: int) -> float:
-        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the recipe's."""
+        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the method's."""
         return self._schedule(self._whole.step_at(self._order.place(step))) * (self._order.batch / self._method.batch)
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:

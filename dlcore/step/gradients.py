@@ -112,7 +112,8 @@ class _Bucket:
         self.used, self.sent = [False] * len(self.parameters), False
         self.expect()
         for view, parameter in zip(self._views, self.parameters.values(), strict=True):
-            parameter.grad = view
+            if parameter.grad is not view:
+                parameter.grad = view
 
     def expect(self) -> None:
         self.came, self.missing = [False] * len(self.parameters), len(self.parameters)

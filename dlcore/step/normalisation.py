@@ -36,10 +36,10 @@ class _Normalises(_BatchNorm):
     together: Together | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training:
+        if not self.training and self.running_mean is not None:
             return super().forward(input)
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
-        if self.together is not None and self.together.collective.workers > 1:
+        if self.training and self.together is not None and self.together.collective.workers > 1:
             return self._synchronised(input, self.together)
         return self._as_it_stands(input) if input.numel() == input.shape[1] else super().forward(input)
 

@@ -1,1 +1,1 @@
-"""Networks that users begin with."""
+"""Networks and what belongs to them: SSD with its priors, loss and decoding, mean average precision, and Caffe's models."""

@@ -1,4 +1,4 @@
-"""Set-up, once: the environment from the lock, a Java, Spark's class archive, and the data, all below the state folder.
+"""Set-up, once: the environment from the lock, a Java, Spark's class archive, and the data of each app, all below the state folder.
 
 Standard library alone, for nothing is installed when it begins: ``python3 -m infra.setup.bootstrap``.
 """
@@ -17,8 +17,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 (the modules below do not even loa
     version = platform.python_version()
     raise SystemExit(f"Python must be 3.11 to 3.13, got {version}; name another with: make PYTHON=python3.11")
 
-from infra.setup import jre, preflight, provisions, transactions
+from infra.setup import jre, preflight, provisions
 from infra.setup.provisions import Provision
+from infra.setup.sources import sources
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "requirements.lock"
@@ -28,7 +29,7 @@ GPU_ONLY = ("nvidia-", "cuda-", "triton==")
 
 def plan(state: Path, torch: str) -> list[Provision]:
     """Every provision of set-up, in order, with what it depends on."""
-    venv, tools, landing = state / "venv", state / "tools", state / "landing"
+    venv, tools = state / "venv", state / "tools"
     lock, project = LOCK.read_text(), (REPOSITORY / "pyproject.toml").read_text()
     archive = (REPOSITORY / "infra" / "setup" / "archive.py").read_text()
     here, java = (str(venv), sys.version), str(jre.found())
@@ -58,12 +59,7 @@ def plan(state: Path, torch: str) -> list[Provision]:
             make=partial(archive_classes, state),
             present=python,
         ),
-        Provision(
-            name="transactions",
-            inputs=(transactions.WHEEL, transactions.MD5),
-            make=partial(transactions.land, landing, state / "download", python=tools / "bin" / "python"),
-            present=lambda: all((landing / "fraud" / f"ds={day}").is_dir() for day in transactions.DAYS),
-        ),
+        *[source.provision(state, tools / "bin" / "python") for source in sources(REPOSITORY / "apps")],
     ]
 
 
@@ -147,7 +143,7 @@ def set_up(state: Path, torch: str) -> None:
         provisions.run(todo, state / "setup")
     except subprocess.CalledProcessError as failed:
         raise SystemExit(stopped(failed, torch)) from None
-    except (OSError, transactions.Damaged) as failed:
+    except (OSError, ValueError) as failed:
         raise SystemExit(f"set-up stopped: {failed}") from None
     except KeyboardInterrupt:
         raise SystemExit("\nset-up was interrupted; run it again, and it goes on from here") from None

@@ -10,14 +10,14 @@ KINDS = {
     "tables": ("warehouse", "metastore"),
     "models": ("registry",),
     "airflow": ("airflow",),
-    "data": ("landing", "download", "setup/transactions"),
+    "data": ("landing", "download", "setup/data-*"),
     "cache": ("cache",),
     "environment": ("venv", "tools", "setup"),
 }
 
 
 def chosen(kind: str) -> tuple[str, ...]:
-    """The paths below the state folder that belong to a kind."""
+    """Patterns of paths below the state folder that belong to a kind."""
     if kind == "all":
         return ("",)
     if kind not in KINDS:
@@ -33,10 +33,10 @@ def running(state: Path) -> bool:
 
 def main(kinds: list[str]) -> None:
     state = Path(os.environ.get("EMBERLINE_STATE") or "state").expanduser().resolve()
-    paths = [path for kind in kinds or [""] for path in chosen(kind)]
+    patterns = [pattern for kind in kinds or [""] for pattern in chosen(kind)]
     if running(state):
         raise SystemExit("Airflow runs on this state; end it first with: make stop")
-    for path in (state / path for path in paths):
+    for path in [found for pattern in patterns for found in (sorted(state.glob(pattern)) if pattern else [state])]:
         if path.is_dir():
             shutil.rmtree(path)
             print(f"removed {path}")

@@ -13,8 +13,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.setup.sources import PREFIX
+
 DISK_GB = {"cuda": 12.0, "cpu": 6.0}  # by PyTorch's build: the environment, the installer's cache, data and a run
-DOWNLOADED = {"installer", "environment", "transactions"}
+DOWNLOADED = ("installer", "environment", PREFIX)
 PIPS_OWN_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
 
@@ -30,7 +32,7 @@ class Needs:
     @classmethod
     def of_set_up(cls, torch: str, undone: Collection[str], state: Path) -> "Needs":
         """What the ``undone`` provisions of set-up need with PyTorch's build ``torch``, beyond what ``state`` holds already."""
-        if DOWNLOADED.isdisjoint(undone):
+        if not any(name.startswith(DOWNLOADED) for name in undone):
             return cls(disk_gb=1.0)
         packages = tuple((address, "name another by PIP_INDEX_URL") for address in (index(),) if address)
         disk_gb = DISK_GB[torch] - _size_gb(state / "venv") if "environment" in undone else 0.0

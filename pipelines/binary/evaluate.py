@@ -16,6 +16,7 @@ from infra.tables.hive import Partition
 from pipelines.binary import sections
 from pipelines.binary.baselines import Baseline
 from pipelines.binary.comparison import Comparison
+from pipelines.binary.frames.preparation import FILES
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import figures, predictions
@@ -52,6 +53,15 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Explained:
+    """What the ensemble is made of: its calibration, its members' own average precisions, what its features weigh."""
+
+    calibration: tuple[float, float]
+    alone: list[float]
+    important: list[Importance]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Average ``members``, calibrate and choose the threshold on validation rows, measure on test rows, write ``into``.
 
@@ -79,13 +89,16 @@ class Evaluate:
         self.calibrate(ensemble, given["validation"])
         compared = self.compared(ensemble, given)
         candidate = self.candidate(ensemble, compared)
-        alone = self.alone(given["test"])
-        important = self.important(ensemble)
+        rows = Rows(taken=self.frames.rows(*PARTS), given=sum(len(each.rows) for each in given.values()))
+        return self.outcome(compared, candidate, rows, self.explained(ensemble, given["test"]))
+
+    def outcome(self, compared: Comparison, candidate: Artifact, rows: Rows, explained: Explained) -> Outcome:
+        said = self.sentence(compared)
         return Outcome(
-            summary=self.sentence(compared),
-            headline=self.sentence(compared),
-            rows=Rows(taken=self.frames.rows(*PARTS), given=sum(len(each.rows) for each in given.values())),
-            metrics=asdict(compared.own.figures) | {"member_average_precision": float(np.mean(alone))},
+            summary=said,
+            headline=said,
+            rows=rows,
+            metrics=asdict(compared.own.figures) | {"member_average_precision": float(np.mean(explained.alone))},
             facts=self.facts(compared, candidate),
             warnings=behind(compared),
             result=Candidate(folder=self.into, version=candidate.id),
@@ -93,10 +106,14 @@ class Evaluate:
                 compared.result(),
                 compared.ranking(),
                 compared.decision(),
-                compared.calibration(*ensemble.calibration.tolist()),
-                sections.members(alone, compared.own.figures.average_precision, important),
+                compared.calibration(*explained.calibration),
+                sections.members(explained.alone, compared.own.figures.average_precision, explained.important),
             ),
         )
+
+    def explained(self, ensemble: Ensemble, test: Given) -> Explained:
+        slope, intercept = ensemble.calibration.tolist()
+        return Explained(calibration=(slope, intercept), alone=self.alone(test), important=self.important(ensemble))
 
     def given(self, ensemble: Ensemble, part: str) -> Given:
         rows, members_NM = predictions.rate(
@@ -145,7 +162,7 @@ class Evaluate:
 
     def candidate(self, ensemble: Ensemble, compared: Comparison) -> Artifact:
         """Write the artifact that ``publish`` takes up: all that scoring and a later comparison need."""
-        names = list(self.frames.features)
+        names, prepared = list(self.frames.features), self.frames.prepared
         validation = {"fingerprint": predictions.fingerprint(self.frames.path("validation"))}
         return Artifact.save(
             str(self.into),
@@ -154,8 +171,11 @@ class Evaluate:
             tensors=ensemble.state_dict(),
             features=names,
             outputs={"probability": Output("double")},
+            files={FILES: prepared.folder} if prepared else {},
             details={
                 "features": names,
+                "sources": list(self.frames.sources),
+                "sizes": dict(prepared.sizes) if prepared else {},
                 "threshold": self.cost.threshold(compared.own.validation),
                 "validation": validation | asdict(figures.Figures.of(compared.own.validation)),
                 "test": asdict(compared.own.figures),

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark.sql import SparkSession
 
-from dlcore import Artifact
+from dlcore import Artifact, AveragePrecision
+from pipelines.binary.frames import preparation
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
@@ -24,22 +27,23 @@ from pipelines.publish import Incomparable, Lead
 class Meeting:
     """Lets two artifacts rate those test rows of ``frames`` that lie outside the time that the champion has seen.
 
-    The challenger has not seen any of them: they are the test rows of its own split.
+    The challenger has not seen any of them: they are the test rows of its own split. A model that prepares its rows by a pipeline
+    does so again, below ``scratch``.
     """
 
     frames: Frames
     networks: Mapping[str, Network]
     roles: Roles
+    scratch: Path
 
-    def __call__(self, champion: Artifact, challenger: Artifact) -> Lead:
+    def __call__(self, spark: SparkSession | None, champion: Artifact, challenger: Artifact) -> Lead:
         seen = Seen.by(champion.details)
         if seen is None:
             raise Incomparable(f"version {champion.id[:12]} does not say which rows it has seen")
-        first, second = (self.rated(each, seen) for each in (champion, challenger))
+        first, second = (self.rated(spark, each, seen) for each in (champion, challenger))
         interval = lead(second, first)
         return Lead(
-            metric="average precision",
-            higher_is_better=True,
+            metric=AveragePrecision(),
             champion=average_precision(first),
             challenger=average_precision(second),
             low=interval.low,
@@ -48,11 +52,12 @@ class Meeting:
             rows=len(first.label),
         )
 
-    def rated(self, model: Artifact, seen: Seen) -> Scored:
+    def rated(self, spark: SparkSession | None, model: Artifact, seen: Seen) -> Scored:
         """The model's probabilities for the rows that lie outside of ``seen``."""
         keep = [*self.roles.kept, self.roles.time]
-        folder, module = self.frames.path("test"), model.module(models(self.networks))
+        module = model.module(models(self.networks))
         try:
+            folder = self.prepared(spark, model)
             rows, probability_N = predictions.rate(folder, model.details["features"], dict.fromkeys(keep), module)
         except predictions.ColumnsMissing as missing:
             raise Incomparable(f"version {model.id[:12]} asks for other columns: {missing}") from missing
@@ -61,6 +66,24 @@ class Meeting:
         kept = rows.filter(pa.array(unseen_N))
         self.refuse_too_few(kept, seen)
         return predictions.scored(kept, probability_N.numpy()[unseen_N], self.roles)
+
+    def prepared(self, spark: SparkSession | None, model: Artifact) -> Path:
+        """The test rows with the features of ``model``."""
+        test = self.frames.path("test")
+        found = preparation.of(model, self.scratch)
+        if found is None:
+            return test
+        if spark is None:
+            raise Incomparable(
+                f"version {model.id[:12]} prepares its rows by Spark, and this app's publishing has no session"
+            )
+        columns = dict.fromkeys([*self.roles.kept, self.roles.time, *model.details["sources"]])
+        rows = spark.read.parquet(str(test))
+        if lacking := [name for name in columns if name not in rows.columns]:
+            raise predictions.ColumnsMissing(f"the rows of {test} lack {lacking}")
+        into = self.scratch / f"{model.id}-test"
+        found.applied(rows.select(*columns)).write.mode("overwrite").parquet(str(into))
+        return into
 
     def refuse_too_few(self, rows: pa.Table, seen: Seen) -> None:
         positives = int(rows[self.roles.label].to_numpy().sum()) if len(rows) else 0

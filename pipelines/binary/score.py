@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dlcore import Artifact
 from infra.tables.hive import Draft, Partition, Table
+from pipelines.binary.frames import preparation
 from pipelines.binary.models.ensemble import models
 from pipelines.binary.models.fitting import Network
 from pipelines.judge import Judge, drafting, settled
@@ -31,6 +33,7 @@ class Score:
     networks: Mapping[str, Network]
     key: tuple[str, ...]
     judge: Judge
+    scratch: Path
     run_id: str
 
     def run(self, spark: SparkSession | None) -> Outcome:
@@ -39,7 +42,7 @@ class Score:
             return Outcome(summary=f"{self.ds} skipped: no model is champion yet; a training that publishes makes one")
         model = self.registry.load(self.version)
         pinned = self.partition or self.features.current(spark, self.ds)
-        rows = scored(self.features.pinned(spark, pinned), model, self.networks, self.key)
+        rows = scored(self.features.pinned(spark, pinned), model, self.networks, self.key, self.scratch)
         with drafting() as drafts:
             inputs = {f"{self.features} ds={self.ds}": pinned.fingerprint}
             drafts.append(draft := self.scores.stage(spark, rows, ds=self.ds, run=self.run_id, inputs=inputs))
@@ -60,11 +63,18 @@ class Score:
         )
 
 
-def scored(rows: DataFrame, artifact: Artifact, networks: Mapping[str, Network], key: tuple[str, ...]) -> DataFrame:
+def scored(
+    rows: DataFrame, artifact: Artifact, networks: Mapping[str, Network], key: tuple[str, ...], scratch: Path
+) -> DataFrame:
     """Return key, probability, decision at the model's threshold, and the model's version, for each row.
 
-    A row with a feature that is no finite number has neither probability nor decision.
+    A row with a feature that is no finite number has neither probability nor decision. A pipeline that prepares the rows is laid
+    out below ``scratch``.
     """
-    rated = replace(artifact, models=models(networks)).predict(rows.select(*key, *artifact.details["features"]))
+    found = rows.select(*dict.fromkeys([*key, *artifact.details["sources"]]))
+    if prepared := preparation.of(artifact, scratch):
+        found = prepared.applied(found)
+    features = found.select(*key, *artifact.details["features"])
+    rated = replace(artifact, models=models(networks)).predict(features)
     decision = (F.col("probability") >= artifact.details["threshold"]).cast("int")
     return rated.select(*key, "probability", decision.alias("decision"), F.lit(artifact.id).alias("model_version"))

@@ -43,7 +43,7 @@ def tabular(app: Tabular) -> Mapping[str, Stage]:
         "train": Stage(steps.train, "spark", each="member", reads=("split",), may_read=("search",)),
         "baselines": Stage(steps.baselines, "spark", reads=("split",)),
         "evaluate": Stage(steps.evaluate, "none", reads=("pin", "split", "train", "baselines")),
-        "publish": Stage(steps.publish, "none", reads=("split", "evaluate")),
+        "publish": Stage(steps.publish, "spark" if app.pipeline else "none", reads=("split", "evaluate")),
         "score": Stage(steps.score, "hive", each="date", may_read=("engineer", "pin", "publish")),
         "report": Stage(steps.report, "none"),
     }
@@ -102,6 +102,7 @@ class Steps:
             features=self.app.model_features,
             into=run.folder / "frame",
             roles=self.app.roles,
+            pipeline=self.app.pipeline,
             profile=partial(profile, error=0.0),
         )
 
@@ -168,7 +169,12 @@ class Steps:
         return Publish(
             candidate=run.result("evaluate", Candidate).folder,
             registry=published(run),
-            compare=Meeting(frames=frames(run), networks=self.app.fitting().networks, roles=self.app.roles),
+            compare=Meeting(
+                frames=frames(run),
+                networks=self.app.fitting().networks,
+                roles=self.app.roles,
+                scratch=run.folder / "meeting",
+            ),
             run_id=run.id,
         )
 
@@ -187,6 +193,7 @@ class Steps:
             networks=self.app.fitting().networks,
             key=self.app.roles.key,
             judge=self.judge(self.app.scores, sound),
+            scratch=run.folder / "preparation",
             run_id=run.id,
         )
 
@@ -206,12 +213,13 @@ class Steps:
         )
 
     def judge(self, table: Table, expectations: Sequence[Expectation]) -> Judge:
-        """Holds a date of a table to its schema, to a key of its own for each row, to no null, and to ``expectations``."""
+        """Holds a date of a table to its schema, its keys, no null where none may be, and ``expectations``."""
         from infra.expectations import not_null, schema, unique
         from pipelines.judge import Judge
 
         key = self.app.roles.key
-        whole = [*schema(table.schema), unique(key), *[not_null(name) for name in table.schema.names]]
+        filled = [name for name in table.schema.names if name not in self.app.nullable]
+        whole = [*schema(table.schema), unique(key), *[not_null(name) for name in filled]]
         return Judge(expectations=[*whole, *expectations], key=key)
 
     def training(self, run: Run) -> Callable[[Setting, Statistics, int], Training]:

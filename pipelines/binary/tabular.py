@@ -14,6 +14,8 @@ from pipelines.binary.frames.roles import Roles
 from pipelines.binary.words import Words
 
 if TYPE_CHECKING:
+    from pyspark.ml import Pipeline
+
     from infra.expectations import Expectation
     from pipelines.binary.models.fitting import Fitting
 
@@ -42,9 +44,11 @@ class Tabular:
     """Rows of a source become rows of a table, features, members of an ensemble, and scores.
 
     ``transform`` maps rows to features, given ``history_days`` of rows before each date; ``model_features`` are those that models
-    see. ``review_cost`` is what looking at one flagged row costs, beside the value of a missed positive. ``gates`` and ``fitting``
-    are functions, since what they import takes seconds that few steps need. The parameters of a run that steps read are
-    first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
+    see. With a ``pipeline`` of Spark ML they may be columns that it makes; it is fitted on training rows. Columns of ``nullable``
+    may be null. ``review_cost`` is what looking at one flagged row costs, beside the value of a missed positive.
+
+    ``gates`` and ``fitting`` are functions, since what they import takes seconds that few steps need. The parameters of a run that
+    steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
     """
 
     name: str
@@ -58,11 +62,14 @@ class Tabular:
     history_days: int
     model_features: tuple[str, ...]
     fitting: Callable[[], Fitting]
+    pipeline: Callable[[], Pipeline] | None = None
+    nullable: frozenset[str] = frozenset()
     review_cost: float = 0.1
     words: Words = field(default_factory=Words)
 
     def __post_init__(self) -> None:
-        needed = {*self.roles.kept, self.roles.time, *self.model_features}
+        made = set() if self.pipeline is None else set(self.model_features)
+        needed = {*self.roles.kept, self.roles.time, *self.model_features} - made
         if lacking := sorted(needed - set(self.features.schema.names)):
             raise ValueError(
                 f"the table {self.features} must have the columns of roles and model_features, lacking {lacking}"

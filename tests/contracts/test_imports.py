@@ -36,6 +36,24 @@ def test_set_up_and_cleaning_need_the_standard_library_alone() -> None:
     assert imported.returncode == 0
 
 
+APPS = [app.name for app in sorted((REPOSITORY / "apps").glob("[a-z]*")) if (app / "recipe.py").exists()]
+
+
+@pytest.mark.parametrize("layer", ["pipelines", "features", "infra", "dlcore"])
+def test_what_apps_share_speaks_of_none_of_them(layer: str) -> None:
+    """Not in a name, nor in a default; an example in a sentence or a command may name one."""
+    for file in (REPOSITORY / layer).rglob("*.py"):
+        told = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
+        assert not told & {*APPS, "amount", "time_s", "is_fraud"}, file
+
+
+def test_what_brings_an_apps_data_needs_the_standard_library_alone() -> None:
+    files = sorted((REPOSITORY / "apps").glob("*/data.py"))
+    assert files
+    for file in files:
+        assert {name.partition(".")[0] for name in imported(file)} <= sys.stdlib_module_names, file
+
+
 def names(requirements: Iterable[str]) -> set[str]:
     return {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in requirements}
 

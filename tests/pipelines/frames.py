@@ -42,6 +42,7 @@ def write(
     return Frames(
         folder=folder,
         features=FEATURES,
+        sources=FEATURES,
         parts={part: counted(kept) for part, kept in parts.items()},
         statistics=statistics or fitted_array(FEATURES, parts["train"][list(FEATURES)].to_numpy()),
     )

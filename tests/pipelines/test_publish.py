@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dlcore import Artifact
+from dlcore import Artifact, AveragePrecision, MeanLoss
 from pipelines.outcome import Outcome
 from pipelines.publish import Compare, Incomparable, Lead, Publish, Published
 from pipelines.registry import Registry
@@ -14,10 +16,9 @@ from tests.pipelines.test_registry import artifact
 def lead(low: float, high: float, *, higher_is_better: bool = True) -> Compare:
     """A meeting that ends with this interval."""
 
-    def compare(champion: Artifact, challenger: Artifact) -> Lead:
+    def compare(_: SparkSession | None, champion: Artifact, challenger: Artifact) -> Lead:
         return Lead(
-            metric="average precision",
-            higher_is_better=higher_is_better,
+            metric=AveragePrecision() if higher_is_better else MeanLoss(loss=binary_cross_entropy_with_logits),
             champion=0.8,
             challenger=0.8 + (low + high) / 2,
             low=low,
@@ -29,7 +30,7 @@ def lead(low: float, high: float, *, higher_is_better: bool = True) -> Compare:
     return compare
 
 
-def never(champion: Artifact, challenger: Artifact) -> Lead:
+def never(_: SparkSession | None, champion: Artifact, challenger: Artifact) -> Lead:
     raise Incomparable("no test row lies outside of what it has seen")
 
 

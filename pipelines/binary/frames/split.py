@@ -11,6 +11,7 @@ from pyspark.sql.types import NumericType
 
 from infra.tables.hive import Partition, read_files
 from pipelines.binary.frames import statistics
+from pipelines.binary.frames.preparation import MakesPipeline, Prepared
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.statistics import Statistics
 from pipelines.outcome import Outcome, Rows
@@ -33,13 +34,18 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """What a split leaves: a folder of frames with the columns ``features`` that models see, and what was fitted on train."""
+    """What a split leaves: a folder of frames with the columns ``features`` that models see, and what was fitted on train.
+
+    ``sources`` are the columns of the rows that these are made of, by ``prepared`` where there is such a pipeline.
+    """
 
     folder: Path
     features: tuple[str, ...]
+    sources: tuple[str, ...]
     parts: Mapping[str, Part]
     statistics: Statistics
     profile: Mapping[str, Any] = field(default_factory=dict)
+    prepared: Prepared | None = None
 
     def path(self, part: str) -> Path:
         return self.folder / part
@@ -57,13 +63,15 @@ class Split:
     """Write ``into``/train, validation and test: the first, next and last rows by time, ties by key.
 
     ``shares`` are those of training and validation; the rest is for testing. Statistics and the profile that later data is
-    compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows alone.
+    compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows alone; so is
+    ``pipeline``, if there is one, which makes ``features`` of the rows.
     """
 
     partitions: tuple[Partition, ...]
     features: tuple[str, ...]
     into: Path
     roles: Roles
+    pipeline: MakesPipeline | None = None
     shares: tuple[float, float] = (0.6, 0.1)
     profile: Profile | None = None
     profile_rows: int = 20_000
@@ -79,9 +87,11 @@ class Split:
         assert spark is not None
         rows = read_files(spark, self.partitions)
         frames = dict(zip(PARTS, self.cut(rows, rows.count()), strict=True))
+        prepared = self.prepared(frames["train"])
+        frames = {part: prepared.applied(frame) if prepared else frame for part, frame in frames.items()}
         parts = {part: self.write(frame, part) for part, frame in frames.items()}
         self.refuse_without_positives(parts)
-        found = self.fitted(spark, parts)
+        found = self.fitted(spark, parts, rows, prepared)
         said = [f"{part} {each.rows:,} rows with {each.positives} positives" for part, each in parts.items()]
         counts = {f"{part}_rows": each.rows for part, each in parts.items()}
         return Outcome(
@@ -122,17 +132,37 @@ class Split:
                     f"{parts[part].rows:,} rows; widen the range of dates"
                 )
 
-    def fitted(self, spark: SparkSession, parts: Mapping[str, Part]) -> Frames:
+    def prepared(self, train: DataFrame) -> Prepared | None:
+        """The pipeline as fitted on training rows in their order, so that the same rows give the same numbers."""
+        if self.pipeline is None:
+            return None
+        rows = train.orderBy(*self.roles.order).coalesce(1)
+        return Prepared.fit(self.pipeline(), rows, self.features, self.into / "preparation")
+
+    def fitted(
+        self, spark: SparkSession, parts: Mapping[str, Part], rows: DataFrame, prepared: Prepared | None
+    ) -> Frames:
         """Fit what the model carries, on training rows."""
         train = spark.read.parquet(str(self.into / "train"))
         sample = sampled(train, self.roles.key, self.profile_rows / parts["train"].rows)
+        features = prepared.features if prepared else self.features
         return Frames(
             folder=self.into,
-            features=self.features,
+            features=features,
+            sources=tuple(name for name in rows.columns if name != "ds") if prepared else features,
             parts=parts,
-            statistics=statistics.fitted(train, self.features),
-            profile=self.profile(sample, self.features) if self.profile else {},
+            statistics=statistics.fitted(train, features),
+            profile=self.profile(sample, self.watched(rows, prepared)) if self.profile else {},
+            prepared=prepared,
         )
+
+    def watched(self, rows: DataFrame, prepared: Prepared | None) -> tuple[str, ...]:
+        """The columns whose drift is watched: those of the feature table that models see, or that become what they see."""
+        if prepared is None:
+            return self.features
+        others = {*self.roles.kept, self.roles.time}
+        numeric = [each.name for each in rows.schema if isinstance(each.dataType, NumericType)]
+        return tuple(name for name in numeric if name not in others)
 
 
 def sampled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:

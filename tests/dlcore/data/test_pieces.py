@@ -13,7 +13,8 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from dlcore.data.feed import Feed, training_shares
 from dlcore.data.layout import Layout, Part
 from dlcore.data.order import Order
-from dlcore.data.pieces import Mapped, Pieces, Resident, Rows, read_piece, write_piece
+from dlcore.data.pieces import Pieces, read_piece, write_piece
+from dlcore.data.rows import Mapped, Resident, Rows
 from dlcore.storage.folder import Folder
 
 LAYOUT = Layout(

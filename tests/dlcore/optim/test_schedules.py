@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from dlcore import Constant, Cosine, Exponential, Plateau, Poly, Step, Warmup, scale_linearly
+from dlcore import Constant, Cosine, Exponential, OneCycle, Plateau, Poly, Step, Warmup, scale_linearly
 from dlcore.optim.schedules import after, base_rate, follows_validation
 
 
@@ -55,6 +55,20 @@ def test_plateau_is_that_of_torch(patience: int, threshold: float) -> None:
     assert ours(0) == 0.8
 
 
+@pytest.mark.parametrize("steps", [3, 10, 101])
+@pytest.mark.parametrize(("rise", "first", "last"), [(0.3, 25.0, 1e-4), (0.5, 10.0, 0.01), (0.9, 2.0, 1.0)])
+def test_one_cycle_is_that_of_torch(steps: int, rise: float, first: float, last: float) -> None:
+    optimizer = SGD([nn.Parameter(torch.ones(1))], lr=0.8, momentum=0.9)
+    theirs = OneCycleLR(optimizer, 0.8, total_steps=steps, pct_start=rise, div_factor=first, final_div_factor=1 / last)
+    ours = OneCycle(lr=0.8, steps=steps, rise=rise, first=first, last=last)
+    for step in range(steps):
+        assert ours(step) == pytest.approx(optimizer.param_groups[0]["lr"]), step
+        optimizer.step()
+        if step < steps - 1:
+            theirs.step()
+    assert ours(10 * steps) == ours(steps - 1)
+
+
 def test_a_plateau_behind_a_warmup() -> None:
     schedule = Warmup(start=0.0, steps=4, then=Plateau(lr=0.4, patience=0))
     assert follows_validation(schedule)
@@ -75,6 +89,8 @@ def test_linear_scaling() -> None:
         lambda: Step(lr=0.1, every=0),
         lambda: Cosine(lr=math.nan, steps=3),
         lambda: Constant(lr=-1.0),
+        lambda: OneCycle(lr=0.1, steps=0),
+        lambda: OneCycle(lr=0.1, steps=9, rise=1.5),
         lambda: Plateau(lr=0.1, factor=1.0),
         lambda: scale_linearly(0.1, batch=0),
     ],

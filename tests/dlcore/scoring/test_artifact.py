@@ -148,7 +148,7 @@ for number in range(100_000):
         try:
             while not list(tmp_path.glob("manifest-*")):
                 time.sleep(0.01)
-            found = [Artifact.load(str(tmp_path)) for _ in range(150)]
+            found = [Artifact.load(str(tmp_path)) for _ in range(80)]
         finally:
             writer.kill()
     found.append(Artifact.load(str(tmp_path)))

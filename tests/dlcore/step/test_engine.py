@@ -20,7 +20,7 @@ from torch.optim import SGD, Adam, Optimizer
 from dlcore import LARS, ClipNorm, Constant, Poly, Progress
 from dlcore.data.layout import Layout
 from dlcore.data.order import Place
-from dlcore.data.pieces import Resident
+from dlcore.data.rows import Resident
 from dlcore.step.collective import Alone, Collective, Gloo
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method

@@ -1,5 +1,6 @@
 """Gradients in corners: parameters that a step does not use, and those that one backward comes to twice."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -52,7 +53,7 @@ def method(**changes: Any) -> Method:
     return Method(**known | {"optimizer": partial(SGD)} | changes)
 
 
-def by_hand(method: Method, optimizer: Any) -> nn.Module:
+def by_hand(method: Method, optimizer: Callable[..., Optimizer]) -> nn.Module:
     model, order = method.build(), Order(rows=70, batch=16, seed=5)
     running, (x, y) = optimizer(model.parameters(), lr=0.05), table()
     for step in range(order.steps * method.epochs):

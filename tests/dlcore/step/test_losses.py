@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, log_softmax, mse_loss, nll_loss
 from torch.optim import SGD, Adam
 
 from dlcore import ClipNorm, Constant
-from dlcore.data.pieces import Resident
+from dlcore.data.rows import Resident
 from dlcore.step.losses import recognised
 from dlcore.step.method import Method
 from tests.dlcore.step.ranks import resident, trained, weights

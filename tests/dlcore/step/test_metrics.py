@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim import SGD
 
 from dlcore import Accuracy, AveragePrecision, Constant, MeanLoss, Metric
-from dlcore.data.pieces import Resident
+from dlcore.data.rows import Resident
 from dlcore.step.method import Method
 from dlcore.step.metrics import State, Tally, joined
 from tests.dlcore.step.ranks import resident, trained

@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim import SGD
 
 from dlcore import Accuracy, ClipNorm, Constant, Training
-from dlcore.data.pieces import Resident
+from dlcore.data.rows import Resident
 from dlcore.step.method import Method
 from tests.dlcore import own_steps
 from tests.dlcore.step.ranks import resident, trained, weights

@@ -72,7 +72,7 @@ def test_other_transactions_end_set_up_with_a_sentence_and_leave_the_choice_of_t
 ) -> None:
     stamp(state, "cpu")
     assert [provision.name for provision in provisions.undone(bootstrap.plan(state, "cpu"), state / "setup")] == [
-        "transactions"
+        "data-fraud"
     ]
     with pytest.raises(
         SystemExit, match=r"set-up stopped: the card transactions .* must have md5 .*; nothing was kept"

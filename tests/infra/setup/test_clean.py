@@ -11,7 +11,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EMBERLINE_STATE", str(tmp_path))
     for paths in clean.KINDS.values():
         for path in paths:
-            (tmp_path / path).mkdir(parents=True, exist_ok=True)
+            (tmp_path / path.replace("*", "fraud")).mkdir(parents=True, exist_ok=True)
     return tmp_path
 
 
@@ -20,6 +20,12 @@ def test_each_kind_removes_its_own_and_nothing_else(state: Path) -> None:
     assert not (state / "runs").exists()
     for kept in ("warehouse", "registry", "airflow", "landing", "venv"):
         assert (state / kept).is_dir()
+
+
+def test_data_of_every_app_are_fetched_again(state: Path) -> None:
+    clean.main(["data"])
+    assert not (state / "setup" / "data-fraud").exists() and not (state / "landing").exists()
+    assert (state / "setup").is_dir()
 
 
 def test_all_removes_the_whole_state(state: Path) -> None:

@@ -25,7 +25,7 @@ def test_this_machine_lacks_nothing_where_nothing_is_to_be_fetched(tmp_path: Pat
 def test_set_up_needs_the_configured_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple/")
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    for provision in ("installer", "environment", "transactions"):
+    for provision in ("installer", "environment", "data-fraud"):
         ((address, _),) = Needs.of_set_up("cuda", {provision}, tmp_path).addresses
         assert address == "http://127.0.0.1:1/simple/"
 
@@ -35,7 +35,7 @@ def test_the_environment_needs_the_disk_that_it_does_not_hold_yet(tmp_path: Path
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / "library").write_bytes(b"1" * 1_000_000)
     assert DISK_GB["cpu"] - 0.01 < Needs.of_set_up("cpu", {"environment"}, tmp_path).disk_gb < DISK_GB["cpu"]
-    assert Needs.of_set_up("cpu", {"transactions"}, tmp_path).disk_gb == 1.0
+    assert Needs.of_set_up("cpu", {"data-fraud"}, tmp_path).disk_gb == 1.0
 
 
 def test_set_up_needs_pips_own_index_where_none_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,17 +54,17 @@ def model(
 
 
 def meeting(frame: Frames) -> Meeting:
-    return Meeting(frames=frame, networks=NETWORKS, roles=frames.ROLES)
+    return Meeting(frames=frame, networks=NETWORKS, roles=frames.ROLES, scratch=frame.folder / "meeting")
 
 
 def test_a_better_model_leads_beyond_chance_and_a_copy_does_not(tmp_path: Path, frame: Frames) -> None:
     seen = Seen.of(frame)
     poor, good = model(tmp_path / "p", POOR, seen), model(tmp_path / "g", GOOD, seen)
-    found = meeting(frame)(poor, good)
+    found = meeting(frame)(None, poor, good)
     assert found.beyond_chance and found.champion < found.challenger and 0 < found.low < found.high
-    back = meeting(frame)(good, poor)
+    back = meeting(frame)(None, good, poor)
     assert not back.beyond_chance and back.high < 0
-    alike = meeting(frame)(good, good)
+    alike = meeting(frame)(None, good, good)
     assert (alike.low, alike.high, alike.beyond_chance) == (0, 0, False)
 
 
@@ -73,13 +73,13 @@ def test_they_meet_on_rows_that_neither_was_trained_or_calibrated_on(tmp_path: P
     test = pd.read_parquet(frame.path("test"))["time_s"]
     seen = Seen(first_s=0.0, last_s=float(test.quantile(0.5)))
     champion, challenger = model(tmp_path / "c", POOR, seen), model(tmp_path / "d", GOOD, Seen.of(frame))
-    assert meeting(frame)(champion, challenger).rows == int((test > seen.last_s).sum()) < len(test)
+    assert meeting(frame)(None, champion, challenger).rows == int((test > seen.last_s).sum()) < len(test)
 
 
 def test_a_champion_that_has_seen_all_rows_is_not_measured_on_them(tmp_path: Path, frame: Frames) -> None:
     everything = Seen(first_s=0.0, last_s=1e9)
     with pytest.raises(Incomparable, match="0 with 0 positives lie outside of what the champion has seen"):
-        meeting(frame)(model(tmp_path / "c", POOR, everything), model(tmp_path / "d", GOOD, Seen.of(frame)))
+        meeting(frame)(None, model(tmp_path / "c", POOR, everything), model(tmp_path / "d", GOOD, Seen.of(frame)))
 
 
 def test_a_champion_that_does_not_say_what_it_has_seen_or_asks_for_other_columns_is_named(
@@ -87,10 +87,10 @@ def test_a_champion_that_does_not_say_what_it_has_seen_or_asks_for_other_columns
 ) -> None:
     good = model(tmp_path / "d", GOOD, Seen.of(frame))
     with pytest.raises(Incomparable, match="does not say which rows it has seen"):
-        meeting(frame)(model(tmp_path / "c", POOR, None), good)
+        meeting(frame)(None, model(tmp_path / "c", POOR, None), good)
     other = model(tmp_path / "e", POOR, Seen.of(frame), features=("a", "b", "c", "e"))
     with pytest.raises(Incomparable, match=r"asks for other columns: .* lacking \['e'\]"):
-        meeting(frame)(other, good)
+        meeting(frame)(None, other, good)
 
 
 def test_an_interval_covers_the_difference_and_is_that_of_equal_draws() -> None:

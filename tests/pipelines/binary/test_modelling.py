@@ -227,10 +227,14 @@ def test_the_artifact_is_of_its_content_alone(
     assert again.left(Candidate).version == evaluated.left(Candidate).version
 
 
-def test_scores_in_spark_equal_plain_python(spark: SparkSession, frame: Frames, evaluated: Outcome) -> None:
+def test_scores_in_spark_equal_plain_python(
+    spark: SparkSession, frame: Frames, evaluated: Outcome, tmp_path: Path
+) -> None:
     artifact = candidate(evaluated)
     rows = spark.read.parquet(str(frame.path("test")))
-    found = pd.DataFrame(scored(rows, artifact, MIXED.networks, frames.ROLES.key).toPandas()).sort_values("source_line")
+    found = pd.DataFrame(scored(rows, artifact, MIXED.networks, frames.ROLES.key, tmp_path).toPandas()).sort_values(
+        "source_line"
+    )
     plain = pd.read_parquet(frame.path("test")).sort_values("source_line")
     assert found["source_line"].tolist() == plain["source_line"].tolist()
     assert found["probability"].tolist() == pytest.approx(rate(artifact, plain).tolist(), rel=1e-5)
@@ -238,10 +242,12 @@ def test_scores_in_spark_equal_plain_python(spark: SparkSession, frame: Frames, 
     assert set(found["model_version"]) == {artifact.id}
 
 
-def test_a_row_that_cannot_be_scored_keeps_its_place(spark: SparkSession, frame: Frames, evaluated: Outcome) -> None:
+def test_a_row_that_cannot_be_scored_keeps_its_place(
+    spark: SparkSession, frame: Frames, evaluated: Outcome, tmp_path: Path
+) -> None:
     artifact = candidate(evaluated)
     rows = spark.createDataFrame(pd.read_parquet(frame.path("test")).head(3).assign(b=[1.0, float("nan"), 2.0]))
-    found = scored(rows, artifact, MIXED.networks, frames.ROLES.key).orderBy("source_line").collect()
+    found = scored(rows, artifact, MIXED.networks, frames.ROLES.key, tmp_path).orderBy("source_line").collect()
     assert [row["probability"] is None for row in found] == [False, True, False]
     assert found[1]["decision"] is None
 
@@ -274,7 +280,7 @@ def test_a_published_candidate_is_the_champion(frame: Frames, evaluated: Outcome
     found = Publish(
         candidate=evaluated.left(Candidate).folder,
         registry=registry,
-        compare=Meeting(frames=frame, networks=MIXED.networks, roles=frames.ROLES),
+        compare=Meeting(frames=frame, networks=MIXED.networks, roles=frames.ROLES, scratch=tmp_path),
         run_id="a run",
     ).run(None)
     assert registry.champion().id == evaluated.left(Candidate).version == found.left(Published).version

@@ -68,6 +68,7 @@ def test_a_damaged_version_is_listed_with_its_refusal(
     published: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, (first, _) = published
-    (folder / "versions" / first / "weights.safetensors").unlink()
+    (weights,) = (folder / "versions" / first).rglob("weights.safetensors")
+    weights.unlink()
     models.main("fraud", folder, ["list"])
     assert f"{first[:12]}  refused: there is no artifact" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""HBase: its jars and its embedded service, tables with salted keys, and the ways of rows into Spark and back."""
