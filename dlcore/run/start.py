@@ -9,6 +9,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from dlcore.storage.folder import Folder
+from dlcore.storage.manifest import Manifest
 
 WEIGHTS = "weights.safetensors"
 
@@ -28,7 +29,7 @@ Weights: TypeAlias = str | Folder | Mapping[str, Tensor] | nn.Module | Holds
 class Start:
     """``weights`` by the names that they have in the model.
 
-    They are a safetensors file, a folder with ``weights.safetensors`` (what ``Fitted.save`` and ``Artifact.save`` write), a state dict, a
+    They are a safetensors file, a folder with ``weights.safetensors`` (what ``Fitted.save`` writes), that of an artifact, a state dict, a
     module, or another ``Fitted``. ``rename`` maps names of theirs to names of the model's. A name in it that ends in a dot, or is empty, is
     that of all that begin with it; the longest counts. Weights of the model that are not among them must be named in ``new``, and stay
     as they are built; those among them that the model has not, in ``unused``.
@@ -102,6 +103,8 @@ def _of_file(place: Folder) -> dict[str, Tensor]:
     parent, _, file = place.where.rpartition("/")
     single = file.endswith(".safetensors")
     folder, name = (Folder(parent or ".", place.system), file) if single else (place, WEIGHTS)
+    if not single and Manifest.there(folder):
+        return safetensors.torch.load(Manifest.load(folder)[1][WEIGHTS])
     if not folder.exists(name):
         raise ValueError(
             f"weights to start from must be a .safetensors file or a folder with {WEIGHTS}, there is none at {place.where}; "
