@@ -46,7 +46,9 @@ def table(heading: str) -> list[list[str]]:
     """The rows of the table under a heading, without its first."""
     section = README.split(f"\n### {heading}\n")[1].split("\n#")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in row] for row in rows]
+    told = [[cell.strip() for cell in row] for row in rows]
+    assert len({row[0] for row in told}) == len(told), "each name once"
+    return told
 
 
 def names(heading: str) -> list[str]:
