@@ -14,11 +14,11 @@ from pyspark.sql import functions as F
 from apps.fraud import columns
 from infra.expectations import some_rows, unique
 from infra.tables.hive import Table
-from pipelines.ingest import Ingest
-from pipelines.judge import GateFailed, Judge
-from pipelines.landing import Landing
+from pipelines.dated.ingest import Ingest
+from pipelines.dated.judge import GateFailed, Judge
+from pipelines.dated.landing import Landing
+from pipelines.dated.source import BadDelivery, HiveSource
 from pipelines.outcome import Outcome, Rows
-from pipelines.source import BadDelivery, HiveSource
 
 DS = "2013-09-01"
 NAME = f"fraud/ds={DS}/transactions.csv"

@@ -8,7 +8,7 @@ from pyspark.sql.types import LongType, StructField, StructType
 
 from infra.tables.fence import Superseded
 from infra.tables.hive import Table
-from pipelines.pin import FilesPin, TablePin
+from pipelines.dated.pin import FilesPin, TablePin
 
 
 def test_a_partition_and_a_folder_of_the_same_rows_have_the_same_fingerprint(

@@ -8,9 +8,9 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 from features.windows import Windows
 from infra.expectations import some_rows
 from infra.tables.hive import Partition, Table
-from pipelines.engineer import Engineer, MissingHistory
-from pipelines.judge import Judge
-from pipelines.stale import stale
+from pipelines.dated.engineer import Engineer, MissingHistory
+from pipelines.dated.judge import Judge
+from pipelines.dated.stale import stale
 
 DAY_S = 86_400
 DAYS = ("2013-09-01", "2013-09-02", "2013-09-03", "2013-09-04")
