@@ -10,8 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
 
 from infra.tables.hive import Table
-from pipelines.binary.frames.roles import Roles
-from pipelines.binary.words import Words
+from pipelines.binary.frames.roles import Roles, Words
 
 if TYPE_CHECKING:
     from pyspark.ml import Pipeline
