@@ -17,8 +17,8 @@ from infra.settings import Settings, load
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="infra", description="Services of the platform on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="run an app's DAG and follow it")
-    demo.add_argument("dag", help="the app")
+    demo = commands.add_parser("demo", help="take an app's days in and train on them")
+    demo.add_argument("app", help="the app")
     demo.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the run")
     commands.add_parser("check", help="try every address and folder of the settings")
     commands.add_parser("airflow", help="start Airflow and leave it running")
@@ -53,7 +53,7 @@ def do(given: argparse.Namespace, settings: Settings) -> bool:
         case "check":
             return check.report(settings)
         case "demo":
-            return Demo(service=service, dag=given.dag, conf=parameters(given.param)).perform()
+            return Demo(service=service, app=given.app, conf=parameters(given.param)).perform()
         case "airflow":
             return up(service)
         case _:

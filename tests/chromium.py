@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from infra.settings import load
-from tests.services import DAG, Stand
+from tests.services import TRAINING, Stand
 
 EXECUTABLE = shutil.which("chromium")
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -27,11 +27,11 @@ def browser(stand: Stand) -> Iterator[Page]:
         page = chromium.new_page(viewport={"width": 1400, "height": 1800})
         page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
-        page.goto(f"{stand.airflow.url}/dags/{DAG}")
+        page.goto(f"{stand.airflow.url}/dags/{TRAINING}")
         page.fill("input[name=username]", "admin")
         page.fill("input[name=password]", stand.service.password())
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(f"**/dags/{DAG}*")
+        page.wait_for_url(f"**/dags/{TRAINING}*")
         leave(page)
         yield page
         chromium.close()
@@ -55,7 +55,7 @@ def leave(page: Page) -> None:
 
 def open_form(stand: Stand, page: Page) -> Page:
     """Open the form that triggers a run."""
-    page.goto(f"{stand.airflow.url}/dags/{DAG}")
+    page.goto(f"{stand.airflow.url}/dags/{TRAINING}")
     page.get_by_role("button", name="Trigger").first.click()
     page.locator("[name=element_members]").wait_for()
     return page
@@ -63,7 +63,7 @@ def open_form(stand: Stand, page: Page) -> Page:
 
 def trigger_by_form(stand: Stand, page: Page, typed: dict[str, str]) -> str:
     """Type values into the form, submit it, and return the id of the run that it made."""
-    before = {run["dag_run_id"] for run in stand.airflow.runs(DAG)}
+    before = {run["dag_run_id"] for run in stand.airflow.runs(TRAINING)}
     form = open_form(stand, page)
     for name, value in typed.items():
         form.fill(f"[name=element_{name}]", value)
@@ -72,7 +72,7 @@ def trigger_by_form(stand: Stand, page: Page, typed: dict[str, str]) -> str:
         form.get_by_test_id("trigger-dag-submit").click()
     assert answer.value.ok
     leave(page)
-    (run,) = {run["dag_run_id"] for run in stand.airflow.runs(DAG)} - before
+    (run,) = {run["dag_run_id"] for run in stand.airflow.runs(TRAINING)} - before
     return str(run)
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,14 +13,15 @@ import psutil
 import pytest
 
 from infra.airflow.client import Airflow
-from infra.airflow.follow import Follower
+from infra.airflow.follow import follower
 from infra.airflow.service import REPOSITORY, Service
 from infra.settings import Settings, load
 
 T = TypeVar("T")
-DAG = "fraud"
+APP = "fraud"
+DAILY, TRAINING = f"{APP}_daily", f"{APP}_training"
 DAY = "2013-09-02"
-QUICK = {"first_date": DAY, "members": 1, "epochs": 1, "workers": 1}
+QUICK = {"first_date": DAY, "last_date": DAY, "members": 1, "epochs": 1, "workers": 1}
 EVERY = 25  # of the normal rows; all frauds are kept
 
 
@@ -35,55 +36,64 @@ class Stand:
     def settings(self) -> Settings:
         return self.service.settings
 
-    def follow(self, run: str) -> str:
+    def follow(self, dag: str, run: str) -> str:
         """Follow a run to its end."""
-        outcomes = self.settings.run_folder(DAG, run) / "outcomes"
-        follower = Follower(airflow=self.airflow, dag=DAG, run=run, outcomes=outcomes, logs=self.service.home / "logs")
-        return follower.follow()
+        return follower(self.service, self.airflow, dag, run).follow()
 
-    def attempts(self, run: str) -> dict[str, int]:
+    def attempts(self, dag: str, run: str) -> dict[str, int]:
         """How often each task of a run was tried."""
-        return {task["task_id"]: task["try_number"] for task in self.airflow.tasks(DAG, run)}
+        return {task["task_id"]: task["try_number"] for task in self.airflow.tasks(dag, run)}
 
-    def outcome(self, run: str, instance: str) -> dict[str, Any]:
-        file = self.settings.run_folder(DAG, run) / "outcomes" / f"{instance}.json"
+    def states(self, dag: str, run: str) -> dict[str, str | None]:
+        return {task["task_id"]: task["state"] for task in self.airflow.tasks(dag, run)}
+
+    def outcome(self, dag: str, run: str, instance: str) -> dict[str, Any]:
+        file = self.service.run_folder(dag, run) / "outcomes" / f"{instance}.json"
         return dict(json.loads(file.read_text()))
+
+    def deliver(self, day: str, lines: Iterable[str]) -> None:
+        """Land a file of a day, whole at once."""
+        place = Path(self.settings.landing) / APP / f"ds={day}" / "transactions.csv"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_name(".transactions.csv")
+        aside.write_text("".join(lines))
+        aside.rename(place)
 
 
 @pytest.fixture(scope="session")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """The DAG file of the repository in an Airflow of its own; the DAG is still paused."""
+    """The DAG files of the repository in an Airflow of its own; no day has run yet."""
     home = tmp_path_factory.mktemp("stand")
     settings = load([f"state={home / 'state'}"])
-    sample(Path(load().landing), Path(settings.landing))
     service = Service(settings=settings, dags=quick_dags(home))
     try:
-        airflow = service.start()
-        service.await_dag(airflow, DAG)
-        yield Stand(service, airflow)
+        stand = Stand(service, service.start())
+        stand.deliver(DAY, sample(Path(load().landing)))
+        for dag in (DAILY, TRAINING):
+            service.await_dag(stand.airflow, dag)
+            stand.airflow.pause(dag, paused=False)
+        yield stand
     finally:
         service.stop()
 
 
-def sample(source: Path, target: Path) -> None:
-    """Take one day's frauds and every so many of its normal rows, each line untouched."""
-    place = Path(DAG) / f"ds={DAY}" / "transactions.csv"
-    (target / place).parent.mkdir(parents=True)
-    with (source / place).open() as lines, (target / place).open("w") as kept:
+def sample(landing: Path) -> Iterator[str]:
+    """One day's frauds and every so many of its normal rows, each line untouched."""
+    with (landing / APP / f"ds={DAY}" / "transactions.csv").open() as lines:
         for number, line in enumerate(lines):
             if number == 0 or number % EVERY == 0 or next(csv.reader([line]))[-1] == "1":
-                kept.write(line)
+                yield line
 
 
 def quick_dags(home: Path) -> Path:
-    """Lay out the DAG file with a schema beside it whose defaults make a run quick; the steps are the repository's."""
-    schema = json.loads((REPOSITORY / "apps" / DAG / "params.json").read_text())
-    rules = {name: rule | {"default": QUICK.get(name, rule["default"])} for name, rule in schema.items()}
-    for folder in ("dags", f"apps/{DAG}"):
-        (home / folder).mkdir(parents=True)
-    (home / "apps" / DAG / "params.json").write_text(json.dumps(rules))
+    """Lay out the DAG files with a schema beside them whose defaults make a run quick; the steps are the repository's."""
+    schema = json.loads((REPOSITORY / "apps" / APP / "params.json").read_text())
+    for rules in schema.values():
+        rules |= {name: rule | {"default": QUICK.get(name, rule["default"])} for name, rule in rules.items()}
+    (home / "apps" / APP).mkdir(parents=True)
+    (home / "apps" / APP / "params.json").write_text(json.dumps(schema))
     (home / "apps" / "__main__.py").symlink_to(REPOSITORY / "apps" / "__main__.py")
-    shutil.copy(REPOSITORY / "dags" / f"{DAG}.py", home / "dags")
+    shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     return home / "dags"
 
 
@@ -96,14 +106,15 @@ def wait_for(look: Callable[[], T], *, patience_s: float = 1200.0) -> T:
     return found
 
 
-def processes_of(run: str) -> list[psutil.Process]:
+def processes_of(dag: str, run: str) -> list[psutil.Process]:
     """Every process that was started for a run: its submitting JVMs, drivers and Python workers."""
-    return [process for process in psutil.process_iter() if _environment(process).get("EMBERLINE_RUN") == run]
+    name = f"{dag}.{run}"
+    return [process for process in psutil.process_iter() if _environment(process).get("EMBERLINE_RUN") == name]
 
 
 def drivers(run: str, step: str) -> list[psutil.Process]:
-    """The Python driver of a step that runs now, once its JVM has Python workers too."""
-    found = [one for one in processes_of(run) if f"apps/__main__.py {DAG} {step}" in _command(one)]
+    """The Python driver of a training's step that runs now, once its JVM has Python workers too."""
+    found = [one for one in processes_of(TRAINING, run) if f"apps/__main__.py {APP} {step}" in _command(one)]
     return [
         one for one in found if "python" in one.name() and any("pyspark.daemon" in _command(p) for p in _beside(one))
     ]

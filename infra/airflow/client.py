@@ -72,10 +72,18 @@ class Airflow:
     def pause(self, dag: str, *, paused: bool) -> None:
         self.call("PATCH", f"dags/{dag}", {"is_paused": paused})
 
-    def trigger(self, dag: str, conf: Mapping[str, Any], *, logical_date: str | None = None) -> str:
+    def trigger(self, dag: str, conf: Mapping[str, Any], *, partition: str | None = None) -> str:
         """Start a run by hand and return its id; a value outside the DAG's schema is refused."""
-        body = {"logical_date": logical_date, "conf": dict(conf)}
+        body = {"logical_date": None, "conf": dict(conf), "partition_key": partition}
         return str(self.call("POST", f"dags/{dag}/dagRuns", body)["dag_run_id"])
+
+    def backfill(self, dag: str, *, first: str, last: str) -> list[str]:
+        """Make the runs of each day from ``first`` to ``last``, one after the other, and return their ids by day."""
+        body = {"dag_id": dag, "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
+        known = {run["dag_run_id"] for run in self.runs(dag)}
+        self.call("POST", "backfills", body | {"max_active_runs": 1, "reprocess_behavior": "completed"})
+        made = [run for run in self.runs(dag) if run["dag_run_id"] not in known]
+        return [run["dag_run_id"] for run in sorted(made, key=lambda run: run["partition_key"])]
 
     def runs(self, dag: str) -> list[Json]:
         """The runs of ``dag``, newest first."""
@@ -108,6 +116,10 @@ class Airflow:
         self.call(
             "POST", f"dags/{dag}/clearTaskInstances", body | {"task_ids": [task if index is None else [task, index]]}
         )
+
+    def answer(self, dag: str, run: str, task: str, option: str) -> None:
+        """Answer a task that waits for a person."""
+        self.call("PATCH", f"{_run(dag, run)}/taskInstances/{task}/-1/hitlDetails", {"chosen_options": [option]})
 
     def log(self, dag: str, run: str, task: str, attempt: int, *, index: int = -1) -> list[str]:
         """The lines of one attempt's log."""

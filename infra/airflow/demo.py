@@ -1,4 +1,4 @@
-"""The demonstration: one run of an app's DAG in a real Airflow, followed to its end and summed up."""
+"""The demonstration: an app's days taken in and a model trained on them in a real Airflow, followed to their end and summed up."""
 
 import json
 import signal
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
@@ -17,23 +16,35 @@ import httpx
 from infra import processes
 from infra.airflow import summary
 from infra.airflow.client import Airflow
-from infra.airflow.follow import Follower
+from infra.airflow.follow import follower
 from infra.airflow.service import Service
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """A run of ``dag`` with the parameters ``conf``; Airflow is started where it does not run yet."""
+    """An app's days as they have landed, then a training on them with the parameters ``conf``, and scores by its champion.
+
+    Airflow is started where it does not run yet.
+    """
 
     service: Service
-    dag: str
+    app: str
     conf: Mapping[str, Any]
 
     def perform(self) -> bool:
-        """Run, print and sum up; say whether the run ended well. Broken off, it ends its run, and the Airflow it started."""
+        """Run, print and sum up; say whether every run ended well. Broken off, it ends its runs, and the Airflow it started."""
+        days = self.days()
         own = self.service.leader is None
         with ended("Airflow", self.service.stop) if own else nullcontext():
-            return self.watched(self.started() if own else self.service.client())
+            return self.watched(self.started() if own else self.service.client(), days)
+
+    def days(self) -> tuple[str, str]:
+        """The first and the last day that have landed."""
+        folder = Path(self.service.settings.landing) / self.app
+        landed = sorted(day.name.removeprefix("ds=") for day in folder.glob("ds=*"))
+        if not landed:
+            raise RuntimeError(f"no day has landed in {folder}; `make setup` puts the demonstration's there")
+        return landed[0], landed[-1]
 
     def started(self) -> Airflow:
         print("starting Airflow ...", flush=True)
@@ -46,49 +57,41 @@ class Demo:
     def login(self) -> str:
         return f"user admin, password {self.service.password()}"
 
-    def watched(self, airflow: Airflow) -> bool:
-        """Trigger the run, follow it, and close with its summary."""
-        self.service.await_dag(airflow, self.dag)
+    def watched(self, airflow: Airflow, days: tuple[str, str]) -> bool:
+        """Take each day in, train on all of them, and close with the summary."""
+        daily, training = f"{self.app}_daily", f"{self.app}_training"
+        for dag in (daily, training):
+            self.service.await_dag(airflow, dag)
+            airflow.pause(dag, paused=False)
         began = time.monotonic()
-        run = self.triggered(airflow)
-        outcomes = self.service.settings.run_folder(self.dag, run) / "outcomes"
-        follower = Follower(airflow=airflow, dag=self.dag, run=run, outcomes=outcomes, logs=self.service.home / "logs")
-        with ended("the run", lambda: airflow.end(self.dag, run)), Peak(leader=self.service.leader) as peak:
-            print(f"run {run}", flush=True)
-            airflow.pause(self.dag, paused=False)
-            state = follower.follow()
-        seconds = time.monotonic() - began
-        self.note(outcomes, state, seconds, peak.bytes)
-        self.close(run, state, seconds, peak.bytes, airflow, outcomes)
-        return state == "success"
+        with Peak(leader=self.service.leader) as peak:
+            runs = airflow.backfill(daily, first=days[0], last=days[1])
+            done = all(self.followed(airflow, daily, run) for run in runs)
+            given = {"first_date": days[0], "last_date": days[1], **self.conf}
+            run = airflow.trigger(training, given) if done else ""
+            done = done and self.followed(airflow, training, run)
+        self.close(airflow, training, run, time.monotonic() - began, peak.bytes)
+        return done
 
-    def triggered(self, airflow: Airflow) -> str:
-        """Start the day's run where the schedule has not; then the scheduler does not make it too."""
-        today = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
-        earlier = airflow.runs(self.dag)
-        taken = any(run["logical_date"] == today for run in earlier)
-        if active := [run["dag_run_id"] for run in earlier if run["state"] in ("queued", "running")]:
-            print(f"runs take turns: this one follows {', '.join(active)}", flush=True)
-        return airflow.trigger(self.dag, self.conf, logical_date=None if taken else today)
+    def followed(self, airflow: Airflow, dag: str, run: str) -> bool:
+        """Follow one run to its end; say whether it ended well."""
+        print(f"\n{dag}: run {run}", flush=True)
+        with ended("the run", lambda: airflow.end(dag, run)):
+            return follower(self.service, airflow, dag, run).follow() == "success"
 
-    def note(self, outcomes: Path, state: str, seconds: float, peak: int) -> None:
-        """Leave the run's own figures beside its outcomes."""
-        outcomes.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"state": state, "seconds": seconds, "peak_bytes": peak}
-        (outcomes.parent / "demo.json").write_text(json.dumps(figures))
-
-    def close(self, run: str, state: str, seconds: float, peak: int, airflow: Airflow, outcomes: Path) -> None:
-        report = self.service.settings.report_file(self.dag, run)
-        print(
-            f"\nrun {run}: {state} in {seconds / 60:.1f} minutes; peak memory of everything together {peak / 1e9:.1f} GB"
-        )
-        print(f"\n{summary.times(outcomes)}")
-        if figures := summary.figures(outcomes):
-            print(f"\n{figures}")
-        print(f"\nreport:  {report if report.exists() else 'none was written'}")
-        print(
-            f"Airflow: {airflow.url}/dags/{self.dag}/runs/{run}, {self.login}; it stays up until: make stop", flush=True
-        )
+    def close(self, airflow: Airflow, dag: str, run: str, seconds: float, peak: int) -> None:
+        """Sum up, and leave the figures beside the training's outcomes."""
+        print(f"\nall runs in {seconds / 60:.1f} minutes; peak memory of everything together {peak / 1e9:.1f} GB")
+        if run:
+            folder = self.service.run_folder(dag, run)
+            note = folder / "demo.json"
+            note.write_text(json.dumps({"seconds": seconds, "peak_bytes": peak}))
+            print(f"\n{summary.times(folder / 'outcomes')}")
+            if figures := summary.figures(folder / "outcomes"):
+                print(f"\n{figures}")
+            report = self.service.report(dag, run)
+            print(f"\nreport:  {report if report.exists() else 'none was written'}")
+        print(f"Airflow: {airflow.url}/dags/{dag}/runs/{run}, {self.login}; it stays up until: make stop", flush=True)
 
 
 @contextmanager

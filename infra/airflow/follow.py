@@ -12,6 +12,7 @@ import httpx
 
 from infra.airflow.client import Airflow, Json
 from infra.airflow.results import read, sentence
+from infra.airflow.service import Service
 
 Key = tuple[str, int]
 
@@ -105,3 +106,9 @@ def raised(log: Path) -> str:
     lines = log.read_text().splitlines() if log.exists() else []
     errors = [error for line in lines if "error_detail" in line for error in json.loads(line).get("error_detail", ())]
     return str(errors[0]["exc_value"] or errors[0]["exc_type"]) if errors else ""
+
+
+def follower(service: Service, airflow: Airflow, dag: str, run: str) -> Follower:
+    """A follower of a run of the embedded Airflow."""
+    outcomes = service.run_folder(dag, run) / "outcomes"
+    return Follower(airflow=airflow, dag=dag, run=run, outcomes=outcomes, logs=service.home / "logs")

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 
+def named(dag: str, run: str) -> tuple[str, str]:
+    """The app, and its name of the run, that Airflow knows as ``run`` of ``dag``: ``fraud_daily`` is a DAG of ``fraud``."""
+    return dag.rpartition("_")[0], f"{dag}.{run}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepTime:
     """Where one step's seconds went, from being submitted to its end."""

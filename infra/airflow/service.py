@@ -17,6 +17,7 @@ import psutil
 
 from infra import processes
 from infra.airflow.client import Airflow
+from infra.airflow.results import named
 from infra.settings import Settings
 from infra.spark import configure
 
@@ -96,6 +97,14 @@ class Service:
 
         self._wait(f"DAG {dag!r}", known)
 
+    def run_folder(self, dag: str, run: str) -> Path:
+        """Where the steps of a run of a DAG leave what they did."""
+        return self.settings.run_folder(*named(dag, run))
+
+    def report(self, dag: str, run: str) -> Path:
+        """The report of a run of a DAG."""
+        return self.settings.report_file(*named(dag, run))
+
     def password(self) -> str:
         """The generated password of user `admin`: made once, readable by the owner alone."""
         file = self._secret(
@@ -122,6 +131,7 @@ class Service:
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         spark = {"conn_type": "spark", "host": self.settings.spark_master, "extra": {"spark-binary": "spark-submit"}}
+        landing = {"conn_type": "fs", "extra": {"path": self.settings.landing}}
         return {
             **os.environ,
             **configure(self.settings),
@@ -129,6 +139,7 @@ class Service:
             **{f"AIRFLOW__{name}": value for name, value in options.items()},
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(spark),
+            "AIRFLOW_CONN_LANDING": json.dumps(landing),
         }
 
     @property

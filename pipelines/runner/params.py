@@ -11,9 +11,9 @@ Schema = Mapping[str, Mapping[str, Any]]
 
 
 def schema(file: Path) -> Schema:
-    """Read the schema of an app's parameters."""
-    loaded: Schema = json.loads(file.read_text())
-    return loaded
+    """Read the schema of an app's parameters, which stand by the kind of DAG that asks for them."""
+    kinds: Mapping[str, Schema] = json.loads(file.read_text())
+    return {name: rule for rules in kinds.values() for name, rule in rules.items()}
 
 
 def validated(schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.chromium import picture
 from tests.runs import TYPED
-from tests.services import DAG, Stand
+from tests.services import TRAINING, Stand
 
 pytestmark = pytest.mark.timeout(1800)  # on two cores that nobody else uses, a run takes three minutes
 
@@ -34,7 +34,7 @@ def test_a_number_field_keeps_to_its_rule(form: Page) -> None:
 
 
 def test_a_run_by_the_form_has_its_typed_parameters_and_ends_well(stand: Stand, browser: Page, repeated: str) -> None:
-    run = stand.airflow.run(DAG, repeated)
+    run = stand.airflow.run(TRAINING, repeated)
     assert (run["run_type"], run["state"]) == ("manual", "success")
     assert run["conf"] == run["conf"] | {
         name: int(value) if value.isdigit() else value for name, value in TYPED.items()
@@ -42,19 +42,19 @@ def test_a_run_by_the_form_has_its_typed_parameters_and_ends_well(stand: Stand, 
     assert run["conf"]["search"] is False
 
 
-def test_the_runs_page_shows_its_report_and_asks_no_other_host(stand: Stand, scheduled: str, page: Page) -> None:
+def test_the_runs_page_shows_its_report_and_asks_no_other_host(stand: Stand, trained: str, page: Page) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]) if "://" in request.url else None)
-    page.goto(f"{stand.airflow.url}/dags/{DAG}/runs/{scheduled}")
+    page.goto(f"{stand.airflow.url}/dags/{TRAINING}/runs/{trained}")
     page.locator('a[href$="/plugin/report"]').click()
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_text(scheduled).first).to_be_visible()
+    expect(frame.get_by_text(trained).first).to_be_visible()
     picture(page, "report-in-airflow")
     assert hosts == {stand.airflow.url.removeprefix("http://")}
 
 
 def test_a_report_is_shown_to_nobody_who_is_not_logged_in_and_no_other_file_at_all(stand: Stand, page: Page) -> None:
-    address = f"{stand.airflow.url}/reports/{DAG}/"
+    address = f"{stand.airflow.url}/reports/{TRAINING}/"
     assert page.context.browser is not None
     stranger = page.context.browser.new_context()
     assert stranger.request.get(address + "some-run").status in (401, 403)

@@ -1,83 +1,102 @@
-"""Runs of the DAG in a real Airflow: by the scheduler, repeated by an operator, broken, cancelled, and by REST."""
+"""Runs of the DAGs in a real Airflow: a day by backfill, trainings approved, repeated and broken, and a day that comes late."""
 
 import hashlib
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.services import DAG, DAY, Stand, drivers, processes_of, wait_for
+from tests.services import APP, DAILY, DAY, TRAINING, Stand, drivers, processes_of, wait_for
 
-pytestmark = pytest.mark.timeout(1800)  # on two cores that nobody else uses, a run takes three minutes
-UNDELIVERED = "2013-09-01"
-PARTITIONED = ("ingest", "score")
+pytestmark = pytest.mark.timeout(1800)  # on two cores that nobody else uses, a training takes two minutes
+LATE = "2013-09-01"
 
 
 def weights(stand: Stand, run: str) -> dict[str, str]:
-    """The checksums of a run's member."""
-    folder = stand.settings.run_folder(DAG, run) / "members" / "000"
+    """The checksums of a training's member."""
+    folder = stand.service.run_folder(TRAINING, run) / "members" / "000"
     files = [file for file in folder.rglob("*.safetensors") if "commit" not in str(file)]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def results(stand: Stand, run: str) -> Iterator[object]:
-    """What a run came to: its partitions' rows, its figures, and the artifact it made."""
-    for step in PARTITIONED:
-        (partition,) = stand.outcome(run, f"{step}@{DAY}")["partitions"][:1]
-        yield partition["fingerprint"], partition["rows"]
-    yield stand.outcome(run, "evaluate")["metrics"]
-    yield stand.outcome(run, "evaluate")["details"]["candidate"]
+    """What a training came to: its rows' fingerprints, its figures, and its model."""
+    for step in ("pin", f"score@{DAY}"):
+        for pin in stand.outcome(TRAINING, run, step)["partitions"]:
+            yield pin["fingerprint"], pin["rows"]
+    yield stand.outcome(TRAINING, run, "evaluate")["metrics"]
 
 
-def test_the_scheduler_makes_the_days_run_of_the_archives_last_date(stand: Stand, scheduled: str) -> None:
-    by_scheduler = [run for run in stand.airflow.runs(DAG) if run["run_type"] == "scheduled"]
-    assert [run["dag_run_id"] for run in by_scheduler] == [scheduled]
-    assert by_scheduler[0]["logical_date"] == by_scheduler[0]["queued_at"][:10] + "T00:00:00Z"
-    assert stand.settings.report_file(DAG, scheduled).stat().st_size > 10_000
+def test_a_backfilled_day_has_its_partition_and_leaves_its_features_as_an_asset_of_that_day(
+    stand: Stand, taken_in: str
+) -> None:
+    run = stand.airflow.run(DAILY, taken_in)
+    assert (run["run_type"], run["partition_key"]) == ("backfill", DAY)
+    events = stand.airflow.call("GET", "assets/events", source_dag_id=DAILY, limit=10)["asset_events"]
+    assert {(event["name"], event["partition_key"]) for event in events} == {(f"{APP}.features", DAY)}
 
 
-def test_rows_are_reconciled_from_the_file_to_the_scores(stand: Stand, scheduled: str) -> None:
-    lines = (stand.settings.state / "landing" / DAG / f"ds={DAY}" / "transactions.csv").read_text().count("\n")
-    ingested = stand.outcome(scheduled, f"ingest@{DAY}")["rows"]
-    assert ingested["taken"] == lines - 1 == ingested["given"] + ingested["quarantined"]
-    assert stand.outcome(scheduled, f"score@{DAY}")["rows"]["given"] == ingested["given"]
+def test_before_there_is_a_champion_scoring_says_so_and_the_run_goes_on(stand: Stand, taken_in: str) -> None:
+    assert "no champion yet" in stand.outcome(DAILY, taken_in, f"score@{DAY}")["summary"]
+    assert stand.service.report(DAILY, taken_in).stat().st_size > 10_000
+
+
+def test_rows_are_reconciled_from_the_file_to_the_scores(stand: Stand, taken_in: str, trained: str) -> None:
+    file = Path(stand.settings.landing) / APP / f"ds={DAY}" / "transactions.csv"
+    ingested = stand.outcome(DAILY, taken_in, f"ingest@{DAY}")["rows"]
+    assert ingested["taken"] == file.read_text().count("\n") - 1 == ingested["given"] + ingested["quarantined"]
+    assert stand.outcome(TRAINING, trained, f"score@{DAY}")["rows"]["given"] == ingested["given"]
+
+
+def test_an_approved_model_is_published_and_the_training_has_its_report(stand: Stand, trained: str) -> None:
+    states = stand.states(TRAINING, trained)
+    assert (states["search"], states["approve"], states["publish"]) == ("skipped", "success", "success")
+    assert stand.service.report(TRAINING, trained).stat().st_size > 10_000
 
 
 def test_a_killed_driver_costs_one_retry_of_one_task(stand: Stand, repeated: str) -> None:
-    assert {name for name, attempts in stand.attempts(repeated).items() if attempts > 1} == {"train"}
-    assert stand.attempts(repeated)["train"] == 2
-    assert processes_of(repeated) == []
+    attempts = stand.attempts(TRAINING, repeated)
+    assert {name: tries for name, tries in attempts.items() if tries > 1} == {"train": 2}
+    assert processes_of(TRAINING, repeated) == []
 
 
-def test_the_same_dates_again_change_no_result_and_double_no_row(stand: Stand, scheduled: str, repeated: str) -> None:
-    assert list(results(stand, repeated)) == list(results(stand, scheduled))
-    assert weights(stand, repeated) == weights(stand, scheduled) != {}
+def test_the_same_days_again_change_no_result_and_double_no_row(stand: Stand, trained: str, repeated: str) -> None:
+    assert list(results(stand, repeated)) == list(results(stand, trained))
+    assert weights(stand, repeated) == weights(stand, trained) != {}
 
 
 def test_a_cancelled_task_leaves_no_process_and_runs_again_alone_with_the_same_result(
     stand: Stand, repeated: str
 ) -> None:
-    before, others = weights(stand, repeated), stand.attempts(repeated)
-    stand.airflow.clear(DAG, repeated, "train")
+    before, others = weights(stand, repeated), stand.attempts(TRAINING, repeated)
+    stand.airflow.clear(TRAINING, repeated, "train")
     (driver, *_) = wait_for(lambda: drivers(repeated, "train"))
     driver.send_signal(signal.SIGSTOP)  # a driver that hears nothing: it cannot be asked to end
-    stand.airflow.mark(DAG, repeated, "train", "failed", index=0)
-    wait_for(lambda: not processes_of(repeated), patience_s=120)
+    stand.airflow.mark(TRAINING, repeated, "train", "failed", index=0)
+    wait_for(lambda: not processes_of(TRAINING, repeated), patience_s=120)
     assert not psutil.pid_exists(driver.pid) or driver.status() == psutil.STATUS_ZOMBIE
 
-    stand.airflow.clear(DAG, repeated, "train")
-    assert stand.follow(repeated) == "success"
+    stand.airflow.clear(TRAINING, repeated, "train")
+    assert stand.follow(TRAINING, repeated) == "success"
     assert weights(stand, repeated) == before
-    after = stand.attempts(repeated)
+    after = stand.attempts(TRAINING, repeated)
     assert {name for name in after if after[name] != others[name]} == {"train"}
 
 
-def test_a_run_by_rest_of_a_day_that_was_not_delivered_fails_with_its_sentence(stand: Stand, repeated: str) -> None:
-    run = stand.airflow.trigger(DAG, {"first_date": UNDELIVERED, "last_date": UNDELIVERED})
-    assert stand.follow(run) == "failed"
-    why = (stand.settings.run_folder(DAG, run) / "failures" / f"ingest@{UNDELIVERED}.txt").read_text()
-    assert f"fraud/ds={UNDELIVERED}" in why
-    states = {task["task_id"]: task["state"] for task in stand.airflow.tasks(DAG, run)}
-    assert (states["ingest"], states["features"], states["report"]) == ("failed", "upstream_failed", "upstream_failed")
-    assert stand.attempts(run)["ingest"] == 3
+def test_a_day_is_waited_for_without_a_worker_and_a_bad_delivery_is_refused(stand: Stand, repeated: str) -> None:
+    run = stand.airflow.trigger(DAILY, {}, partition=LATE)
+    wait_for(lambda: stand.states(DAILY, run).get("landed") == "deferred")
+    stand.deliver(LATE, ["Time,Amount\n", "1,2\n"])
+    assert stand.follow(DAILY, run) == "failed"
+    assert "the header is wrong" in stand.outcome(DAILY, run, f"ingest@{LATE}")["failed"]
+    assert stand.states(DAILY, run)["engineer"] == "upstream_failed"
+
+
+def test_a_daily_run_by_hand_that_names_no_day_is_refused_at_once(stand: Stand, taken_in: str) -> None:
+    run = stand.airflow.trigger(DAILY, {})
+    assert stand.follow(DAILY, run) == "failed"
+    assert stand.attempts(DAILY, run)["landed"] == 1
+    log = stand.airflow.log(DAILY, run, "landed", 1)
+    assert any("a daily run needs its day as partition key" in line for line in log)

@@ -9,6 +9,7 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from infra.airflow.results import named
 from infra.settings import load
 
 app = FastAPI(title="Emberline reports", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))])
@@ -18,7 +19,7 @@ app = FastAPI(title="Emberline reports", dependencies=[Depends(requires_access_d
 def report(dag_id: str, run_id: str) -> HTMLResponse:
     """The report of one run of one DAG, or a page that says that there is none yet."""
     settings = load()
-    file = settings.report_file(dag_id, run_id).resolve()
+    file = settings.report_file(*named(dag_id, run_id)).resolve()
     if not file.is_relative_to(settings.reports) or not file.is_file():
         return HTMLResponse(f"<p>Run {escape(run_id)} of {escape(dag_id)} has left no report yet.</p>", status_code=404)
     return HTMLResponse(file.read_text())

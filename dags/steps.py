@@ -1,0 +1,171 @@
+"""What every app's DAGs are made of: steps submitted to Spark, the wait for landing files, a human's approval.
+
+Airflow knows names, arrows and the form's rules; what a step does is known by the app's command line alone.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.sensors.filesystem import FileSensor
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronPartitionTimetable,
+    Param,
+    PartitionedAssetTimetable,
+    RollupMapper,
+    StartOfWeekMapper,
+    WeekWindow,
+    task,
+    task_group,
+)
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+HOME = Path(__file__).resolve().parent.parent
+DAY = "%Y-%m-%d"
+RUN = "{{ dag.dag_id }}.{{ run_id }}"
+BY = "{{ dag_run.triggering_user_name or dag_run.run_type }}"
+RUNS_DAY = "{{ dag_run.partition_key }}"
+PARAMETERS = "{{ (ti.xcom_pull(task_ids='parameters') or params) | tojson }}"
+HIVE = {"pool": "hive"}  # steps that hold the metastore take turns; the others share pool `spark`
+
+
+class App:
+    """One app's DAGs: ``daily`` takes a day in and scores it, ``training`` makes a model of a range of days.
+
+    The features of a day are an asset whose partitions are days: a whole week of them makes a training. A new champion is an asset.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.features, self.champion = Asset(f"{name}.features"), Asset(f"{name}.champion")
+
+    @cached_property
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """The parameters' rules of each kind of DAG."""
+        return dict(json.loads((HOME / "apps" / self.name / "params.json").read_text()))
+
+    def daily(self, doc: str) -> DAG:
+        """A run a day once it is over, whose partition is the day. Airflow's backfill makes those of earlier days."""
+        midnight = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format=DAY)
+        return self._dag("daily", midnight, doc)
+
+    def training(self, doc: str) -> DAG:
+        """A run for each week whose features are whole, or when asked for a range of days."""
+        week = StartOfWeekMapper(input_format=DAY, output_format=DAY)
+        whole_weeks = RollupMapper(upstream_mapper=week, window=WeekWindow())
+        return self._dag(
+            "training", PartitionedAssetTimetable(self.features, default_partition_mapper=whole_weeks), doc
+        )
+
+    def _dag(self, kind: str, schedule: Any, doc: str) -> DAG:
+        return DAG(
+            dag_id=f"{self.name}_{kind}",
+            schedule=schedule,
+            catchup=False,
+            max_active_runs=1,
+            params={name: Param(**rule) for name, rule in self.rules[kind].items()},
+            default_args={"retries": 2, "retry_delay": timedelta(seconds=5)},
+            doc_md=doc,
+            tags=["emberline", self.name],
+        )
+
+    def step(self, name: str, *options: Any, **rules: Any) -> SparkSubmitOperator:
+        """Submit one step of the run; the rules are the operator's own, such as the pool whose slots it waits for."""
+        run = ["--run", RUN, "--by", BY, "--params", PARAMETERS]
+        return SparkSubmitOperator(
+            task_id=name,
+            name=f"{RUN} {name}",
+            application=str(HOME / "apps" / "__main__.py"),
+            application_args=[self.name, name, *run, *options],
+            env_vars={"EMBERLINE_RUN": RUN},
+            **{"pool": "spark", **rules},
+        )
+
+    def on_day(self, name: str, **rules: Any) -> SparkSubmitOperator:
+        """A step on the day of a daily run."""
+        return self.step(name, "--ds", RUNS_DAY, **{**HIVE, **rules})
+
+    def each(self, name: str, option: str, values: Any, **rules: Any) -> Any:
+        """A step for each of several days, or members by number."""
+
+        @task_group(group_id=f"each_{name}", prefix_group_id=False)
+        def one(value: str) -> None:
+            self.step(name, option, value, map_index_template="{{ task.application_args[-1] }}", **rules)
+
+        return one.expand(value=values)
+
+    def landed(self, folder: str, *, deadline: timedelta = timedelta(hours=20)) -> FileSensor:
+        """Wait, without a worker, for files of the run's day in ``folder`` of the landing folder."""
+        return FileSensor(
+            task_id="landed",
+            fs_conn_id="landing",
+            filepath=f"{folder}/ds={RUNS_DAY}/[!._]*",
+            deferrable=True,
+            poke_interval=30,
+            timeout=deadline.total_seconds(),
+            pre_execute=refuse_without_day,
+        )
+
+
+def approval() -> ApprovalOperator:
+    """A human's word before publishing, where the run's parameters ask for it; rejected, nothing is published."""
+    return ApprovalOperator(
+        task_id="approve",
+        subject="Publish the model of {{ run_id }}?",
+        body="The report so far and the figures stand in the log of `evaluate`; a rejected model is not registered.",
+        pre_execute=skip_unless("approval"),
+    )
+
+
+@task
+def parameters(**context: Any) -> dict[str, Any]:
+    """The run's parameters with its range of days: those asked for, else the week that has become whole."""
+    given = dict(context["params"])
+    week = context["dag_run"].partition_key
+    if week:
+        given["first_date"] = given["first_date"] or week
+        given["last_date"] = given["last_date"] or str(date.fromisoformat(week) + timedelta(days=6))
+    first, last = given["first_date"], given["last_date"]
+    if not first or not last or last < first:
+        raise AirflowFailException(f"a training needs first_date and last_date in this order, got {first} to {last}")
+    return given
+
+
+@task
+def days(given: Any) -> list[str]:
+    """Every day that is to be scored by the champion: those of the training, or those asked for."""
+    first = date.fromisoformat(given["score_from"] or given["first_date"])
+    last = date.fromisoformat(given["score_to"] or given["last_date"])
+    return [str(first + timedelta(days=number)) for number in range((last - first).days + 1)]
+
+
+@task
+def members(given: Any) -> list[str]:
+    """The ensemble's members, by number."""
+    return [str(member) for member in range(given["members"])]
+
+
+def skip_unless(parameter: str) -> Callable[[Any], None]:
+    """A task that runs only where a parameter of the run asks for it."""
+
+    def skip(context: Any) -> None:
+        if not context["params"][parameter]:
+            raise AirflowSkipException(f"parameter {parameter} is off")
+
+    return skip
+
+
+def refuse_without_day(context: Any) -> None:
+    """A run by hand must name its day, as its partition key."""
+    key = context["dag_run"].partition_key
+    try:
+        date.fromisoformat(key or "")
+    except ValueError:
+        raise AirflowFailException(f"a daily run needs its day as partition key, YYYY-MM-DD, got {key!r}") from None
