@@ -1,6 +1,6 @@
 """Landing files into a table's partition: rows typed, numbered and checked, and bad ones set aside with their reason."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Observation, SparkSession
@@ -18,8 +18,8 @@ class Ingest:
     """Replace the partition ``ds`` of ``table`` and of ``quarantine`` by the files of ``landing``/``source``.
 
     ``header`` maps the files' columns, in their order, to the table's; ``rules`` (reason -> SQL condition) are what a row
-    must obey to be let in, and ``judge`` what must be true of all rows together. The table's key is source_file (below
-    ``landing``) and source_line.
+    must obey to be let in, and ``judge`` what must be true of all rows together. Columns of ``nullable`` may be empty, or hold
+    the text ``null``. The table's key is source_file (below ``landing``) and source_line.
     """
 
     landing: str
@@ -31,6 +31,8 @@ class Ingest:
     judge: Judge
     ds: str
     run_id: str
+    nullable: Collection[str] = frozenset()
+    null: str = ""
 
     def run(self, spark: SparkSession) -> Outcome:
         landing = Landing(spark=spark, root=self.landing, folder=self.source, header=list(self.header))
@@ -46,7 +48,7 @@ class Ingest:
 
     def _parser(self) -> Parser:
         types = {name: self.table.schema[name].dataType for name in self.header.values()}
-        return Parser(header=list(self.header), types=types, rules=self.rules)
+        return Parser(header=list(self.header), types=types, rules=self.rules, nullable=self.nullable, null=self.null)
 
     def _refused(self, rows: DataFrame, parser: Parser, count: int) -> DataFrame:
         """The bad rows with their reasons: the files are read once more for them, where there are any."""

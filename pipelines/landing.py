@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from infra.tables import hadoop
+from pipelines.rows import QUOTING
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -85,7 +86,7 @@ class Landing:
         rows = self.spark.read.parquet(path)
         self._compare(self._name(path), rows.columns)
         return rows.select(
-            F.to_csv(F.struct(*rows.columns)).alias("value"),
+            F.to_csv(F.struct(*rows.columns), QUOTING).alias("value"),
             F.col("_metadata.file_path").alias("path"),
             F.lit(-1).cast("bigint").alias("split"),
             F.col("_metadata.row_index").alias("place"),

@@ -1,6 +1,6 @@
 """Lines of CSV as typed rows, and as refused lines with the reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -13,6 +13,9 @@ NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 JAVA_ONLY = "[dDfFxX]"
 """Letters of numbers that a JVM reads, ``1d`` and ``0x1p3``, and no CSV means."""
 
+QUOTING = {"escape": '"'}
+"""A quotation mark inside of a quotation is doubled (RFC 4180)."""
+
 SPECIAL = r"^\s*[+-]?(nan|inf|infinity)\s*$"
 
 
@@ -21,12 +24,15 @@ class Parser:
     """Reads ``value`` as the columns of ``header`` into ``types``; ``rules`` (reason -> SQL condition) hold for good rows.
 
     A line is good or refused, never both: ``typed`` tells them apart, quickly; ``refused`` then says why, and no reason
-    holds a value. NaN and infinities are refused, and where every column is a number, all but plain decimals.
+    holds a value. NaN and infinities are refused, and where every column is a number, all but plain decimals. Columns of
+    ``nullable`` may be empty, or hold the text ``null`` that stands for no value.
     """
 
     header: Sequence[str]
     types: Mapping[str, DataType]
     rules: Mapping[str, str]
+    nullable: Collection[str] = frozenset()
+    null: str = ""
 
     def __post_init__(self) -> None:
         if len(self.header) != len(self.types):
@@ -50,13 +56,18 @@ class Parser:
         return ", ".join(f"`{name}` {kind}" for name, kind in zip(self.types, kinds, strict=True))
 
     def _options(self) -> dict[str, str]:
-        return {"columnNameOfCorruptRecord": "_misfit", "mode": "PERMISSIVE"}
+        return {"columnNameOfCorruptRecord": "_misfit", "mode": "PERMISSIVE", "nullValue": self.null, **QUOTING}
 
     def _good(self) -> Column:
         of_line = [F.col("repeats").isNull(), F.col("_row._misfit").isNull(), ~_open_quote("value")]
         plain = [~F.col("value").rlike(JAVA_ONLY)] if self._all_numbers() else []
-        of_values = [_sound(name, kind) for name, kind in self.types.items()]
+        of_values = [self._sound(name, kind) for name, kind in self.types.items()]
         return reduce(and_, [*of_line, *plain, *of_values, *[F.expr(f"({rule})") for rule in self.rules.values()]])
+
+    def _sound(self, name: str, kind: DataType) -> Column:
+        """Whether a value is there and finite, or need not be there."""
+        sound = _sound(name, kind)
+        return F.col(f"_row.{name}").isNull() | sound if name in self.nullable else sound
 
     def _all_numbers(self) -> bool:
         return not any(isinstance(kind, StringType) for kind in self.types.values())
@@ -70,9 +81,13 @@ class Parser:
             F.when(_open_quote("raw"), F.lit("a quotation mark is not closed: a truncated line")),
             F.when(F.col("_text._misfit").isNotNull(), self._misfit()),
         ]
-        of_values = [_fault(title, *column) for title, column in zip(self.header, self.types.items(), strict=True)]
+        of_values = [self._fault(title, *column) for title, column in zip(self.header, self.types.items(), strict=True)]
         of_rules = [F.when(~F.expr(f"({rule})"), F.lit(reason)) for reason, rule in self.rules.items()]
         return F.coalesce(*of_line, *of_values, *of_rules, F.lit("not a plain decimal"))
+
+    def _fault(self, title: str, name: str, kind: DataType) -> Column:
+        fault = _fault(title, name, kind)
+        return F.when(F.col(f"_text.{name}").isNotNull(), fault) if name in self.nullable else fault
 
     def _misfit(self) -> Column:
         found = F.size(F.split("raw", ",")).cast("string")
@@ -80,9 +95,8 @@ class Parser:
 
 
 def _open_quote(column: str) -> Column:
-    """Whether the last field opens a quotation and does not close it; in an earlier field, that swallows columns."""
-    last = F.substring_index(column, ",", -1)
-    return (F.length(last) - F.length(F.replace(last, F.lit('"'), F.lit("")))) % 2 == 1
+    """Whether a quotation is opened and not closed: a doubled mark inside of one keeps their number even."""
+    return (F.length(column) - F.length(F.replace(F.col(column), F.lit('"'), F.lit("")))) % 2 == 1
 
 
 def _typed(value: Column, kind: DataType) -> Column:

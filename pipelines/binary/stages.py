@@ -24,6 +24,7 @@ from pipelines.runner.run import Run, Stage
 if TYPE_CHECKING:
     from dlcore import Training
     from infra.expectations import Expectation
+    from pipelines.binary.frames.bag import Bag
     from pipelines.binary.frames.split import Frames
     from pipelines.binary.frames.statistics import Statistics
     from pipelines.binary.models.fitting import Setting
@@ -68,6 +69,8 @@ class Steps:
             judge=self.judge(self.app.rows, self.app.gates().rows),
             ds=run.ds,
             run_id=run.id,
+            nullable=self.app.nullable,
+            null=self.app.source.null,
         )
 
     def engineer(self, run: Run) -> Step:
@@ -107,7 +110,6 @@ class Steps:
         )
 
     def search(self, run: Run) -> Step:
-        from pipelines.binary.frames.bag import Bag
         from pipelines.binary.search import Search
 
         return Search(
@@ -115,18 +117,17 @@ class Steps:
             into=run.folder / "search",
             settings=self.app.fitting().grid,
             training=self.training(run),
-            bag=Bag(seed=run.params["seed"], member=0, roles=self.app.roles),
+            bag=self.bag(run.params["seed"], member=0),
         )
 
     def train(self, run: Run) -> Step:
-        from pipelines.binary.frames.bag import Bag
         from pipelines.binary.train import Train
 
         setting, split = self.setting(run), frames(run)
         return Train(
             frames=split,
             into=run.folder / "members" / f"{run.member:03d}",
-            bag=Bag(seed=run.params["seed"], member=run.member, roles=self.app.roles),
+            bag=self.bag(run.params["seed"], run.member),
             fitting=self.app.fitting(),
             setting=setting,
             training=partial(self.training(run), setting, split.statistics),
@@ -221,6 +222,13 @@ class Steps:
         filled = [name for name in table.schema.names if name not in self.app.nullable]
         whole = [*schema(table.schema), unique(key), *[not_null(name) for name in filled]]
         return Judge(expectations=[*whole, *expectations], key=key)
+
+    def bag(self, seed: int, member: int) -> Bag:
+        """The draw of one member."""
+        from pipelines.binary.frames.bag import Bag
+
+        app = self.app
+        return Bag(seed=seed, member=member, roles=app.roles, oversample=app.oversample, undersample=app.undersample)
 
     def training(self, run: Run) -> Callable[[Setting, Statistics, int], Training]:
         """The training of one member or trial on the rows drawn, by the run's parameters."""

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 class Files:
     """Landing files below ``APP/ds=DATE``: ``header`` maps their columns, in their order, to the table's.
 
-    ``rules`` gives for a date what its rows must obey to be let in: reason for refusing a row -> SQL condition.
+    ``rules`` gives for a date what its rows must obey to be let in: reason for refusing a row -> SQL condition. ``null`` is the
+    text that stands for no value, as an empty field does.
     """
 
     header: Mapping[str, str]
     rules: Callable[[str], Mapping[str, str]]
+    null: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,8 @@ class Tabular:
 
     ``transform`` maps rows to features, given ``history_days`` of rows before each date; ``model_features`` are those that models
     see. With a ``pipeline`` of Spark ML they may be columns that it makes; it is fitted on training rows. Columns of ``nullable``
-    may be null. ``review_cost`` is what looking at one flagged row costs, beside the value of a missed positive.
+    may be null. Each member draws a positive ``oversample`` times on average, a negative with chance ``undersample``.
+    ``review_cost`` is what looking at one flagged row costs, beside the value of a missed positive.
 
     ``gates`` and ``fitting`` are functions, since what they import takes seconds that few steps need. The parameters of a run that
     steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
@@ -64,6 +67,8 @@ class Tabular:
     fitting: Callable[[], Fitting]
     pipeline: Callable[[], Pipeline] | None = None
     nullable: frozenset[str] = frozenset()
+    oversample: float = 5.0
+    undersample: float = 0.25
     review_cost: float = 0.1
     words: Words = field(default_factory=Words)
 
