@@ -46,6 +46,7 @@ def made_of_table(given: argparse.Namespace) -> str:
     """The application of a CSV file: its files are written, its rows land by day."""
     file = Path(given.source).expanduser().resolve()
     found = profile(file)
+    refuse_day(given.day)
     day = "" if given.time else given.day or today(file)
     proposal = propose(given.name, found, label=given.label, time=given.time, positive=given.positive, day=day)
     landing, state = Path(settings.load().landing), settings.load().state
@@ -89,6 +90,11 @@ def refuse(name: str) -> None:
         raise ValueError(f"a name must be small letters, digits and _, begin with a letter and be free, got {name!r}")
     if (REPOSITORY / "apps" / name).exists():
         raise ValueError(f"there is an app named {name!r} already, and nothing is overwritten; choose another name")
+
+
+def refuse_day(day: str) -> None:
+    if day and not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+        raise ValueError(f"--day must be a date YYYY-MM-DD, got {day!r}")
 
 
 KINDS: Mapping[str, Callable[[argparse.Namespace], str]] = {"table": made_of_table}

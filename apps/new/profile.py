@@ -21,50 +21,11 @@ SHOWN = 50
 """Different values up to which a column's values are listed."""
 
 DELIMITERS = ",;\t|"
-TAKEN = [
-    "source_file",
-    "source_line",
-    "ds",
-    "time_s",
-    "repeats",
-    "value",
-    "path",
-    "split",
-    "place",
-    "raw",
-    "good",
-    "reason",
-    "copies",
-    "copy",
-    "assembled",
-    "features",
-    "prediction",
-    "probability",
-    "decision",
-    "model_version",
-    "case",
-    "not",
-    "null",
-    "true",
-    "false",
-    "interval",
-    "and",
-    "or",
-    "in",
-    "is",
-    "like",
-    "between",
-    "when",
-    "then",
-    "else",
-    "end",
-    "exists",
-    "distinct",
-    "select",
-    "from",
-    "where",
-    "cast",
-]
+TAKEN = re.compile(
+    "source_file|source_line|ds|time_s|day_sin|day_cos|repeats|value|path|split|place|raw|good|reason|copies|copy|assembled|features"
+    "|prediction|probability|decision|model_version|case|not|null|true|false|interval|and|or|in|is|like|between|when|then|else|end"
+    "|exists|distinct|select|from|where|cast"
+)
 """Names that the platform or SQL gives another meaning."""
 
 
@@ -177,7 +138,7 @@ def named(header: Sequence[str]) -> Mapping[str, str]:
         plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
         name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or f"column_{place}"
         name = f"c_{name}" if name[0].isdigit() else name
-        name = f"{name}_field" if name in TAKEN else name
+        name = f"{name}_field" if TAKEN.fullmatch(name) else name
         names[title] = name if name not in names.values() else f"{name}_{place}"
     return names
 

@@ -1,9 +1,6 @@
 """What is proposed for an application of dated rows with a label of two values: from a profile, to be edited in what is made."""
 
-import csv
-import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,17 +109,15 @@ class Proposal:
         return (*ranges, *allowed, *[Gate(rule="filled", arguments=each) for each in least if each[1] > 0])
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """Lines for the tests: a header, a typical positive, a negative without what may be lacking, one whose label is none."""
-        label, day = self.label.column.title, self._first_time()
-        typical = {each.title: each.typical for each in self.columns} | ({self.time.title: day} if self.time else {})
-        lacking = dict.fromkeys([each.title for each in self.nullable], "")
-        rows = [
-            typical | {label: str(self.label.positive)},
-            typical | lacking | {label: str(self.label.negative)},
-            typical | {label: "neither"},
-        ]
-        return tuple(line(fields) for fields in [list(typical), *[list(row.values()) for row in rows]])
+    def typical(self) -> dict[str, str]:
+        """A row for the tests: the middle number or the most frequent text of each column, on the first day."""
+        day = {self.time.title: self._first_time()} if self.time else {}
+        return {each.title: each.typical for each in self.columns} | day
+
+    @property
+    def neither(self) -> str:
+        """A label that is none."""
+        return next(each for each in ("7", "8", "9") if each not in self.label.column.values)
 
     @property
     def balance(self) -> tuple[float, float]:
@@ -232,13 +227,6 @@ def day_of(text: str, form: str) -> str:
         return str(moment(text, form).date())
     except ValueError:
         return ""
-
-
-def line(fields: Sequence[str]) -> str:
-    """One line of CSV, as it lands."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(fields)
-    return text.getvalue()
 
 
 def margin(column: Column) -> tuple[float, float]:
