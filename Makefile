@@ -9,11 +9,11 @@ export PYTHONPYCACHEPREFIX ?= $(abspath $(STATE))/cache/python
 
 # The demo's app and the parameters of its run, by the app's own names: make demo APP=fraud MEMBERS=3 EPOCHS=5
 APP ?= fraud
-PARAMS = $(shell sed -n 's/^  "\([a-z_]*\)": {.*/\1/p' apps/$(APP)/params.json | tr a-z A-Z)
+PARAMS = $(shell sed -n 's/^    "\([a-z_]*\)": {.*/\1/p' apps/$(APP)/params.json | tr a-z A-Z)
 GIVEN = $(foreach name,$(PARAMS),$(if $($(name)),--param $(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench airflow stop check clean
+.PHONY: help setup demo test lint bench pictures airflow stop check clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lint: setup ## ruff, mypy and the import contracts
 bench: setup ## the measurements of tests/bench, one after the other (BENCH=name for one)
 	@for program in $(or $(BENCH),$(BENCHES)); do \
 		echo "== $$program"; $(BIN)/python -m tests.bench.$$program || exit 1; done
+
+pictures: setup ## the README's pictures, of what `make demo` left running (APP=fraud)
+	@$(BIN)/python -m tests.pictures $(APP)
 
 check: setup ## try every address and folder of the settings
 	@$(BIN)/python -m infra check

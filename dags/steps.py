@@ -54,22 +54,21 @@ class App:
     def daily(self, doc: str) -> DAG:
         """A run a day once it is over, whose partition is the day. Airflow's backfill makes those of earlier days."""
         midnight = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format=DAY)
-        return self._dag("daily", midnight, doc)
+        return self._dag("daily", midnight, doc, most=16)  # days wait for their files beside each other
 
     def training(self, doc: str) -> DAG:
         """A run for each week whose features are whole, or when asked for a range of days."""
         week = StartOfWeekMapper(input_format=DAY, output_format=DAY)
         whole_weeks = RollupMapper(upstream_mapper=week, window=WeekWindow())
-        return self._dag(
-            "training", PartitionedAssetTimetable(self.features, default_partition_mapper=whole_weeks), doc
-        )
+        weekly = PartitionedAssetTimetable(self.features, default_partition_mapper=whole_weeks)
+        return self._dag("training", weekly, doc, most=1)
 
-    def _dag(self, kind: str, schedule: Any, doc: str) -> DAG:
+    def _dag(self, kind: str, schedule: Any, doc: str, *, most: int) -> DAG:
         return DAG(
             dag_id=f"{self.name}_{kind}",
             schedule=schedule,
             catchup=False,
-            max_active_runs=1,
+            max_active_runs=most,
             params={name: Param(**rule) for name, rule in self.rules[kind].items()},
             default_args={"retries": 2, "retry_delay": timedelta(seconds=5)},
             doc_md=doc,

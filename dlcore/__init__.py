@@ -20,12 +20,12 @@ from dlcore.optim.schedules import (
 from dlcore.run.start import Start
 from dlcore.scoring.artifact import Artifact
 from dlcore.scoring.fitted import Fitted
-from dlcore.scoring.manifest import ArtifactError
 from dlcore.scoring.outputs import Output
 from dlcore.step.method import TrainingStep
-from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric
+from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric, joined, summed
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
+from dlcore.storage.manifest import ArtifactError
 from dlcore.training import Training
 
 __all__ = [
@@ -58,5 +58,7 @@ __all__ = [
     "Vocabulary",
     "Warmup",
     "decay_only_matrices",
+    "joined",
     "scale_linearly",
+    "summed",
 ]

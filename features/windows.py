@@ -52,65 +52,47 @@ class Windows:
         """One row for each entity and second that has rows, with its windows."""
         units = F.round(F.col(self.amount) / self.unit).cast("bigint")
         totals = df.groupBy(*self.entity, self.time).agg(F.count(F.lit(1)).alias("n"), F.sum(units).alias("units"))
-        before = self._running(self._instants(totals))
-        at = {name: self._at(span) for name, span in {"": 0, **self.spans}.items()}
-        pivoted = before.groupBy(*self.entity, F.col("asker").alias(self.time)).agg(
+        answers = self._answers(totals, self._questions(totals))
+        at = {name: F.col("ago") == span for name, span in {"": 0, **self.spans}.items()}
+        pivoted = answers.groupBy(*self.entity, F.col("asker").alias(self.time)).agg(
             *[F.max(F.when(asked, F.struct("n", "units"))).alias(f"at_{name}") for name, asked in at.items()]
         )
         return pivoted.select(
             *self.entity, self.time, *[column for name in self.spans for column in self._window(name)]
         )
 
-    def _instants(self, totals: DataFrame) -> DataFrame:
-        """Each second's totals, and the instants whose running total it asks for: itself, and each window's begin."""
+    def _questions(self, totals: DataFrame) -> DataFrame:
+        """What each second asks: how much came before it, and before the begin of each of its windows."""
         asks = F.array(F.lit(0), *[F.lit(span) for span in self.spans.values()])
-        asked = totals.select(
-            *self.entity,
-            F.explode(asks).alias("ago"),
-            (F.col(self.time) - F.col("ago")).alias("instant"),
-            F.col(self.time).alias("asker"),
-            F.lit(0).cast("bigint").alias("n"),
-            F.lit(0).cast("bigint").alias("units"),
-        )
-        own = totals.select(
-            *self.entity,
-            F.lit(None).cast("int").alias("ago"),
-            F.col(self.time).alias("instant"),
-            F.lit(None).cast("bigint").alias("asker"),
-            "n",
-            "units",
-        )
-        return asked.unionByName(own)
+        asked = totals.select(*self.entity, F.col(self.time).alias("asker"), F.explode(asks).alias("ago"))
+        return asked.withColumn("instant", F.col("asker") - F.col("ago"))
 
-    def _running(self, instants: DataFrame) -> DataFrame:
-        """Totals strictly before each asked instant: within its bucket, and of all buckets before."""
-        instants = instants.withColumn("bucket", F.floor(F.col("instant") / self.bucket_s))
-        buckets = instants.groupBy(*self.entity, "bucket").agg(
-            F.sum("n").alias("bn"), F.sum("units").alias("bunits"), F.min(F.lit(0)).alias("stream")
-        )
-        earlier = (
-            Window.partitionBy(*self.entity, "stream").orderBy("bucket").rowsBetween(Window.unboundedPreceding, -1)
-        )
-        carried = buckets.select(
-            *self.entity, "bucket", *[_sum(f"b{name}", earlier).alias(f"b{name}") for name in ("n", "units")]
-        )
-        # Asking comes before that second's own totals, so an answer holds what is strictly before it.
-        within = (
-            Window.partitionBy(*self.entity, "bucket")
-            .orderBy("instant", F.col("asker").isNull())
-            .rowsBetween(Window.unboundedPreceding, Window.currentRow)
-        )
-        running = instants.select(
-            *self.entity, "bucket", "asker", "ago", *[F.sum(name).over(within).alias(name) for name in ("n", "units")]
-        )
-        return (
-            running.where(F.col("asker").isNotNull())
-            .join(carried, on=[*self.entity, "bucket"])
-            .withColumns({name: F.col(name) + F.col(f"b{name}") for name in ("n", "units")})
-        )
+    def _answers(self, totals: DataFrame, questions: DataFrame) -> DataFrame:
+        """Each question with the ``n`` and ``units`` of all seconds before its instant.
 
-    def _at(self, span: int) -> Column:
-        return F.col("ago") == span
+        Totals and questions lie in one stream. What came before an instant is what came before it in its own bucket, which
+        sorts one bucket at a time, and the buckets before.
+        """
+        own = totals.withColumn("instant", F.col(self.time)).drop(self.time)
+        nothing = {"n": F.lit(0).cast("bigint"), "units": F.lit(0).cast("bigint")}
+        stream = own.unionByName(questions.withColumns(nothing), allowMissingColumns=True)
+        stream = stream.withColumn("bucket", F.floor(F.col("instant") / self.bucket_s))
+        place = Window.partitionBy(*self.entity, "bucket").orderBy("instant")
+        earlier = place.rangeBetween(Window.unboundedPreceding, -1)  # -1 s: neither the instant itself nor its ties
+        answered = stream.withColumns({name: _sum(name, earlier) for name in ("n", "units")}).where("asker IS NOT NULL")
+        answered = answered.join(self._buckets_before(stream), on=[*self.entity, "bucket"])
+        return answered.withColumns({name: F.col(name) + F.col(f"before_{name}") for name in ("n", "units")})
+
+    def _buckets_before(self, stream: DataFrame) -> DataFrame:
+        """``before_n`` and ``before_units`` of each bucket: the totals of all buckets before it."""
+        totals = {name: F.sum(name).alias(name) for name in ("n", "units")}
+        # Without an entity all buckets are one group; a literal for it would be optimised away, with a warning from Spark.
+        buckets = stream.groupBy(*self.entity, "bucket").agg(*totals.values(), F.min(F.lit(0)).alias("group"))
+        order = Window.partitionBy(*self.entity, "group").orderBy("bucket")
+        earlier = order.rowsBetween(Window.unboundedPreceding, -1)
+        return buckets.select(
+            *self.entity, "bucket", *[_sum(name, earlier).alias(f"before_{name}") for name in ("n", "units")]
+        )
 
     def _window(self, name: str) -> tuple[Column, Column]:
         count = F.col("at_")["n"] - F.col(f"at_{name}")["n"]

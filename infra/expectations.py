@@ -107,6 +107,15 @@ def some_rows() -> Expectation:
     )
 
 
+def enough_rows(least: int, standing: int) -> Expectation:
+    """That rows do not replace ``standing`` ones that they are far fewer than."""
+    return Expectation(
+        sentence=f"there must be at least {least:,} rows to replace the {standing:,} that stand",
+        name="ExpectTableRowCountToBeBetween",
+        arguments={"min_value": least},
+    )
+
+
 def mean_between(column: str, low: float, high: float) -> Expectation:
     return Expectation(
         sentence=f"the mean of {column} must be between {low} and {high}",

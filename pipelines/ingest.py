@@ -1,29 +1,33 @@
-"""Landing files into a table's partition: rows typed, numbered and checked, and bad ones set aside with their reason."""
+"""What was delivered into a table's partition: rows typed, numbered and checked, and bad ones set aside with their reason."""
 
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
+from infra.expectations import enough_rows
 from infra.tables.hive import Draft, Table
 from pipelines.judge import Judge, drafting, settled
-from pipelines.landing import Delivery, Landing
+from pipelines.landing import Landing
 from pipelines.outcome import Outcome, Rows
 from pipelines.rows import Parser
+from pipelines.source import Delivery, HiveSource
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ingest:
-    """Replace the partition ``ds`` of ``table`` and of ``quarantine`` by the files of ``landing``/``source``.
+    """Replace the partition ``ds`` of ``table`` and of ``quarantine`` by what ``source`` delivers.
 
-    ``header`` maps the files' columns, in their order, to the table's; ``rules`` (reason -> SQL condition) are what a row
-    must obey to be let in, and ``judge`` what must be true of all rows together. Columns of ``nullable`` may be empty, or hold
-    the text ``null``. The table's key is source_file (below ``landing``) and source_line.
+    ``header`` maps the source's columns, of files in their order, to the table's; ``rules`` (reason -> SQL condition) are what
+    a row must obey to be let in, and ``judge`` what must be true of all rows together. ``optional`` columns may be empty, or
+    hold the text ``null``; ``repeats`` says what becomes of a file's rows whose values another file has. A delivery of less than
+    ``least_share`` of the rows that stand does not replace them. The table's key is source_file and source_line.
     """
 
-    landing: str
-    source: str
+    source: Landing | HiveSource
     header: Mapping[str, str]
     rules: Mapping[str, str]
     table: Table
@@ -31,24 +35,42 @@ class Ingest:
     judge: Judge
     ds: str
     run_id: str
-    nullable: Collection[str] = frozenset()
+    optional: Collection[str] = ()
     null: str = ""
+    repeats: Literal["keep", "refuse"] = "refuse"
+    least_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least_share <= 1:
+            raise ValueError(f"Ingest.least_share must be between 0 and 1, got {self.least_share}")
 
     def run(self, spark: SparkSession) -> Outcome:
-        landing = Landing(spark=spark, root=self.landing, folder=self.source, header=list(self.header))
-        deliveries, lines = landing.read()
-        parser, refusals = self._parser(), Observation()
+        deliveries, lines = self.source.read(spark, list(self.header))
+        parser, refusals = self._parser(deliveries), Observation()
         rows = parser.typed(lines)
         counted = rows.observe(refusals, F.count_if(~F.col("good")).alias("rows"))
         with drafting() as drafts:
             drafts.append(good := self._stage(counted.where("good"), self.table))
             drafts.append(bad := self._stage(self._refused(rows, parser, refusals.get["rows"]), self.quarantine))
-            outcome, judgement = self._outcome(spark, deliveries, good, bad), self.judge.draft(good)
+            outcome, judgement = self._outcome(spark, deliveries, good, bad), self._judge(spark).draft(good)
         return settled(outcome, drafts, [judgement])
 
-    def _parser(self) -> Parser:
-        types = {name: self.table.schema[name].dataType for name in self.header.values()}
-        return Parser(header=list(self.header), types=types, rules=self.rules, nullable=self.nullable, null=self.null)
+    def _parser(self, deliveries: list[Delivery]) -> Parser:
+        return Parser(
+            header=list(self.header),
+            types={name: self.table.schema[name].dataType for name in self.header.values()},
+            rules=self.rules,
+            optional=self.optional,
+            null=self.null,
+            repeats=self.repeats if sum(not delivery.repeats for delivery in deliveries) > 1 else "keep",
+        )
+
+    def _judge(self, spark: SparkSession) -> Judge:
+        """The app's judge, who also sees that the rows that stand are not replaced by a poorer delivery."""
+        standing = self.table.current(spark, self.ds).rows if self.ds in self.table.dates(spark) else 0
+        if not (least := math.ceil(standing * self.least_share)):
+            return self.judge
+        return replace(self.judge, expectations=[enough_rows(least, standing), *self.judge.expectations])
 
     def _refused(self, rows: DataFrame, parser: Parser, count: int) -> DataFrame:
         """The bad rows with their reasons: the files are read once more for them, where there are any."""

@@ -1,8 +1,8 @@
 """What a step did, in a form that the next step, the report and a person can read."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_type_hints
 
@@ -52,6 +52,10 @@ class Outcome:
     facts: Mapping[str, str] = field(default_factory=dict)
     failed: str = ""
     times: Mapping[str, float] = field(default_factory=dict)
+
+    def warned(self, warnings: Iterable[str]) -> "Outcome":
+        """The outcome with further warnings."""
+        return replace(self, warnings=(*self.warnings, *warnings))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, default=_plain, allow_nan=False)

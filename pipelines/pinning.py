@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 
 from infra.tables.hive import Partition, Table
 from pipelines.outcome import Outcome, Rows
+from pipelines.stale import stale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +18,10 @@ class Pinned:
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """Pin the current partition of ``table`` for each of ``dates``; every one must be there."""
+    """Pin the current partition of ``table`` for each of ``dates``; every one must be there, made from what ``source`` has now."""
 
     table: Table
+    source: Table
     dates: tuple[str, ...]
 
     def run(self, spark: SparkSession) -> Outcome:
@@ -29,6 +31,8 @@ class Pin:
                 f"{self.table} has no rows of {', '.join(missing)}; run the daily steps for these dates, or choose a range "
                 f"that has them (there are {', '.join(sorted(present)) or 'none'})"
             )
+        if old := stale(spark, source=self.source, table=self.table, dates=self.dates):
+            raise LookupError("; ".join(old.values()))
         found = tuple(self.table.current(spark, ds) for ds in self.dates)
         rows = sum(partition.rows for partition in found)
         return Outcome(

@@ -102,7 +102,7 @@ def wait_for(look: Callable[[], T], *, patience_s: float = 1200.0) -> T:
     deadline = time.monotonic() + patience_s
     while not (found := look()):
         assert time.monotonic() < deadline, f"nothing was found within {patience_s:.0f} s"
-        time.sleep(0.2)
+        time.sleep(0.5)
     return found
 
 

@@ -1,6 +1,6 @@
 """The columns of card transactions: what the files bring, what the tables hold, and what the models see."""
 
-from datetime import date
+from datetime import date, timedelta
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -14,6 +14,9 @@ from infra.tables.hive import Table
 DATABASE = "fraud"
 ORIGIN = date(2013, 9, 1)
 """The day that begins with the first transaction, from which ``time_s`` counts."""
+
+DAY_BEFORE = str(ORIGIN - timedelta(days=1))
+"""Of which there are no transactions, so that the first day's windows begin with it."""
 
 COMPONENTS = tuple(f"v{number}" for number in range(1, 29))
 HEADER = {"Time": "time_s", **{name.upper(): name for name in COMPONENTS}, "Amount": "amount", "Class": "fraud"}

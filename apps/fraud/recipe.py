@@ -37,6 +37,7 @@ FRAUD = Tabular(
     gates=gates,
     transform=columns.engineered,
     history_days=-(-columns.WINDOWS.longest_s // DAY_S),
+    gaps=frozenset({columns.DAY_BEFORE}),
     model_features=columns.MODEL_FEATURES,
     fitting=fitting,
     review_cost=10.0,

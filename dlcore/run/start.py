@@ -9,6 +9,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from dlcore.storage.folder import Folder
+from dlcore.storage.manifest import Manifest
 
 WEIGHTS = "weights.safetensors"
 
@@ -102,6 +103,8 @@ def _of_file(place: Folder) -> dict[str, Tensor]:
     parent, _, file = place.where.rpartition("/")
     single = file.endswith(".safetensors")
     folder, name = (Folder(parent or ".", place.system), file) if single else (place, WEIGHTS)
+    if not single and Manifest.there(folder):
+        return safetensors.torch.load(Manifest.load(folder)[1][WEIGHTS])
     if not folder.exists(name):
         raise ValueError(
             f"weights to start from must be a .safetensors file or a folder with {WEIGHTS}, there is none at {place.where}; "

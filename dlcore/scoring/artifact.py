@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from dlcore.data.fields import Tensors
 from dlcore.data.transform import Transform
 from dlcore.run.describe import fingerprint
-from dlcore.scoring.manifest import ArtifactError, Manifest, refuse_names
 from dlcore.scoring.outputs import Output, Outputs, declared
 from dlcore.scoring.prediction import D, Prediction
 from dlcore.scoring.schema import features_of, told
 from dlcore.storage.folder import Folder
+from dlcore.storage.manifest import ArtifactError, Manifest, refuse_names
 
 log = logging.getLogger("dlcore")
 

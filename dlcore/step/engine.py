@@ -26,7 +26,7 @@ from dlcore.step.normalisation import BatchStatistics
 from dlcore.step.objective import Objective, validated
 from dlcore.step.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.progress import WAITS, Progress, reported
-from dlcore.step.randomness import own_randomness, seed_all
+from dlcore.step.randomness import own_randomness, seed_all, seed_of
 from dlcore.step.state import Figures, Pause, Since, Slice, capture, restore
 from dlcore.step.tuning import evaluating, tune_model
 
@@ -155,7 +155,7 @@ class Engine:
         rate = self._rate(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
-        seed_all(_seed(self._method.seed, self.step, self._collective.rank))
+        seed_all(seed_of(self._method.seed, step=self.step, rank=self._collective.rank))
         self._backward(batch)
         with self._counted("synchronisation_s"):
             self._gradients.finish()
@@ -178,7 +178,8 @@ class Engine:
     def _backward(self, batch: Batch) -> None:
         """Accumulate the gradient of this worker's share, in as many passes on each worker as the largest share needs."""
         slots = self._gradients.slots
-        pieces = batch.pieces(self._passes(batch.whole), stand_in=self._statistics.synchronised)
+        passes = self._method.passes(batch.whole, workers=self._collective.workers)
+        pieces = batch.pieces(passes, stand_in=self._statistics.synchronised)
         for number, piece in enumerate(pieces, 1):
             self._statistics.begin(counts=piece.mine > 0)
             found = self.objective.training(piece)
@@ -188,11 +189,6 @@ class Engine:
             slots[PAIRS] += found.weight is not None
             self._gradients.expect(last=number == len(pieces))
             part.backward()  # type: ignore[no-untyped-call]
-
-    def _passes(self, rows: int) -> int:
-        """How many forward and backward passes a step of so many rows takes."""
-        largest = -(-rows // self._collective.workers)
-        return -(-largest // (self._method.micro_batch or largest))
 
     def _weight(self, rows: int) -> float:
         """The weight of the step's loss, by which the gradients are now divided; of means, whose sum is one already, its rows.
@@ -254,8 +250,3 @@ class Engine:
         batches = self._fed(self._validation, shares.__getitem__, len(shares))
         with closing(batches), evaluating(self.model):
             return validated(self.objective, map(batches, range(len(shares))), self._metrics, self._collective)
-
-
-def _seed(seed: int, step: int, rank: int) -> int:
-    """The random numbers of a worker's step (dropout) are a function of integers, so no state of theirs need be saved."""
-    return ((seed * 1_000_003 + step) * 65_537 + rank) % 2**63

@@ -79,6 +79,11 @@ class Method:
         """The global batch while ``workers`` of the ``wanted`` workers are there."""
         return self.batch if self.kept_batch == "global" else max(1, round(self.batch * workers / wanted))
 
+    def passes(self, rows: int, *, workers: int) -> int:
+        """How many forward and backward passes each worker makes in a step of so many rows, that the largest share needs."""
+        largest = -(-rows // workers)
+        return -(-largest // (self.micro_batch or largest))
+
     def build(self) -> nn.Module:
         """A new model, its weights a function of the seed."""
         with own_randomness():

@@ -4,12 +4,11 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +22,14 @@ from infra.hbase.regions import require
 from infra.settings import Settings
 
 PROGRAMS = {"hbase": (site.MASTER, "start"), "hbase-thrift": (site.THRIFT, "start")}
+
+
+ATTEMPTS = 3
+TAKEN = ("Address already in use", "Could not start ZK at requested port", "Could not create ServerSocket")
+
+
+class PortTaken(RuntimeError):
+    """One of HBase's ports was taken by another process between its choice and its use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +62,9 @@ class Service:
     def start(self) -> Address:
         """Start what does not run yet, and wait until a Thrift call is answered; what a kill left over is ended first."""
         with self._turn():
-            if self.running():
-                return self._address
-            self._end()
-            self._configure()
-            try:
-                self._launch_all()
-                self._wait()
-            except BaseException:
+            if not self.running():
                 self._end()
-                raise
+                self._start(ATTEMPTS)
             return self._address
 
     def stop(self) -> bool:
@@ -128,13 +128,26 @@ class Service:
             folder.mkdir(parents=True, exist_ok=True)
         ports = self.home / "ports.json"
         if not ports.exists() or not self._free_again():
-            ports.write_text(json.dumps(dict(zip(site.PORTS, free_ports(len(site.PORTS)), strict=True))))
+            ports.write_text(json.dumps(dict(zip(site.PORTS, site.free_ports(len(site.PORTS)), strict=True))))
         site.write(self.home / "conf", site.properties(self.home, self._ports()))
+
+    def _start(self, attempts: int) -> None:
+        """Start both processes, again at other ports where somebody took one since it was found free."""
+        self._configure()
+        try:
+            self._launch_all()
+            self._wait()
+        except BaseException as error:
+            self._end()
+            if not isinstance(error, PortTaken) or attempts == 1:
+                raise
+            (self.home / "ports.json").unlink()
+            self._start(attempts - 1)
 
     def _free_again(self) -> bool:
         """Whether the ports of the last start are free; a process that was killed holds them a moment longer than it lives."""
         deadline = time.monotonic() + 5.0
-        while not (all_free := all(map(free, self._ports().values()))) and time.monotonic() < deadline:
+        while not (all_free := all(map(site.free, self._ports().values()))) and time.monotonic() < deadline:
             time.sleep(0.1)
         return all_free
 
@@ -171,8 +184,9 @@ class Service:
                 dead = [name for name in PROGRAMS if name not in self._living()]
                 how = f"{dead[0]} ended" if dead else f"no Thrift call was answered within {self.patience_s:.0f} s"
                 log = self._log(dead[0] if dead else "hbase")
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
-                raise RuntimeError(f"HBase did not start: {how}; the end of {log}:\n{tail}")
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
+                kind = PortTaken if dead and any(sign in tail for sign in TAKEN) else RuntimeError
+                raise kind(f"HBase did not start: {how}; the end of {log}:\n{tail}")
             time.sleep(0.2)
 
 
@@ -196,23 +210,3 @@ def _lives(pid: int, born: float) -> bool:
         return process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def free(port: int) -> bool:
-    """Whether nobody listens on a port."""
-    with socket.socket() as candidate:
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            candidate.bind((site.HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_ports(number: int) -> list[int]:
-    """As many different ports that nobody listens on."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind((site.HOST, 0))
-        return [one.getsockname()[1] for one in sockets]

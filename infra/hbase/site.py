@@ -1,10 +1,14 @@
 """How HBase in one process is configured: its files, its ports, and everything on loopback alone."""
 
+import random
+import socket
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 HOST = "127.0.0.1"
+LISTENED = range(20_000, 32_000)  # below what Linux gives to connections, from 32,768 on
 PORTS = ("zookeeper", "master", "regionserver", "thrift")
 OPENED = (
     *("java.lang", "java.lang.reflect", "java.io", "java.nio", "java.util", "java.util.concurrent"),
@@ -77,3 +81,19 @@ def command(java: str, program: str, *arguments: str, conf: Path, jars: Path, sc
     ]
     modules = ["--add-modules", "jdk.unsupported", *opened, *exported]
     return [java, *modules, *options, "-cp", f"{conf}:{jars}/*", program, *arguments]
+
+
+def free(port: int) -> bool:
+    """Whether nobody listens on a port."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(number: int) -> list[int]:
+    """As many ports that nobody listens on, of those that no outgoing connection is given while HBase's JVM starts."""
+    return list(islice(filter(free, random.sample(LISTENED, len(LISTENED))), number))

@@ -10,12 +10,11 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra import spark
-from infra.tables.hive import Partition, Table
+from infra.tables.hive import Table
+from pipelines.binary import inputs
 from pipelines.binary.tabular import Tabular
 from pipelines.outcome import Step
 from pipelines.pinning import Pinned
@@ -25,11 +24,9 @@ if TYPE_CHECKING:
     from dlcore import Training
     from infra.expectations import Expectation
     from pipelines.binary.frames.bag import Bag
-    from pipelines.binary.frames.split import Frames
     from pipelines.binary.frames.statistics import Statistics
     from pipelines.binary.models.fitting import Setting
     from pipelines.judge import Judge
-    from pipelines.registry import Registry
 
 
 def tabular(app: Tabular) -> Mapping[str, Stage]:
@@ -60,23 +57,23 @@ class Steps:
         from pipelines.ingest import Ingest
 
         return Ingest(
-            landing=run.settings.landing,
-            source=f"{self.app.name}/ds={run.ds}",
+            source=self.app.source.of(run.settings.landing, self.app.name, run.ds),
             header=self.app.source.header,
             rules=self.app.source.rules(run.ds),
+            optional=self.app.nullable & set(self.app.source.header.values()),
+            repeats=self.app.source.repeats,
+            null=self.app.source.null,
             table=self.app.rows,
             quarantine=self.app.quarantine,
             judge=self.judge(self.app.rows, self.app.gates().rows),
             ds=run.ds,
             run_id=run.id,
-            nullable=self.app.nullable,
-            null=self.app.source.null,
         )
 
     def engineer(self, run: Run) -> Step:
         from pipelines.engineer import Engineer
 
-        registry = published(run)
+        registry = inputs.published(run)
         return Engineer(
             source=self.app.rows,
             table=self.app.features,
@@ -88,13 +85,14 @@ class Steps:
                 stop_on_drift=run.params["stop_on_drift"],
             ),
             history_days=self.app.history_days,
+            gaps=self.app.gaps,
             run_id=run.id,
         )
 
     def pin(self, run: Run) -> Step:
         from pipelines.pinning import Pin
 
-        return Pin(table=self.app.features, dates=run.dates)
+        return Pin(table=self.app.features, source=self.app.rows, dates=run.dates)
 
     def split(self, run: Run) -> Step:
         from features.drift import profile
@@ -113,7 +111,7 @@ class Steps:
         from pipelines.binary.search import Search
 
         return Search(
-            frames=frames(run),
+            frames=inputs.frames(run),
             into=run.folder / "search",
             settings=self.app.fitting().grid,
             training=self.training(run),
@@ -123,7 +121,7 @@ class Steps:
     def train(self, run: Run) -> Step:
         from pipelines.binary.train import Train
 
-        setting, split = self.setting(run), frames(run)
+        setting, split = self.setting(run), inputs.frames(run)
         return Train(
             frames=split,
             into=run.folder / "members" / f"{run.member:03d}",
@@ -138,7 +136,7 @@ class Steps:
         from pipelines.binary.baselines import Baselines
 
         return Baselines(
-            frames=frames(run), into=run.folder / "baselines", roles=self.app.roles, seed=run.params["seed"]
+            frames=inputs.frames(run), into=run.folder / "baselines", roles=self.app.roles, seed=run.params["seed"]
         )
 
     def evaluate(self, run: Run) -> Step:
@@ -149,7 +147,7 @@ class Steps:
 
         numbers = range(run.params["members"])
         return Evaluate(
-            frames=frames(run),
+            frames=inputs.frames(run),
             members=tuple(run.result("train", Member, f"{number:03d}") for number in numbers),
             baselines=run.result("baselines", Fitted).baselines,
             into=run.folder / "candidate",
@@ -157,7 +155,7 @@ class Steps:
             roles=self.app.roles,
             cost=Cost(review=self.app.review_cost),
             partitions=run.result("pin", Pinned).partitions,
-            versions=versions(),
+            versions=inputs.versions(),
             seed=run.params["seed"],
             words=self.app.words,
         )
@@ -169,9 +167,9 @@ class Steps:
 
         return Publish(
             candidate=run.result("evaluate", Candidate).folder,
-            registry=published(run),
+            registry=inputs.published(run),
             compare=Meeting(
-                frames=frames(run),
+                frames=inputs.frames(run),
                 networks=self.app.fitting().networks,
                 roles=self.app.roles,
                 scratch=run.folder / "meeting",
@@ -186,11 +184,11 @@ class Steps:
         sound = (between("probability", 0, 1), one_of("decision", [0, 1]))
         return Score(
             ds=run.ds,
-            partition=self.engineered(run),
+            partition=inputs.engineered(run),
             features=self.app.features,
             scores=self.app.scores,
-            registry=published(run),
-            version=champion(run),
+            registry=inputs.published(run),
+            version=inputs.champion(run),
             networks=self.app.fitting().networks,
             key=self.app.roles.key,
             judge=self.judge(self.app.scores, sound),
@@ -209,7 +207,7 @@ class Steps:
             settings={
                 "parameters": run.params,
                 "platform": run.settings.model_dump(mode="json"),
-                "versions": versions() | {"python": platform.python_version(), "java": spark.java()},
+                "versions": inputs.versions() | {"python": platform.python_version(), "java": spark.java()},
             },
         )
 
@@ -242,37 +240,3 @@ class Steps:
         if run.params["search"]:
             return run.result("search", Winner).setting
         return self.app.fitting().member(run.params["model"], run.member)
-
-    def engineered(self, run: Run) -> Partition | None:
-        """The features of this date that the run made or pinned; None: it did neither."""
-        if run.did("engineer", run.ds):
-            return run.outcome("engineer", run.ds).partitions[0]
-        pinned = run.result("pin", Pinned).partitions if run.did("pin") else ()
-        return next((partition for partition in pinned if partition.ds == run.ds), None)
-
-
-def frames(run: Run) -> Frames:
-    """What the split of this run left."""
-    from pipelines.binary.frames.split import Frames
-
-    return run.result("split", Frames)
-
-
-def champion(run: Run) -> str | None:
-    """The version that publishing left as champion in this run; where nothing was published, the registry's, if it has one."""
-    if not run.did("publish"):
-        return published(run).pointers().champion
-    from pipelines.publish import Published
-
-    return run.result("publish", Published).champion
-
-
-def published(run: Run) -> Registry:
-    from pipelines.registry import Registry
-
-    return Registry(folder=Path(run.settings.registry) / run.app)
-
-
-def versions() -> dict[str, str]:
-    """The code that a model is made by."""
-    return {package: version(package) for package in ("emberline", "torch", "pyspark")}

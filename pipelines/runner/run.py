@@ -52,11 +52,10 @@ class Run:
 
     @property
     def dates(self) -> tuple[str, ...]:
-        """Every date from the parameter first_date to last_date; no last date: this invocation's date."""
-        first, last = (
-            _day(self.params["first_date"], "first_date"),
-            _day(self.params["last_date"] or self.ds, "last_date"),
-        )
+        """Every date from the parameter first_date to last_date; where one is empty, only the other, or this invocation's date."""
+        given = self.params["first_date"], self.params["last_date"]
+        last = _day(given[1] or given[0] or self.ds, "last_date")
+        first = _day(given[0] or str(last), "first_date")
         if last < first:
             raise ValueError(f"last_date must not be before first_date, got {first} to {last}")
         return tuple(str(first + timedelta(days=day)) for day in range((last - first).days + 1))

@@ -65,8 +65,8 @@ def test_every_step_that_a_step_reads_is_one_of_the_app() -> None:
     assert {read for stage in STEPS.values() for read in (*stage.reads, *stage.may_read)} <= STEPS.keys()
 
 
-def test_a_training_pins_every_day_of_its_range(begun: Run) -> None:
-    step = build("pin", begun)
+def test_a_training_pins_every_day_of_its_range(tmp_path: Path) -> None:
+    step = build("pin", run(tmp_path, first_date="2013-09-01", last_date="2013-09-02"))
     assert isinstance(step, Pin) and step.dates == ("2013-09-01", "2013-09-02") and step.table == FRAUD.features
 
 

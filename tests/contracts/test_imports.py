@@ -27,7 +27,7 @@ def imported(file: Path) -> Iterator[str]:
 @pytest.mark.parametrize("file", DAGS, ids=lambda file: file.stem)
 def test_a_dag_file_imports_airflow_and_the_standard_library_alone(file: Path) -> None:
     roots = {name.partition(".")[0] for name in imported(file)}
-    assert roots - sys.stdlib_module_names == {"airflow"}
+    assert roots - sys.stdlib_module_names - {"steps"} <= {"airflow"}
 
 
 def test_set_up_and_cleaning_need_the_standard_library_alone() -> None:
@@ -60,8 +60,18 @@ def names(requirements: Iterable[str]) -> set[str]:
 
 def test_the_extra_of_dlcore_is_what_it_imports_and_what_spark_needs_to_run_python_on_arrow() -> None:
     extra = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dlcore"]
-    roots = {name.partition(".")[0] for file in (REPOSITORY / "dlcore").rglob("*.py") for name in imported(file)}
+    files = [file for file in (REPOSITORY / "dlcore").rglob("*.py") if "zoo" not in file.parts]
+    roots = {name.partition(".")[0] for file in files for name in imported(file)}
     of_spark = requires("pyspark") or []
     in_any_case = names(each for each in of_spark if "extra ==" not in each)
     for_sql = names(each for each in of_spark if each.endswith('extra == "sql"'))
     assert names(extra) == (roots - sys.stdlib_module_names - {"dlcore"} - in_any_case) | for_sql
+
+
+def test_the_extra_of_the_zoo_is_what_its_networks_import_beside_dlcores() -> None:
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    roots = {
+        name.partition(".")[0] for file in (REPOSITORY / "dlcore" / "zoo").rglob("*.py") for name in imported(file)
+    }
+    own = {"protobuf" if name == "google" else name for name in roots - sys.stdlib_module_names - {"dlcore"}}
+    assert own - names(extras["dlcore"]) == names(extras["zoo"]) - {"emberline"}

@@ -46,7 +46,9 @@ def table(heading: str) -> list[list[str]]:
     """The rows of the table under a heading, without its first."""
     section = README.split(f"\n### {heading}\n")[1].split("\n#")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in row] for row in rows]
+    told = [[cell.strip() for cell in row] for row in rows]
+    assert len({row[0] for row in told}) == len(told), "each name once"
+    return told
 
 
 def names(heading: str) -> list[str]:
@@ -59,7 +61,7 @@ def test_each_field_of_training_is_told_with_its_default() -> None:
 
 
 def test_arguments_records_and_schedules_are_told() -> None:
-    assert names("fit") == [*inspect.signature(Training.fit).parameters][1:]
+    assert [row[0].strip("`") for row in table("fit")] == [*inspect.signature(Training.fit).parameters][1:]
     assert names("Progress") == [each.name for each in fields(Progress)]
     own = {
         name

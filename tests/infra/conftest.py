@@ -14,6 +14,7 @@ import pytest
 def silent_airflow(tmp_path: Path) -> Iterator[Path]:
     """A state folder whose note names an Airflow that lives, at an address where nobody answers."""
     (tmp_path / "airflow").mkdir()
+    (tmp_path / "landing" / "fraud" / "ds=2013-09-01").mkdir(parents=True)
     with socket.socket() as held, subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
         held.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -17,6 +17,7 @@ from infra.tables.hive import Partition, Table
 from pipelines.engineer import Engineer
 from pipelines.ingest import Ingest
 from pipelines.judge import Judge
+from pipelines.landing import Landing
 from pipelines.outcome import Outcome, Rows
 
 DAYS = ("2013-09-01", "2013-09-02")
@@ -52,8 +53,7 @@ def both(
 
 def ingest(ds: str, landing: str, transactions: Table) -> Ingest:
     return Ingest(
-        landing=landing,
-        source=f"ds={ds}",
+        source=Landing(root=landing, folder=f"ds={ds}"),
         header=columns.HEADER,
         rules=columns.rules(ds),
         table=transactions,
@@ -72,6 +72,7 @@ def engineer(transactions: Table, features: Table, inputs: Sequence[Partition]) 
         transform=columns.engineered,
         judge=Judge(expectations=GATES.features, key=columns.KEY),
         history_days=1,
+        gaps=frozenset({columns.DAY_BEFORE}),
         run_id="run-1",
     )
 

@@ -1,19 +1,24 @@
 """Every line that landed is either in the table or in quarantine with its reason, and none is lost."""
 
 import logging
+import re
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
 
 from apps.fraud import columns
 from infra.expectations import some_rows, unique
 from infra.tables.hive import Table
 from pipelines.ingest import Ingest
-from pipelines.judge import Judge
-from pipelines.landing import BadDelivery
+from pipelines.judge import GateFailed, Judge
+from pipelines.landing import Landing
 from pipelines.outcome import Outcome, Rows
+from pipelines.source import BadDelivery, HiveSource
 
 DS = "2013-09-01"
 NAME = f"fraud/ds={DS}/transactions.csv"
@@ -22,8 +27,7 @@ NAME = f"fraud/ds={DS}/transactions.csv"
 @pytest.fixture
 def ingest(landing: Path, transactions: Table, quarantine: Table) -> Ingest:
     return Ingest(
-        landing=str(landing),
-        source=f"fraud/ds={DS}",
+        source=Landing(root=str(landing), folder=f"fraud/ds={DS}"),
         header=columns.HEADER,
         rules=columns.rules(DS),
         table=transactions,
@@ -168,3 +172,101 @@ def test_parquet_lands_as_csv_does(spark: SparkSession, ingest: Ingest, landing:
     assert outcome.rows is not None
     assert outcome.rows.quarantined == 0
     assert transactions.read(spark, [DS]).select(names).orderBy(names).collect() == by_csv
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda lines: lines[:1], "got 0"),
+        (lambda lines: [lines[0], *[line.replace(line.split(",")[0], "90000", 1) for line in lines[1:]]], "got 0"),
+        (lambda lines: [lines[0], *[f"{line},1" for line in lines[1:]]], "got 0"),
+        (lambda lines: lines[:600], "got 599"),
+    ],
+    ids=["header only", "another day's rows", "all quarantined", "a third"],
+)
+def test_a_poorer_delivery_does_not_replace_what_stands(
+    spark: SparkSession,
+    ingest: Ingest,
+    landing: Path,
+    lines: list[str],
+    transactions: Table,
+    quarantine: Table,
+    change: Callable[[list[str]], list[str]],
+    says: str,
+) -> None:
+    before = ingest.run(spark).partitions
+    (landing / NAME).write_text("\n".join(change(lines)) + "\n")
+    needed = f"there must be at least {len(lines) // 2:,} rows to replace the {len(lines) - 1:,} that stand: {says}"
+    with pytest.raises(GateFailed, match=re.escape(needed)) as refused:
+        ingest.run(spark)
+    assert (transactions.current(spark, DS), quarantine.current(spark, DS)) == before
+    assert refused.value.outcome.rows is not None
+
+
+@pytest.mark.parametrize("change", ["CRLF", "CRLF, and more", "half of it"])
+def test_rows_under_another_name_are_recognised(
+    spark: SparkSession, ingest: Ingest, landing: Path, lines: list[str], quarantine: Table, change: str
+) -> None:
+    """Whatever ends their lines; equal rows within one file are rows of their own in both."""
+    (landing / NAME).write_text("\n".join([*lines, lines[5]]) + "\n")
+    once = ingest.run(spark).partitions[0]
+    again = {
+        "CRLF": [*lines, lines[5]],
+        "CRLF, and more": [*lines, lines[5], lines[5].replace(lines[5].split(",")[29], "1.25")],
+        "half of it": lines[: len(lines) // 2],
+    }[change]
+    (landing / NAME).with_name("zweitschrift.csv").write_bytes("\r\n".join(again).encode() + b"\r\n")
+    outcome = ingest.run(spark)
+    added = change == "CRLF, and more"
+    assert outcome.rows == Rows(
+        taken=len(lines) + len(again) - 1, given=once.rows + added, quarantined=len(again) - 1 - added
+    )
+    assert added or outcome.partitions[0].fingerprint == once.fingerprint
+    (reason,) = {row["reason"] for row in refused(spark, outcome, quarantine)}
+    assert reason.startswith("delivered twice") and reason.endswith(NAME)
+
+
+def test_an_app_may_keep_rows_that_two_files_have(
+    spark: SparkSession, ingest: Ingest, landing: Path, lines: list[str]
+) -> None:
+    (landing / NAME).with_name("zweitschrift.csv").write_text("\n".join(lines[:101]) + "\n")
+    outcome = replace(ingest, repeats="keep").run(spark)
+    assert outcome.rows == Rows(taken=len(lines) + 99, given=len(lines) + 99)
+
+
+def test_a_table_of_another_team_is_ingested_by_its_partitions(
+    spark: SparkSession, ingest: Ingest, landing: Path, lines: list[str], transactions: Table, quarantine: Table
+) -> None:
+    """With types of its own, in hourly partitions; the rows come with the same values as from the files, and the same numbers."""
+    by_file = ingest.run(spark).partitions[0]
+    names = list(columns.HEADER.values())
+    values = transactions.read(spark, [DS]).select(names).collect()
+    typed = spark.read.option("header", True).option("inferSchema", True).csv(str(landing / NAME))
+    theirs = f"{transactions.database}.theirs"
+    hours = typed.withColumn("hour", F.concat(F.lit("2013090112"), (F.col("Time") / 7200).cast("int").cast("string")))
+    hours.write.partitionBy("hour").saveAsTable(theirs)
+    spark.sql(f"INSERT INTO {theirs} SELECT * EXCEPT (hour), '2013090200' FROM {theirs}")
+    source = HiveSource(table=theirs, partition="hour", first="2013090100", last="20130901999")
+    first, again = [replace(ingest, source=source, repeats="keep").run(spark).partitions[0] for _ in range(2)]
+    assert first.fingerprint == again.fingerprint and first.rows == by_file.rows
+    assert sorted(transactions.read(spark, [DS]).select(names).collect()) == sorted(values)
+    (some,) = transactions.read(spark, [DS]).orderBy("source_file", "source_line").limit(1).collect()
+    assert (some["source_file"], some["source_line"]) == (f"{theirs}/hour=20130901120", 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"table": "nobody.theirs"}, "there is no table nobody.theirs"),
+        ({"partition": "hour"}, "missing ['hour']"),
+        ({"first": "2014-01-01", "last": "2014-01-31"}, "has no rows with ds 2014-01-01 to 2014-01-31"),
+    ],
+)
+def test_a_table_that_cannot_be_read_as_rows_is_refused(
+    spark: SparkSession, ingest: Ingest, transactions: Table, wrong: dict[str, str], says: str
+) -> None:
+    ingest.run(spark)
+    given = {"table": str(transactions), "partition": "ds", "first": DS, "last": DS} | wrong
+    same = {name: name for name in columns.HEADER.values()}
+    with pytest.raises(BadDelivery, match=re.escape(says)):
+        replace(ingest, source=HiveSource(**given), header=same).run(spark)

@@ -2,26 +2,26 @@
 
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from apps.fraud import columns
-from pipelines.landing import BadDelivery, Delivery, Landing
+from pipelines.landing import Landing
+from pipelines.source import BadDelivery, Delivery
 
 FOLDER = "fraud/ds=2013-09-01"
 NAME = f"{FOLDER}/transactions.csv"
 HEADER = list(columns.HEADER)
 
 
-def landed(spark: SparkSession, root: Path, header: Sequence[str] = HEADER) -> Landing:
-    return Landing(spark=spark, root=str(root), folder=FOLDER, header=header)
+def landed(spark: SparkSession, root: Path) -> tuple[list[Delivery], DataFrame]:
+    return Landing(root=str(root), folder=FOLDER).read(spark, HEADER)
 
 
-def keyed(landing: Landing) -> dict[tuple[str, int], str]:
-    _, lines = landing.read()
+def keyed(found: tuple[list[Delivery], DataFrame]) -> dict[tuple[str, int], str]:
+    _, lines = found
     return {(row["source_file"], row["source_line"]): row["value"] for row in lines.collect()}
 
 
@@ -42,7 +42,7 @@ def test_lines_have_their_numbers_in_a_file_that_many_tasks_read(spark: SparkSes
 def test_every_file_has_numbers_of_its_own(spark: SparkSession, landing: Path) -> None:
     lines = (landing / NAME).read_text().splitlines()
     (landing / FOLDER / "a b%20c.csv").write_text("\r\n".join([lines[0], *lines[5:9]]) + "\r\n")
-    deliveries, _ = landed(spark, landing).read()
+    deliveries, _ = landed(spark, landing)
     assert deliveries == [
         Delivery(name=f"{FOLDER}/a b%20c.csv", lines=4),
         Delivery(name=NAME, lines=len(lines) - 1),
@@ -68,7 +68,7 @@ def test_parquet_rows_are_numbered_too(spark: SparkSession, landing: Path) -> No
 def test_file_of_the_same_lines_repeats_the_first(spark: SparkSession, landing: Path) -> None:
     file = landing / NAME
     shutil.copy(file, file.with_name("zweitschrift.csv"))
-    deliveries, lines = landed(spark, landing).read()
+    deliveries, lines = landed(spark, landing)
     assert [delivery.repeats for delivery in deliveries] == [None, NAME]
     repeated = lines.where("repeats IS NOT NULL").groupBy("source_file", "repeats").count().collect()
     assert [tuple(row) for row in repeated] == [(f"{FOLDER}/zweitschrift.csv", NAME, deliveries[0].lines)]
@@ -76,25 +76,25 @@ def test_file_of_the_same_lines_repeats_the_first(spark: SparkSession, landing: 
 
 def test_no_file_is_an_error(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(BadDelivery, match=re.escape(f"no landing file in {tmp_path}/{FOLDER}; deliver one")):
-        landed(spark, tmp_path).read()
+        landed(spark, tmp_path)
 
 
 def test_empty_file_is_an_error(spark: SparkSession, landing: Path) -> None:
     (landing / NAME).write_text("")
     with pytest.raises(BadDelivery, match=r"transactions.csv is empty, without even a header; deliver it again"):
-        landed(spark, landing).read()
+        landed(spark, landing)
 
 
 def test_header_alone_is_a_delivery_of_no_rows(spark: SparkSession, landing: Path) -> None:
     (landing / NAME).write_text((landing / NAME).read_text().splitlines()[0] + "\n")
-    deliveries, lines = landed(spark, landing).read()
+    deliveries, lines = landed(spark, landing)
     assert deliveries == [Delivery(name=NAME, lines=0)]
     assert lines.count() == 0
 
 
 def test_byte_order_mark_does_not_hide_the_header(spark: SparkSession, landing: Path) -> None:
     (landing / NAME).write_text((landing / NAME).read_text(), encoding="utf-8-sig")
-    deliveries, _ = landed(spark, landing).read()
+    deliveries, _ = landed(spark, landing)
     assert deliveries[0].lines > 1000
 
 
@@ -114,21 +114,21 @@ def test_wrong_header_is_refused_with_the_difference(
     lines = (landing / NAME).read_text().splitlines()
     (landing / NAME).write_text("\n".join([",".join(change(HEADER)), *lines[1:]]) + "\n")  # type: ignore[operator]
     with pytest.raises(BadDelivery, match=re.escape(f"{NAME}: the header is wrong: {difference}")):
-        landed(spark, landing).read()
+        landed(spark, landing)
 
 
 def test_missing_header_is_refused_without_showing_card_data(spark: SparkSession, landing: Path) -> None:
     lines = (landing / NAME).read_text().splitlines()
     (landing / NAME).write_text("\n".join(lines[1:]) + "\n")
     with pytest.raises(BadDelivery, match="the first line does not name columns") as refused:
-        landed(spark, landing).read()
+        landed(spark, landing)
     assert not any(value in str(refused.value) for value in lines[1].split(",")[1:29])
 
 
 def test_other_files_are_refused_and_hidden_ones_ignored(spark: SparkSession, landing: Path) -> None:
     (landing / FOLDER / "_SUCCESS").touch()
     (landing / FOLDER / ".part.tmp").write_text("half")
-    assert len(landed(spark, landing).read()[0]) == 1
+    assert len(landed(spark, landing)[0]) == 1
     (landing / FOLDER / "notes.txt").write_text("hello")
     with pytest.raises(BadDelivery, match=r"notes.txt: a name must end in one of"):
-        landed(spark, landing).read()
+        landed(spark, landing)

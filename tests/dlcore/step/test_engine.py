@@ -2,9 +2,6 @@
 
 import copy
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,20 +10,18 @@ import pyarrow as pa
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._C._distributed_c10d import TCPStore
 from torch.nn.functional import mse_loss
 from torch.optim import SGD, Adam, Optimizer
 
 from dlcore import LARS, ClipNorm, Constant, Poly, Progress
-from dlcore.data.layout import Layout
 from dlcore.data.order import Place
 from dlcore.data.rows import Resident
-from dlcore.step.collective import Alone, Collective, Gloo
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method
-from dlcore.step.state import Figures, Slice, capture
+from dlcore.step.state import capture
+from tests.dlcore.step import ranks
 
-RECIPE: dict[str, Any] = {
+METHOD: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 1)),
     "loss": mse_loss,
     "optimizer": partial(SGD, momentum=0.9),
@@ -39,47 +34,11 @@ RECIPE: dict[str, Any] = {
 def rows() -> Resident:
     generator = np.random.default_rng(4)
     x = generator.standard_normal((70, 5), dtype=np.float32)
-    table = pa.table({"x": list(x), "y": x.sum(axis=1)})
-    layout = Layout.of(table.schema, features="x", label="y")
-    return Resident(layout, layout.cells(table))
+    return ranks.resident(pa.table({"x": list(x), "y": x.sum(axis=1)}))
 
 
-State = tuple[Figures, list[Slice]]
-
-
-def beginning(recipe: Method) -> State:
-    model = recipe.build()
-    return Figures(), [capture(model, recipe.optimize(model), model.state_dict())]
-
-
-def trained(
-    recipe: Method,
-    workers: int,
-    *,
-    sharded: bool = False,
-    batch: int | None = None,
-    after: State | None = None,
-    stop_after: int = 0,
-) -> list[tuple[Engine, list[Progress]]]:
-    """The engine of each rank after the whole run, and the records it made."""
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=20))
-
-    start = after or beginning(recipe)  # here, since random numbers are the whole process's
-
-    def train(rank: int) -> tuple[Engine, list[Progress]]:
-        client = TCPStore("127.0.0.1", store.port, is_master=False, timeout=timedelta(seconds=20))
-        several: Callable[[], Collective] = partial(
-            Gloo, client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20
-        )
-        engine = Engine(recipe, rows(), None, sharded=sharded)
-        engine.load(*start, rank=rank, workers=workers, batch=batch)
-        engine.join(several() if workers > 1 else Alone())
-        told: list[Progress] = []
-        engine.run(lambda: engine.step + 1 == stop_after, lambda _, record: told.append(record))
-        return engine, told
-
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(train, range(workers)))
+def trained(method: Method, workers: int, **changes: Any) -> list[tuple[Engine, list[Progress]]]:
+    return ranks.trained(method, workers, rows(), **changes)
 
 
 def test_waiting_for_a_slow_worker_is_synchronisation() -> None:
@@ -88,7 +47,7 @@ def test_waiting_for_a_slow_worker_is_synchronisation() -> None:
             time.sleep(0.05)
         return mse_loss(prediction, target)
 
-    found = trained(Method(**RECIPE | {"loss": slow}), 3)
+    found = trained(Method(**METHOD | {"loss": slow}), 3)
     assert sum(record.synchronisation_s for record in found[0][1]) > 0.3
     for one, two in zip(found[0][0].model.parameters(), found[1][0].model.parameters(), strict=True):
         assert torch.equal(one, two)
@@ -115,9 +74,9 @@ CONVOLUTION = nn.Sequential(nn.Unflatten(1, (5, 1, 1)), nn.Conv2d(5, 6, 1), nn.R
 def test_a_sharded_optimizer_changes_nothing(
     optimizer: partial[Optimizer], workers: int, clip: ClipNorm | None
 ) -> None:
-    recipe = Method(**RECIPE | {"model": lambda: copy.deepcopy(CONVOLUTION), "optimizer": optimizer, "clip": clip})
-    whole = [engine for engine, _ in trained(recipe, workers)]
-    sharded = [engine for engine, _ in trained(recipe, workers, sharded=True)]
+    method = Method(**METHOD | {"model": lambda: copy.deepcopy(CONVOLUTION), "optimizer": optimizer, "clip": clip})
+    whole = [engine for engine, _ in trained(method, workers)]
+    sharded = [engine for engine, _ in trained(method, workers, sharded=True)]
     assert all(same(whole[0], engine) for engine in [*whole, *sharded])
     assert [entries(engine) for engine in sharded] == [entries(engine) for engine in whole]
     assert max(held(engine) for engine in sharded) <= sum(map(entries, whole)) * (1 if workers == 1 else 0.7)
@@ -131,22 +90,22 @@ def held(engine: Engine) -> int:
 
 @pytest.mark.parametrize(("sharded", "others"), [(True, 3), (True, 1), (False, 3)])
 def test_a_state_of_two_workers_is_taken_up_by_any_number(sharded: bool, others: int) -> None:
-    recipe = Method(**RECIPE | {"optimizer": partial(Adam)})
-    half = [engine for engine, _ in trained(recipe, 2, sharded=sharded, stop_after=4)]
+    method = Method(**METHOD | {"optimizer": partial(Adam)})
+    half = [engine for engine, _ in trained(method, 2, sharded=sharded, stop_after=4)]
     state = half[0].figures, [engine.slice() for engine in half]
     assert state[0].step == 4
-    rest = [engine for engine, _ in trained(recipe, others, sharded=sharded, after=state)]
-    whole, _ = trained(recipe, 1)[0]
+    rest = [engine for engine, _ in trained(method, others, sharded=sharded, after=state)]
+    whole, _ = trained(method, 1)[0]
     assert all(same(rest[0], engine) for engine in rest)
     for one, two in zip(rest[0].model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
 
 
 def test_half_the_batch_takes_half_the_rate_and_every_row_that_is_left() -> None:
-    recipe = Method(**RECIPE | {"schedule": Poly(lr=0.08, steps=10), "kept_batch": "worker"})
-    assert [recipe.batch_of(workers, wanted=4) for workers in (4, 3, 1)] == [16, 12, 4]
-    [(half, _)] = trained(recipe, 1, stop_after=2)
-    [(rest, told)] = trained(recipe, 1, batch=8, after=(half.figures, [half.slice()]))
+    method = Method(**METHOD | {"schedule": Poly(lr=0.08, steps=10), "kept_batch": "worker"})
+    assert [method.batch_of(workers, wanted=4) for workers in (4, 3, 1)] == [16, 12, 4]
+    [(half, _)] = trained(method, 1, stop_after=2)
+    [(rest, told)] = trained(method, 1, batch=8, after=(half.figures, [half.slice()]))
     assert (half.figures.place.row, rest.figures.place) == (32, Place(step=2 + 5 + 9, epoch=2, row=0))
     assert [record.step for record in told] == [7, 16]
     assert [record.lr for record in told] == pytest.approx([0.04 * (1 - 4 / 10), 0.04 * (1 - 9 / 10)])

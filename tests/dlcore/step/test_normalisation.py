@@ -55,10 +55,8 @@ def rows(count: int) -> Any:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("sync", [False, True])
-@pytest.mark.parametrize("count", [33, 35, 36])
-@pytest.mark.parametrize(
-    "model", [flat, partial(flat, track_running_stats=False), partial(flat, momentum=None), pictures]
-)
+@pytest.mark.parametrize("count", [33, 35])
+@pytest.mark.parametrize("model", [flat, partial(flat, track_running_stats=False)])
 def test_a_batch_that_leaves_one_row_ends_no_run(model: Any, count: int, sync: bool, workers: int) -> None:
     found = [e for e, _ in trained(method(model, sync_batchnorm=sync), workers, rows(count))]
     assert found[0].done
@@ -111,7 +109,7 @@ def test_every_rank_has_one_state_before_and_after_a_recovery(model: Any, sync: 
     assert told[3:] == [told[0][1:]] * 3
 
 
-@pytest.mark.parametrize("workers", [2, 3, 9])
+@pytest.mark.parametrize("workers", [2, 9])
 @pytest.mark.parametrize("count", [70, 65])
 @pytest.mark.parametrize(
     "model",

@@ -109,3 +109,18 @@ def test_the_teacher_of_the_example_stays_as_it_is(tumours: pd.DataFrame) -> Non
 def test_micro_batches_of_no_rows_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Training\.micro_batch must be at least 1, got 0"):
         Training(**METHOD | {"loss": binary_cross_entropy_with_logits}, micro_batch=0)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_synchronised_batch_normalisation_and_micro_batches_meet_in_each_pass(workers: int) -> None:
+    """Shares of the last batch differ, and of five workers' some have fewer rows than passes, or none."""
+    changes: dict[str, Any] = {
+        "model": lambda: nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Linear(7, 3)),
+        "sync_batchnorm": True,
+        "micro_batch": 2,
+        "loss": nn.CrossEntropyLoss(CLASSES),
+    }
+    found = [engine for engine, _ in trained(Method(**METHOD | changes), workers, rows(67))]
+    for engine in found[1:]:
+        assert all(map(torch.equal, engine.model.state_dict().values(), found[0].model.state_dict().values()))
+    assert all(bool(each.isfinite().all()) for each in found[0].model.state_dict().values())

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from infra.hbase.client import Address, Client, Unavailable
-from infra.hbase.service import free_ports
+from infra.hbase.site import free_ports
 
 
 def test_a_region_is_read_through_the_thrift_server_beside_it() -> None:

@@ -1,6 +1,7 @@
 """The latest writer to begin wins whole, and each earlier one learns who superseded it."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
 from infra.tables import hadoop
-from infra.tables.fence import Fence, Superseded
+from infra.tables.fence import PRUNED_AT, Fence, Superseded
 from infra.tables.hive import Partition, Table
 
 DS = "2013-09-01"
@@ -141,3 +142,71 @@ def _replaced(spark: SparkSession, table: Table, number: int) -> Partition | Non
         return table.stage(spark, rows, ds=DS, run=f"run-{number}").commit()
     except Superseded:
         return None
+
+
+def test_a_commit_that_is_in_the_log_already_stands(fence: Fence) -> None:
+    """As where the file system was asked twice, since its first answer was lost."""
+    claim = fence.begin("run")
+    fence.commit(claim, "v1")
+    fence.commit(claim, "v1")
+    assert fence.committed(last=2) == ["v1"]
+
+
+FORGETFUL = """
+package ember;
+public class Forgetful extends org.apache.hadoop.fs.RawLocalFileSystem {
+    public java.net.URI getUri() { return java.net.URI.create("forgetful:///"); }
+    public boolean rename(org.apache.hadoop.fs.Path from, org.apache.hadoop.fs.Path to) throws java.io.IOException {
+        super.rename(from, to);
+        throw new java.io.IOException("the connection was reset before the answer came");
+    }
+    public static class OfContext extends org.apache.hadoop.fs.DelegateToFileSystem {
+        public OfContext(java.net.URI uri, org.apache.hadoop.conf.Configuration conf)
+            throws java.io.IOException, java.net.URISyntaxException {
+            super(uri, new Forgetful(), conf, "forgetful", false);
+        }
+    }
+}
+"""
+
+
+@pytest.fixture
+def forgetful(spark: SparkSession, tmp_path: Path) -> Iterator[Fence]:
+    """A fence on a file system whose renames succeed and then fail to say so."""
+    jvm, configuration = spark.sparkContext._jvm, spark.sparkContext._jsc.hadoopConfiguration()
+    assert jvm is not None
+    compiler = jvm.org.codehaus.janino.SimpleCompiler()
+    compiler.cook(FORGETFUL)
+    before = configuration.getClassLoader()
+    configuration.setClassLoader(compiler.getClassLoader())
+    configuration.set("fs.forgetful.impl", "ember.Forgetful")
+    configuration.set("fs.AbstractFileSystem.forgetful.impl", "ember.Forgetful$OfContext")
+    yield Fence(spark=spark, folder=f"forgetful://{tmp_path}/fence", subject="table ds=X")
+    configuration.setClassLoader(before)
+
+
+def test_a_rename_that_succeeded_without_saying_so_has_committed(forgetful: Fence) -> None:
+    claim = forgetful.begin("run")
+    forgetful.commit(claim, "v1")
+    assert forgetful.committed(last=1) == ["v1"]
+    sleeper = forgetful.begin("run")
+    forgetful.begin("run")
+    with pytest.raises(Superseded, match="by a later try of run run"):
+        forgetful.commit(sleeper, "v2")
+
+
+def test_a_pruned_log_stays_short_and_lets_no_sleeper_in(fence: Fence) -> None:
+    """The sleepers' numbers are free again, and void."""
+    early, late = fence.begin("sleeper"), fence.begin("sleeper")
+    for number in range(20):
+        fence.commit(fence.begin("run"), f"v{number}")
+        fence.prune()
+    names = [entry.name for entry in hadoop.entries(fence.spark, fence.folder)]
+    assert len(names) <= PRUNED_AT + 2
+    assert f"{late.number:08d}.json" not in names
+    for sleeper in (early, late):
+        with pytest.raises(Superseded, match="run sleeper was superseded by run run"):
+            fence.commit(sleeper, "stale")
+    assert fence.committed(last=2) == ["v18", "v19"]
+    fence.commit(fence.begin("run"), "v20")
+    assert fence.committed(last=1) == ["v20"]

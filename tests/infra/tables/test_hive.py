@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
+from infra.tables import snapshots
 from infra.tables.fence import Superseded
-from infra.tables.hive import Partition, Table, read_files
+from infra.tables.hive import Draft, Partition, Table, read_files
 
 DS = "2013-09-01"
 
@@ -156,3 +157,49 @@ def test_missing_partition_says_what_to_do(spark: SparkSession, table: Table) ->
 def test_ds_must_be_a_date(spark: SparkSession, table: Table) -> None:
     with pytest.raises(ValueError, match="ds must be a date YYYY-MM-DD, got '2013-9-1'"):
         table.stage(spark, rows(spark), ds="2013-9-1", run="r").commit()
+
+
+def killed_before_the_move(draft: Draft) -> None:
+    """What a writer has done that is killed when it has committed and the metastore does not know."""
+    snapshots.seal(draft.pointer.spark, draft.partition.location, draft.snapshot)
+    draft.pointer.fence.commit(draft.claim, draft.partition.location.rpartition("/")[2])
+
+
+def test_a_draft_is_seen_by_nobody_until_it_is_committed(spark: SparkSession, table: Table) -> None:
+    draft = table.stage(spark, rows(spark, 5), ds=DS, run="first")
+    assert table.dates(spark) == [] and spark.table(str(table)).count() == 0
+    with pytest.raises(LookupError, match="has no partition"):
+        table.current(spark, DS)
+    with pytest.raises(Superseded, match="is gone"):
+        read_files(spark, [draft.partition])
+    assert draft.rows(spark).count() == 5
+    assert draft.commit() == table.current(spark, DS)
+    table.stage(spark, rows(spark, 9), ds=DS, run="second").discard("for a test")
+    assert table.read(spark, [DS]).count() == spark.table(str(table)).count() == 5
+    assert versions(draft.partition) == [draft.partition.location.rpartition("/")[2]]
+
+
+def test_a_kill_between_commit_and_move_is_repaired_by_the_next_reader(spark: SparkSession, table: Table) -> None:
+    for count in (5, 9):  # of a partition that the metastore does not know, and of one that it knows at another place
+        draft = table.stage(spark, rows(spark, count), ds=DS, run="killed")
+        killed_before_the_move(draft)
+        assert spark.table(str(table)).count() != count
+        assert table.dates(spark) == [DS]
+        assert table.current(spark, DS) == draft.partition
+        assert spark.table(str(table)).count() == table.read(spark, [DS]).count() == count
+
+
+def test_what_the_metastore_names_is_never_removed(spark: SparkSession, table: Table) -> None:
+    named = table.stage(spark, rows(spark, 5), ds=DS, run="first").commit()
+    for count in (6, 7, 8):
+        draft = table.stage(spark, rows(spark, count), ds=DS, run="killed")
+        killed_before_the_move(draft)
+        draft.pointer.sweep(draft.claim)
+    assert spark.table(str(table)).count() == 5 and Path(named.location.removeprefix("file:")).exists()
+    table.stage(spark, rows(spark, 3), ds=DS, run="whole").commit()
+    assert spark.table(str(table)).count() == 3
+
+
+def test_a_snapshot_knows_what_it_was_made_from(spark: SparkSession, table: Table) -> None:
+    table.stage(spark, rows(spark), ds=DS, run="r", inputs={"other ds=2013-08-31": "f"}).commit()
+    assert table.inputs(spark, DS) == {"other ds=2013-08-31": "f"}

@@ -75,7 +75,8 @@ def test_a_run_keeps_the_parameters_that_it_was_begun_with(tmp_path: Path) -> No
 
 
 def test_the_dates_are_those_of_the_range(tmp_path: Path) -> None:
-    assert run(tmp_path).dates == ("2013-09-01", "2013-09-02")
     assert run(tmp_path, first_date="2013-08-31", last_date="2013-09-01").dates == ("2013-08-31", "2013-09-01")
+    assert run(tmp_path).dates == ("2013-09-02",)
+    assert run(tmp_path, first_date="2013-09-01").dates == ("2013-09-01",)
     with pytest.raises(ValueError, match="last_date must not be before first_date, got 2013-09-03 to 2013-09-02"):
-        _ = run(tmp_path, first_date="2013-09-03").dates
+        _ = replace(run(tmp_path), params={"first_date": "2013-09-03", "last_date": "2013-09-02"}).dates

@@ -34,6 +34,11 @@ class Manifest:
     folder: Folder
     said: Mapping[str, Any]
 
+    @staticmethod
+    def there(folder: Folder) -> bool:
+        """Whether a folder has one, whole or not."""
+        return bool(_manifests(folder))
+
     @property
     def names(self) -> list[str]:
         return sorted(self.said["sha256"])

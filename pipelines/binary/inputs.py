@@ -1,0 +1,50 @@
+"""What a step is given by the earlier steps of its run, and by the registry of its app."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.tables.hive import Partition
+from pipelines.pinning import Pinned
+from pipelines.runner.run import Run
+
+if TYPE_CHECKING:
+    from pipelines.binary.frames.split import Frames
+    from pipelines.registry import Registry
+
+
+def engineered(run: Run) -> Partition | None:
+    """The features of this date that the run made or pinned; None: it did neither."""
+    if run.did("engineer", run.ds):
+        return run.outcome("engineer", run.ds).partitions[0]
+    pinned = run.result("pin", Pinned).partitions if run.did("pin") else ()
+    return next((partition for partition in pinned if partition.ds == run.ds), None)
+
+
+def frames(run: Run) -> Frames:
+    """What the split of this run left."""
+    from pipelines.binary.frames.split import Frames
+
+    return run.result("split", Frames)
+
+
+def champion(run: Run) -> str | None:
+    """The version that publishing left as champion in this run; where nothing was published, the registry's, if it has one."""
+    if not run.did("publish"):
+        return published(run).pointers().champion
+    from pipelines.publish import Published
+
+    return run.result("publish", Published).champion
+
+
+def published(run: Run) -> Registry:
+    from pipelines.registry import Registry
+
+    return Registry(folder=Path(run.settings.registry) / run.app)
+
+
+def versions() -> dict[str, str]:
+    """The code that a model is made by."""
+    return {package: version(package) for package in ("emberline", "torch", "pyspark")}
