@@ -23,6 +23,7 @@ from pipelines.runner.run import Run, Stage
 if TYPE_CHECKING:
     from dlcore import Training
     from infra.expectations import Expectation
+    from pipelines.binary.frames.bag import Bag
     from pipelines.binary.frames.statistics import Statistics
     from pipelines.binary.models.fitting import Setting
     from pipelines.dated.judge import Judge
@@ -61,6 +62,7 @@ class Steps:
             rules=self.app.source.rules(run.ds),
             optional=self.app.nullable & set(self.app.source.header.values()),
             repeats=self.app.source.repeats,
+            null=self.app.source.null,
             table=self.app.rows,
             quarantine=self.app.quarantine,
             judge=self.judge(self.app.rows, self.app.gates().rows),
@@ -106,7 +108,6 @@ class Steps:
         )
 
     def search(self, run: Run) -> Step:
-        from pipelines.binary.frames.bag import Bag
         from pipelines.binary.search import Search
 
         return Search(
@@ -114,18 +115,17 @@ class Steps:
             into=run.folder / "search",
             settings=self.app.fitting().grid,
             training=self.training(run),
-            bag=Bag(seed=run.params["seed"], member=0, roles=self.app.roles),
+            bag=self.bag(run.params["seed"], member=0),
         )
 
     def train(self, run: Run) -> Step:
-        from pipelines.binary.frames.bag import Bag
         from pipelines.binary.train import Train
 
         setting, split = self.setting(run), inputs.frames(run)
         return Train(
             frames=split,
             into=run.folder / "members" / f"{run.member:03d}",
-            bag=Bag(seed=run.params["seed"], member=run.member, roles=self.app.roles),
+            bag=self.bag(run.params["seed"], run.member),
             fitting=self.app.fitting(),
             setting=setting,
             training=partial(self.training(run), setting, split.statistics),
@@ -220,6 +220,13 @@ class Steps:
         filled = [name for name in table.schema.names if name not in self.app.nullable]
         whole = [*schema(table.schema), unique(key), *[not_null(name) for name in filled]]
         return Judge(expectations=[*whole, *expectations], key=key)
+
+    def bag(self, seed: int, member: int) -> Bag:
+        """The draw of one member."""
+        from pipelines.binary.frames.bag import Bag
+
+        app = self.app
+        return Bag(seed=seed, member=member, roles=app.roles, oversample=app.oversample, undersample=app.undersample)
 
     def training(self, run: Run) -> Callable[[Setting, Statistics, int], Training]:
         """The training of one member or trial on the rows drawn, by the run's parameters."""

@@ -22,9 +22,9 @@ class Ingest:
     """Replace the partition ``ds`` of ``table`` and of ``quarantine`` by what ``source`` delivers.
 
     ``header`` maps the source's columns, of files in their order, to the table's; ``rules`` (reason -> SQL condition) are what
-    a row must obey to be let in, and ``judge`` what must be true of all rows together. ``optional`` columns may be empty;
-    ``repeats`` says what becomes of a file's rows whose values another file has. A delivery of less than ``least_share`` of the
-    rows that stand does not replace them. The table's key is source_file and source_line.
+    a row must obey to be let in, and ``judge`` what must be true of all rows together. ``optional`` columns may be empty, or
+    hold the text ``null``; ``repeats`` says what becomes of a file's rows whose values another file has. A delivery of less than
+    ``least_share`` of the rows that stand does not replace them. The table's key is source_file and source_line.
     """
 
     source: Landing | HiveSource
@@ -36,6 +36,7 @@ class Ingest:
     ds: str
     run_id: str
     optional: Collection[str] = ()
+    null: str = ""
     repeats: Literal["keep", "refuse"] = "refuse"
     least_share: float = 0.5
 
@@ -60,6 +61,7 @@ class Ingest:
             types={name: self.table.schema[name].dataType for name in self.header.values()},
             rules=self.rules,
             optional=self.optional,
+            null=self.null,
             repeats=self.repeats if sum(not delivery.repeats for delivery in deliveries) > 1 else "keep",
         )
 

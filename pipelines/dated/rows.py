@@ -27,15 +27,16 @@ class Parser:
     """Reads ``value`` as the columns of ``header`` into ``types``; ``rules`` (reason -> SQL condition) hold for good rows.
 
     A line is good or refused, never both: ``typed`` tells them apart, quickly; ``refused`` then says why, and no reason
-    holds a value. Columns must have a value but for the ``optional`` ones. NaN and infinities are refused, and where every
-    column is a number, all but plain decimals. Good lines of a file whose values a file before it has as often are refused
-    too, unless ``repeats`` is "keep"; within one file equal rows are rows of their own.
+    holds a value. Columns must have a value but for the ``optional`` ones; an empty field is none, nor is the text ``null``. NaN
+    and infinities are refused, and where every column is a number, all but plain decimals. Good lines of a file whose values a
+    file before it has as often are refused too, unless ``repeats`` is "keep"; within one file equal rows are rows of their own.
     """
 
     header: Sequence[str]
     types: Mapping[str, DataType]
     rules: Mapping[str, str]
     optional: Collection[str] = ()
+    null: str = ""
     repeats: Literal["keep", "refuse"] = "keep"
 
     def __post_init__(self) -> None:
@@ -74,7 +75,7 @@ class Parser:
         return ", ".join(f"`{name}` {kind}" for name, kind in zip(self.types, kinds, strict=True))
 
     def _options(self) -> dict[str, str]:
-        return {"columnNameOfCorruptRecord": "_misfit", "mode": "PERMISSIVE", **CSV}
+        return {"columnNameOfCorruptRecord": "_misfit", "mode": "PERMISSIVE", "nullValue": self.null, **CSV}
 
     def _good(self) -> Column:
         of_line = [F.col("repeats").isNull(), F.col("_row._misfit").isNull(), ~_open_quote("value")]

@@ -1,5 +1,6 @@
 """Values of any type are read from lines, and what may be empty is."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -27,13 +28,13 @@ PARSER = Parser(
 )
 
 
-def read(spark: SparkSession, *lines: str) -> tuple[list[Row], list[str]]:
+def read(spark: SparkSession, *lines: str, parser: Parser = PARSER) -> tuple[list[Row], list[str]]:
     """The good rows, and the reasons of the others."""
     numbered = [("a.csv", number, None, line) for number, line in enumerate(lines)]
     given = spark.createDataFrame(numbered, "source_file string, source_line bigint, repeats string, value string")
-    typed = PARSER.typed(given)
+    typed = parser.typed(given)
     good = typed.where("good").select(*TYPES).collect()
-    return good, [row["reason"] for row in PARSER.refused(typed).orderBy("source_line").select("reason").collect()]
+    return good, [row["reason"] for row in parser.refused(typed).orderBy("source_line").select("reason").collect()]
 
 
 def test_every_type_is_read_without_loss(spark: SparkSession) -> None:
@@ -46,6 +47,14 @@ def test_optional_columns_may_be_empty_and_no_rule_speaks_of_them(spark: SparkSe
     (row,), reasons = read(spark, "1.0,2013-09-01,1,false,,")
     assert tuple(row) == (1, date(2013, 9, 1), Decimal("1.00"), False, None, None)
     assert reasons == []
+
+
+def test_a_text_may_stand_for_no_value(spark: SparkSession) -> None:
+    (row,), reasons = read(
+        spark, "1,2013-09-01,1,true,NA,NA", "NA,2013-09-01,1,true,1,x", parser=replace(PARSER, null="NA")
+    )
+    assert tuple(row)[-2:] == (None, None)
+    assert reasons == ["Id is empty"]
 
 
 def test_what_cannot_be_read_says_why(spark: SparkSession) -> None:
