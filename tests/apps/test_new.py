@@ -135,7 +135,8 @@ def ran(made: None, spark: SparkSession, settings: Settings, state: Path) -> Run
         ("train", members),
         ("baselines", [{}]),
     ]
-    for name, changes in [*plan, ("evaluate", [{}]), ("publish", [{}]), ("score", days), ("report", [{}])]:
+    plan += [("evaluate", [{}]), ("publish", [{}]), ("score", days), ("report", [{}])]
+    for name, changes in plan:
         for change in changes:
             perform(spark, replace(run, **change), name)
     return run
