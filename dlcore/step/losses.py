@@ -50,10 +50,10 @@ class Found:
 
 def found(call: Callable[[], Any], *, rows: int) -> Found:
     """What ``call``, a user's function, finds for so many rows; refused where the result would depend on how rows are shared out."""
-    with Watch() as watch:
+    with LossCalls() as calls:
         given = call()
     if isinstance(given, Tensor) and given.numel() == 1:
-        watch.refuse(given)
+        calls.refuse(given)
         return Found(given, None, rows)
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor) and all(map(_number, given)):
         value, weight = given[0], float(given[1])
@@ -76,7 +76,7 @@ def _told(given: Any) -> str:
     return f"({', '.join(map(_told, given))})" if isinstance(given, tuple) else type(given).__name__
 
 
-class Watch(TorchFunctionMode):
+class LossCalls(TorchFunctionMode):
     """Sees which of torch's losses are called, and how."""
 
     def __init__(self) -> None:
