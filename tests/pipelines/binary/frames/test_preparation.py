@@ -36,7 +36,7 @@ def pipeline() -> Pipeline:
         stages=[
             Imputer(inputCols=["b"], outputCols=["b_filled"], strategy="median"),
             StringIndexer(inputCol="shop", outputCol="shop_index", handleInvalid="keep"),
-            OneHotEncoder(inputCol="shop_index", outputCol="shop_hot", handleInvalid="keep", dropLast=False),
+            OneHotEncoder(inputCol="shop_index", outputCol="shop_hot", dropLast=False),
             VectorAssembler(inputCols=["c", "d"], outputCol="both"),
             StandardScaler(inputCol="both", outputCol="scaled", withMean=True),
         ]
