@@ -23,11 +23,19 @@ pytest_plugins = ["tests.services", "tests.chromium", "tests.runs", "tests.wheel
 DAYS = ("2013-09-01", "2013-09-02")
 
 
+LANES = {
+    "airflow": ("tests/browser/", "tests/integration/"),
+    "training": ("tests/dlcore/", "tests/parity/"),
+    "faults": ("tests/faults/", "tests/features/"),
+}
+"""Tests that share a service, by their folders: a process takes a lane whole; all others share the Spark session with Hive."""
+
+
 class ByService(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests in two processes: one has the Airflow, the other the Spark session."""
+    """Tests in two processes: one begins with the Airflow, the other with the Spark session, and whoever is free goes on."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "airflow" if nodeid.startswith(("tests/browser/", "tests/integration/")) else "session"
+        return next((lane for lane, folders in LANES.items() if nodeid.startswith(folders)), "session")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByService:
