@@ -20,7 +20,7 @@ from infra.settings import Settings, load
 T = TypeVar("T")
 APP = "fraud"
 DAILY, TRAINING = f"{APP}_daily", f"{APP}_training"
-DAY = "2013-09-02"
+DAY = "2013-09-01"
 QUICK = {"first_date": DAY, "last_date": DAY, "members": 1, "epochs": 1, "workers": 1}
 EVERY = 25  # of the normal rows; all frauds are kept
 
