@@ -92,7 +92,8 @@ class Steps:
     def pin(self, run: Run) -> Step:
         from pipelines.dated.pinning import Pin
 
-        return Pin(table=self.app.features, source=self.app.rows, dates=run.dates)
+        dates = tuple(ds for ds in run.dates if ds not in self.app.gaps)
+        return Pin(table=self.app.features, source=self.app.rows, dates=dates)
 
     def split(self, run: Run) -> Step:
         from features.drift import profile

@@ -78,10 +78,10 @@ class Tabular:
     """Rows of a source become rows of a table, features, members of an ensemble, and scores.
 
     ``transform`` maps rows to features, given ``history_days`` of rows before each date, of which all must be there but for
-    ``gaps``; ``model_features`` are those that models see. With a ``pipeline`` of Spark ML they may be columns that it makes; it
-    is fitted on training rows. Columns of ``nullable`` may be null. A member's bag has each positive ``oversample`` times on
-    average, each negative with chance ``undersample``. ``review_cost`` is what looking at one flagged row costs, beside the value
-    of a missed positive.
+    ``gaps``, days without rows, which no training asks for; ``model_features`` are those that models see. With a ``pipeline`` of
+    Spark ML they may be columns that it makes; it is fitted on training rows. Columns of ``nullable`` may be null. A member's bag
+    has each positive ``oversample`` times on average, each negative with chance ``undersample``. ``review_cost`` is what looking
+    at one flagged row costs, beside the value of a missed positive.
 
     ``gates`` and ``fitting`` are functions, since what they import takes seconds that few steps need. The parameters of a run that
     steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
