@@ -77,6 +77,12 @@ def one_of(column: str, values: Sequence[Any]) -> Expectation:
 
 
 def unique(columns: Sequence[str]) -> Expectation:
+    if len(columns) == 1:
+        return Expectation(
+            sentence=f"{columns[0]} must be unique",
+            name="ExpectColumnValuesToBeUnique",
+            arguments={"column": columns[0]},
+        )
     return Expectation(
         sentence=f"{' and '.join(columns)} together must be unique",
         name="ExpectCompoundColumnsToBeUnique",
