@@ -48,7 +48,7 @@ def converted(module: nn.Module, example: Any) -> ov.Model:
             Flat(ours, signature),
             example_input=tensors,
             input=[(ov.PartialShape([-1, *each.shape[1:]]), KINDS[each.dtype]) for each in tensors],
-            extension=[*lrn_extensions(ours)],
+            extension=[*lrn_extensions(ours)] or None,
         )
     signature.write(model)
     return model

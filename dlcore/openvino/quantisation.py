@@ -48,7 +48,7 @@ class Judge:
     def __call__(self, model: ov.CompiledModel, items: Iterable[Labelled]) -> tuple[float, None]:
         if len(self.models) < 2 and all(each is not model for each in self.models):
             self.models.append(model)
-        figure = self.figure(model, items)
+        figure = 1 + self.figure(model, items)  # NNCF divides by it, though it compares differences
         return (figure if self.metric.higher_is_better else -figure), None
 
     def figure(self, model: ov.CompiledModel, items: Iterable[Labelled]) -> float:

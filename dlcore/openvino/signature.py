@@ -52,7 +52,7 @@ class Signature:
 
     def feeds(self, inputs: Any) -> dict[str, Array]:
         """What the model gets, as arrays by the name of the input."""
-        given = inputs if self.takes == "named" else {self.inputs[0]: inputs}
+        given = inputs if isinstance(inputs, Mapping) else {self.inputs[0]: inputs}
         if missing := [name for name in self.inputs if name not in given]:
             raise KeyError(f"the model takes {list(self.inputs)}, {missing} are not among {list(given)}")
         return {name: _array(given[name]) for name in self.inputs}

@@ -89,7 +89,7 @@ def quantize(
             f"quantize needs a bound of zero or more and a sample of a row at least, got {bound=}, {sample=}"
         )
     given = artifact.ir("f32")
-    chosen = Rows.of(artifact, sampled(calibration, sample, artifact.features)).inputs()
+    chosen = Rows.of(artifact, sampled(calibration, sample)).inputs()
     rows = Rows.of(artifact, whole(validation), label)
     if not chosen or not rows.held.count:
         raise ValueError(f"quantize needs rows to calibrate on and to measure, got {len(chosen)} and {rows.held.count}")
@@ -136,7 +136,7 @@ def told(artifact: Artifact, made: "Quantised", *, metric: Metric, bound: float,
     return json.dumps(said, indent=1).encode()
 
 
-def sampled(data: "Data", rows: int, features: Tensors) -> pa.Table:
+def sampled(data: "Data", rows: int) -> pa.Table:
     """Up to ``rows`` rows, a function of the data alone: of a DataFrame's, however they are shared out, those of the lowest hashes."""
     if is_frame(data):
         return _lowest(data, rows).toArrow()
