@@ -1,4 +1,4 @@
-"""OpenVINO's int8 beside its fp32 and bf16, pictures a second on one core: ``python -m tests.bench.int8 [ROUNDS]``.
+"""OpenVINO's int8 beside its fp32 and bf16, pictures a second on one core: ``python -m tests.bench.int8 [ROUNDS [MODEL ...]]``.
 
 The light SSD, SSD300 on VGG16, ResNet-50 in batches of 32 and Inception v1 in batches of 32, all untrained and calibrated on random
 pictures: for speed and size alone. Inception's plain export, with torch's own local response normalisation, is what it is measured
@@ -120,7 +120,7 @@ def main() -> None:
     print(f"{cpu}: {processor()}; one thread each")
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    for name in MODELS:
+    for name in sys.argv[2:] or MODELS:
         measure(name, rounds)
 
 
