@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra import settings
-from infra.lifetime import end_with_parent
+from infra.processes import end_with_parent
 from pipelines.runner import params
 from pipelines.runner.perform import attempt
 from pipelines.runner.run import Run, Stage, pinned
@@ -52,8 +52,13 @@ def requested(app: str, argv: list[str], steps: Mapping[str, Stage]) -> tuple[st
 def main(argv: list[str]) -> None:
     """Run the step named on the command line and write its outcome."""
     if not argv or argv[0].startswith("-"):
-        raise SystemExit("usage: python -m apps APP STEP [options]; apps: " + ", ".join(apps()))
+        raise SystemExit(
+            "usage: python -m apps APP STEP [options], or python -m apps new --help; apps: " + ", ".join(apps())
+        )
     app, *rest = argv
+    if app == "new":
+        importlib.import_module("apps.new.command").main(rest)  # here, since it imports pandas
+        return
     if app not in apps():
         raise SystemExit(f"no app named {app!r}; there are: " + ", ".join(apps()))
     if rest[:1] == ["models"]:

@@ -68,11 +68,22 @@ def between(column: str, low: float | None, high: float | None) -> Expectation:
     )
 
 
-def one_of(column: str, values: Sequence[Any]) -> Expectation:
+def one_of(column: str, values: Sequence[Any], *, share: float = 1.0) -> Expectation:
+    """Nulls aside, at least ``share`` of the rows have one of ``values``."""
+    subject = column if share == 1 else f"{share:.1%} of {column}"
     return Expectation(
-        sentence=f"{column} must be one of {list(values)}",
+        sentence=f"{subject} must be one of {list(values)}",
         name="ExpectColumnValuesToBeInSet",
-        arguments={"column": column, "value_set": list(values)},
+        arguments={"column": column, "value_set": list(values), "mostly": share},
+    )
+
+
+def filled(column: str, share: float) -> Expectation:
+    """At least ``share`` of the rows have a value."""
+    return Expectation(
+        sentence=f"{share:.1%} of {column} must not be null",
+        name="ExpectColumnValuesToNotBeNull",
+        arguments={"column": column, "mostly": share},
     )
 
 

@@ -16,16 +16,17 @@ from infra import spark
 from infra.tables.hive import Table
 from pipelines.binary import inputs
 from pipelines.binary.tabular import Tabular
+from pipelines.dated.pinning import Pinned
 from pipelines.outcome import Step
-from pipelines.pinning import Pinned
 from pipelines.runner.run import Run, Stage
 
 if TYPE_CHECKING:
     from dlcore import Training
     from infra.expectations import Expectation
+    from pipelines.binary.frames.bag import Bag
     from pipelines.binary.frames.statistics import Statistics
     from pipelines.binary.models.fitting import Setting
-    from pipelines.judge import Judge
+    from pipelines.dated.judge import Judge
 
 
 def tabular(app: Tabular) -> Mapping[str, Stage]:
@@ -53,7 +54,7 @@ class Steps:
     app: Tabular
 
     def ingest(self, run: Run) -> Step:
-        from pipelines.ingest import Ingest
+        from pipelines.dated.ingest import Ingest
 
         return Ingest(
             source=self.app.source.of(run.settings.landing, self.app.name, run.ds),
@@ -61,6 +62,7 @@ class Steps:
             rules=self.app.source.rules(run.ds),
             optional=self.app.nullable & set(self.app.source.header.values()),
             repeats=self.app.source.repeats,
+            null=self.app.source.null,
             table=self.app.rows,
             quarantine=self.app.quarantine,
             judge=self.judge(self.app.rows, self.app.gates().rows),
@@ -69,7 +71,7 @@ class Steps:
         )
 
     def engineer(self, run: Run) -> Step:
-        from pipelines.engineer import Engineer
+        from pipelines.dated.engineer import Engineer
 
         registry = inputs.published(run)
         return Engineer(
@@ -88,7 +90,7 @@ class Steps:
         )
 
     def pin(self, run: Run) -> Step:
-        from pipelines.pinning import Pin
+        from pipelines.dated.pinning import Pin
 
         return Pin(table=self.app.features, source=self.app.rows, dates=run.dates)
 
@@ -106,7 +108,6 @@ class Steps:
         )
 
     def search(self, run: Run) -> Step:
-        from pipelines.binary.frames.bag import Bag
         from pipelines.binary.search import Search
 
         return Search(
@@ -114,18 +115,17 @@ class Steps:
             into=run.folder / "search",
             settings=self.app.fitting().grid,
             training=self.training(run),
-            bag=Bag(seed=run.params["seed"], member=0, roles=self.app.roles),
+            bag=self.bag(run.params["seed"], member=0),
         )
 
     def train(self, run: Run) -> Step:
-        from pipelines.binary.frames.bag import Bag
         from pipelines.binary.train import Train
 
         setting, split = self.setting(run), inputs.frames(run)
         return Train(
             frames=split,
             into=run.folder / "members" / f"{run.member:03d}",
-            bag=Bag(seed=run.params["seed"], member=run.member, roles=self.app.roles),
+            bag=self.bag(run.params["seed"], run.member),
             fitting=self.app.fitting(),
             setting=setting,
             training=partial(self.training(run), setting, split.statistics),
@@ -214,12 +214,19 @@ class Steps:
     def judge(self, table: Table, expectations: Sequence[Expectation]) -> Judge:
         """Holds a date of a table to its schema, its keys, no null where none may be, and ``expectations``."""
         from infra.expectations import not_null, schema, unique
-        from pipelines.judge import Judge
+        from pipelines.dated.judge import Judge
 
         key = self.app.roles.key
         filled = [name for name in table.schema.names if name not in self.app.nullable]
         whole = [*schema(table.schema), unique(key), *[not_null(name) for name in filled]]
         return Judge(expectations=[*whole, *expectations], key=key)
+
+    def bag(self, seed: int, member: int) -> Bag:
+        """The draw of one member."""
+        from pipelines.binary.frames.bag import Bag
+
+        app = self.app
+        return Bag(seed=seed, member=member, roles=app.roles, oversample=app.oversample, undersample=app.undersample)
 
     def training(self, run: Run) -> Callable[[Setting, Statistics, int], Training]:
         """The training of one member or trial on the rows drawn, by the run's parameters."""

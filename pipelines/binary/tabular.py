@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
 
 from infra.tables.hive import Table
-from pipelines.binary.frames.roles import Roles
-from pipelines.binary.words import Words
+from pipelines.binary.frames.roles import Roles, Words
 
 if TYPE_CHECKING:
     from pyspark.ml import Pipeline
 
     from infra.expectations import Expectation
     from pipelines.binary.models.fitting import Fitting
-    from pipelines.landing import Landing
-    from pipelines.source import HiveSource
+    from pipelines.dated.landing import Landing
+    from pipelines.dated.source import HiveSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +26,18 @@ class Files:
     """Landing files below ``APP/ds=DATE``: ``header`` maps their columns, in their order, to the table's.
 
     ``rules`` gives for a date what its rows must obey to be let in: reason for refusing a row -> SQL condition. ``repeats`` says
-    what becomes of rows whose values another file of the date has.
+    what becomes of rows whose values another file of the date has. ``null`` is the text that stands for no value, as an empty
+    field does.
     """
 
     header: Mapping[str, str]
     rules: Callable[[str], Mapping[str, str]]
     repeats: Literal["keep", "refuse"] = "refuse"
+    null: str = ""
 
     def of(self, landing: str, app: str, ds: str) -> Landing:
         """What was delivered for a date."""
-        from pipelines.landing import Landing
+        from pipelines.dated.landing import Landing
 
         return Landing(root=landing, folder=f"{app}/ds={ds}")
 
@@ -54,10 +55,11 @@ class OtherTable:
     rules: Callable[[str], Mapping[str, str]]
     span: Callable[[str], tuple[str, str]] = lambda ds: (ds, ds)
     repeats: Literal["keep", "refuse"] = "keep"
+    null: ClassVar[str] = ""
 
     def of(self, landing: str, app: str, ds: str) -> HiveSource:
         """What its partitions of a date hold."""
-        from pipelines.source import HiveSource
+        from pipelines.dated.source import HiveSource
 
         first, last = self.span(ds)
         return HiveSource(table=self.table, partition=self.partition, first=first, last=last)
@@ -77,8 +79,9 @@ class Tabular:
 
     ``transform`` maps rows to features, given ``history_days`` of rows before each date, of which all must be there but for
     ``gaps``; ``model_features`` are those that models see. With a ``pipeline`` of Spark ML they may be columns that it makes; it
-    is fitted on training rows. Columns of ``nullable`` may be null. ``review_cost`` is what looking at one flagged row costs,
-    beside the value of a missed positive.
+    is fitted on training rows. Columns of ``nullable`` may be null. A member's bag has each positive ``oversample`` times on
+    average, each negative with chance ``undersample``. ``review_cost`` is what looking at one flagged row costs, beside the value
+    of a missed positive.
 
     ``gates`` and ``fitting`` are functions, since what they import takes seconds that few steps need. The parameters of a run that
     steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
@@ -98,6 +101,8 @@ class Tabular:
     gaps: frozenset[str] = frozenset()
     pipeline: Callable[[], Pipeline] | None = None
     nullable: frozenset[str] = frozenset()
+    oversample: float = 5.0
+    undersample: float = 0.25
     review_cost: float = 0.1
     words: Words = field(default_factory=Words)
 

@@ -1,0 +1,145 @@
+"""The gradients of a model as a few flat buffers, summed over all workers while backward still runs.
+
+Each parameter's ``grad`` is a view into a buffer, so nothing is copied before or after the sum. Buffers are filled from the last
+parameter to the first, the order in which backward produces gradients, and are always sent in the same order, so that a worker
+without rows, which runs no backward, meets the others in each collective.
+
+A mark for each parameter that backward came to travels in its buffer: what no worker used has no gradient, on any number of them.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from dlcore.parallel.collective import Collective, Wait
+from dlcore.parallel.parameters import flat, trainable
+
+BUCKET_BYTES = 8 * 2**20
+
+
+class Gradients:
+    """``slots`` further numbers travel with the first buffer: they are summed with the gradients at no extra message.
+
+    Where the first gradients are of half precision, the numbers have a small buffer of their own before it. A step is ``clear``, then
+    ``expect`` and a backward once or several times, then ``finish``. While the last backward runs, buffers that are full are sent.
+
+    A backward inside a backward, as of re-entrant checkpoints, may come to a parameter several times. The first backward is watched
+    for it, with nothing sent before its end; where it was so, nothing ever is.
+    """
+
+    def __init__(self, model: nn.Module, collective: Collective, *, slots: int) -> None:
+        self._collective = collective
+        named = dict([*trainable(model).items()][::-1])
+        groups = [*_grouped(named)]
+        if _dtype(groups[0]) not in (torch.float32, torch.float64):
+            groups.insert(0, {})
+        self._buckets = [_Bucket(group, 0 if number else slots) for number, group in enumerate(groups)]
+        self.slots = self._buckets[0].slots
+        self.flats = [bucket.gradients for bucket in self._buckets]
+        self._waits: list[Wait] = []
+        self._watched = self._repeated = self._last = False
+        for bucket in self._buckets:
+            for place, parameter in enumerate(bucket.parameters.values()):
+                parameter.register_post_accumulate_grad_hook(partial(self._arrived, bucket, place))  # type: ignore[no-untyped-call]
+
+    def join(self, collective: Collective) -> None:
+        """Sum with another group from now on; what is under way with the one before is given up."""
+        self._collective = collective
+        self._waits = []
+
+    def clear(self) -> None:
+        """Set all gradients and slots to zero."""
+        self._waits, self._last = [], False
+        for bucket in self._buckets:
+            bucket.clear()
+
+    def expect(self, *, last: bool) -> None:
+        """Expect a backward, which adds to the gradients; the step's ``last`` or another."""
+        self._last = last
+        for bucket in self._buckets:
+            bucket.expect()
+
+    def finish(self) -> None:
+        """Send what backward has not, wait until every buffer holds the sum over all workers, and drop gradients that nobody has."""
+        self._watched = self._watched or any(any(bucket.came) for bucket in self._buckets)
+        while len(self._waits) < len(self._buckets):
+            self._send()
+        for wait in self._waits:
+            wait()
+        for bucket in self._buckets:
+            bucket.drop_unused()
+
+    def _arrived(self, bucket: "_Bucket", place: int, _: Tensor) -> None:
+        if bucket.came[place]:
+            self._repeated = True
+            if bucket.sent:
+                raise _again([*bucket.parameters][place])
+        bucket.missing -= not bucket.came[place]
+        bucket.came[place] = bucket.used[place] = True
+        if self._last and self._watched and not self._repeated:
+            while len(self._waits) < len(self._buckets) and self._buckets[len(self._waits)].missing == 0:
+                self._send()
+
+    def _send(self) -> None:
+        self._waits.append(self._collective.sum(self._buckets[len(self._waits)].to_send()))
+
+
+def _again(name: str) -> RuntimeError:
+    return RuntimeError(
+        f"each parameter must get its gradient once in a backward, or several times from the first backward on; {name} got a second "
+        "one after its sum over workers had begun. Give torch.utils.checkpoint use_reentrant=False"
+    )
+
+
+class _Bucket:
+    """Parameters by name whose gradients, then a mark for each of them, then ``slots``, lie in one buffer.
+
+    A parameter is ``used`` if a backward of this step came to it, ``came`` if this backward did.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], slots: int) -> None:
+        self.parameters = parameters
+        count = len(parameters)
+        self._flat, self._views = flat([*parameters.values()], slots=count + slots)
+        end = len(self._flat) - count - slots
+        self.gradients, self._marks, self.slots = torch.split(self._flat, [end, count, slots])
+        self.clear()
+
+    def clear(self) -> None:
+        self._flat.zero_()
+        self.used, self.sent = [False] * len(self.parameters), False
+        self.expect()
+        for view, parameter in zip(self._views, self.parameters.values(), strict=True):
+            if parameter.grad is not view:
+                parameter.grad = view
+
+    def expect(self) -> None:
+        self.came, self.missing = [False] * len(self.parameters), len(self.parameters)
+
+    def to_send(self) -> Tensor:
+        self._marks.copy_(torch.tensor(self.used))
+        self.sent = True
+        return self._flat
+
+    def drop_unused(self) -> None:
+        for mark, parameter in zip(self._marks.tolist(), self.parameters.values(), strict=True):
+            if not mark:
+                parameter.grad = None
+
+
+def _grouped(parameters: Mapping[str, nn.Parameter]) -> Iterator[dict[str, nn.Parameter]]:
+    group: dict[str, nn.Parameter] = {}
+    size = 0
+    for name, parameter in parameters.items():
+        if group and (size >= BUCKET_BYTES or parameter.dtype != _dtype(group)):
+            yield group
+            group, size = {}, 0
+        group[name] = parameter
+        size += parameter.numel() * parameter.element_size()
+    yield group
+
+
+def _dtype(group: Mapping[str, nn.Parameter]) -> torch.dtype:
+    return next(iter(group.values())).dtype

@@ -1,0 +1,95 @@
+"""Rows into features, for training and scoring alike: both read what this step writes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
+from typing import Literal
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.storagelevel import StorageLevel
+
+from infra.tables.hive import Draft, Partition, Table
+from pipelines.dated.judge import Judge, drafting, settled
+from pipelines.dated.stale import MISSING, source_key, stale
+from pipelines.outcome import Outcome, Rows
+
+
+class MissingHistory(LookupError):
+    """A date that windows look back on is not there: its features would count too little."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engineer:
+    """Replace the partitions of ``table`` for the pinned ``inputs`` of ``source``.
+
+    ``transform`` maps rows to features, whom ``judge`` judges date by date; it is given ``history_days`` of rows before each date
+    too, so that a date's features do not depend on which other dates are made with it. Every date looked back on must be there,
+    but for ``gaps``: the days of which there are no rows, such as the one before the first, or any day ("allow"). What each date
+    was made from is kept with it, gaps too: the date is stale once one of these has other rows.
+    """
+
+    source: Table
+    table: Table
+    inputs: tuple[Partition, ...]
+    transform: Callable[[DataFrame], DataFrame]
+    judge: Judge
+    history_days: int
+    run_id: str
+    gaps: frozenset[str] | Literal["allow"] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise ValueError("Engineer.inputs needs at least one partition, got none")
+        if self.history_days < 0:
+            raise ValueError(f"Engineer.history_days must not be negative, got {self.history_days}")
+
+    def run(self, spark: SparkSession) -> Outcome:
+        history = self._history(spark)
+        made_of = {pin.ds: pin for pin in [*history, *self.inputs]}
+        rows = reduce(DataFrame.unionByName, [self.source.pinned(spark, pin) for pin in made_of.values()])
+        with drafting() as drafts:
+            self._stage(self.transform(rows), drafts, made_of)
+            outcome, judgements = self._outcome(drafts, history), [self.judge.draft(draft) for draft in drafts]
+        return self._with_stale(spark, settled(outcome, drafts, judgements))
+
+    def _history(self, spark: SparkSession) -> list[Partition]:
+        """The dates that the windows of ours reach back to, and that are not ours."""
+        present, ours = set(self.source.dates(spark)), {pin.ds for pin in self.inputs}
+        for ds in sorted(ours):
+            missing = [day for day in self._before(ds) if day not in present | ours]
+            if self.gaps != "allow" and (unknown := [day for day in missing if day not in self.gaps]):
+                raise MissingHistory(
+                    f"{self.source} has no rows of {', '.join(unknown)}, on which the features of {ds} look back; "
+                    "ingest these dates first, or state them as gaps"
+                )
+        reached = {day for ds in ours for day in self._before(ds)}
+        return [self.source.current(spark, ds) for ds in sorted(reached & present - ours)]
+
+    def _before(self, ds: str) -> list[str]:
+        return [str(date.fromisoformat(ds) - timedelta(days=days)) for days in range(self.history_days, 0, -1)]
+
+    def _stage(self, features: DataFrame, drafts: list[Draft], made_of: dict[str, Partition]) -> None:
+        """Write each date's features as a draft; what they are made of is worked out once."""
+        spark, features = features.sparkSession, features.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            for pin in self.inputs:
+                days = [*self._before(pin.ds), pin.ds]
+                prints = {day: made_of[day].fingerprint if day in made_of else MISSING for day in days}
+                inputs = {source_key(self.source, day): found for day, found in prints.items()}
+                rows = features.where(features["ds"] == pin.ds)
+                drafts.append(self.table.stage(spark, rows, ds=pin.ds, run=self.run_id, inputs=inputs))
+        finally:
+            features.unpersist()
+
+    def _outcome(self, drafts: list[Draft], history: list[Partition]) -> Outcome:
+        rows = Rows(taken=sum(pin.rows for pin in self.inputs), given=sum(draft.partition.rows for draft in drafts))
+        reached = f", with {', '.join(pin.ds for pin in history)} as history" if history else ""
+        return Outcome(summary=f"{self.table}: {rows}, on {len(drafts)} dates{reached}", rows=rows)
+
+    def _with_stale(self, spark: SparkSession, outcome: Outcome) -> Outcome:
+        """Warn of later dates that look back on ours and were made before."""
+        ours = [date.fromisoformat(pin.ds) for pin in self.inputs]
+        later = {str(day + timedelta(days=days)) for day in ours for days in range(1, self.history_days + 1)}
+        found = stale(spark, source=self.source, table=self.table, dates=later)
+        return outcome.warned(found.values())
