@@ -1,8 +1,9 @@
-"""OpenVINO's int8 beside its fp32 and bf16, pictures a second on one core: ``python -m tests.bench.int8 [ROUNDS [MODEL ...]]``.
+"""OpenVINO's int8 beside its fp32 and bf16, pictures a second of one core: ``python -m tests.bench.int8 [ROUNDS [MODEL ...]]``.
 
 The light SSD, SSD300 on VGG16, ResNet-50 in batches of 32 and Inception v1 in batches of 32, all untrained and calibrated on random
 pictures: for speed and size alone. Inception's plain export, with torch's own local response normalisation, is what it is measured
-against. Precisions take turns, and each line is the median of its turns; the processor's name stands above.
+against. Precisions take turns, and each line is the median of its turns, by the processor time of the process, so that what else the
+machine does counts little; the processor's name stands above.
 """
 
 import sys
@@ -25,7 +26,7 @@ from dlcore.openvino.conversion import converted, files_of
 from dlcore.openvino.quantisation import kept_in_float
 from dlcore.openvino.signature import Signature
 from dlcore.step.tuning import computing_in, processor, tune_model
-from dlcore.zoo.inception import inception
+from dlcore.zoo.classifiers import inception
 from dlcore.zoo.mobilenet_ssd import mobilenet_ssd
 from dlcore.zoo.ssd import ssd300_vgg16
 
@@ -66,13 +67,13 @@ def plain(module: nn.Module, example: Tensor) -> ov.Model:
 
 
 def rate(run: Callable[[], Any], rows: int) -> float:
-    """Rows a second over ``SECONDS``, a first run left out."""
+    """Rows a second of processor time over ``SECONDS``, a first run left out."""
     run()
-    before, count = time.perf_counter(), 0
-    while time.perf_counter() - before < SECONDS:
+    before, count = time.process_time(), 0
+    while time.process_time() - before < SECONDS:
         run()
         count += rows
-    return count / (time.perf_counter() - before)
+    return count / (time.process_time() - before)
 
 
 def torchs(module: nn.Module, inputs: Tensor, precision: Any) -> Any:
