@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra import settings
-from infra.lifetime import end_with_parent
+from infra.processes import end_with_parent
 from pipelines.runner import params
 from pipelines.runner.perform import attempt
 from pipelines.runner.run import Run, Stage, pinned

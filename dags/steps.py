@@ -148,7 +148,7 @@ def days(given: Any) -> list[str]:
 @task
 def members(given: Any) -> list[str]:
     """The ensemble's members, by number."""
-    return [str(member) for member in range(given["members"])]
+    return [f"{member:03d}" for member in range(given["members"])]
 
 
 def skip_unless(parameter: str) -> Callable[[Any], None]:

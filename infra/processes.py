@@ -1,5 +1,6 @@
-"""The processes of one service: everything in the operating-system session that its first process leads."""
+"""The processes of one service, all in the session that its first one leads, and those that end with whoever started them."""
 
+import ctypes
 import os
 import signal
 import time
@@ -8,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def session_members(leader: int) -> list[psutil.Process]:
@@ -72,3 +75,13 @@ def _proportional(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends; a driver deep in its own work would notice much later."""
+    parent = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:  # it ended just before the request
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from apps.fraud import columns
 from features.expressions import DAY_S
-from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.roles import Roles, Words
 from pipelines.binary.stages import tabular
 from pipelines.binary.tabular import Files, Gates, Tabular
-from pipelines.binary.words import Words
 
 if TYPE_CHECKING:
     from pipelines.binary.models.fitting import Fitting

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
-from dlcore.step.collective import BrokenGroup
+from dlcore.parallel.collective import BrokenGroup
 
 CONNECT_S = 30.0
 WAITING = 100

@@ -7,8 +7,8 @@ partition it was given. If any claim does not fit, all load the committed state 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.control import ControlClient
-from dlcore.step.collective import BrokenGroup
 
 
 @dataclass(frozen=True, kw_only=True)

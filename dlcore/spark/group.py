@@ -13,13 +13,13 @@ from pyspark import BarrierTaskContext, SparkConf, cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.commits import Saved
 from dlcore.run.control import ControlServer
 from dlcore.spark.assignment import ENDED, Assignment, Ended
 from dlcore.spark.errors import cause_of, in_python, noted, rebuilt
 from dlcore.spark.watchdog import Limits, Watchdog
 from dlcore.spark.worker import MEETING_S, work
-from dlcore.step.collective import BrokenGroup
 
 log = logging.getLogger("dlcore")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from pyspark import SparkContext
 
+from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.control import ControlServer
-from dlcore.step.collective import BrokenGroup
 
 log = logging.getLogger("dlcore")
 POLL_S, SAY_S = 0.5, 5.0

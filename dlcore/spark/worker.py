@@ -10,6 +10,7 @@ import platform
 import traceback
 from dataclasses import asdict, dataclass
 
+from dlcore.parallel.collective import Alone, BrokenGroup, Collective, Gloo
 from dlcore.run.control import ControlClient
 from dlcore.run.rendezvous import Claim, all_ready, meet, unready
 from dlcore.run.writer import Part, Writer
@@ -17,7 +18,6 @@ from dlcore.spark.assignment import Assignment, Ended
 from dlcore.spark.errors import described, pickled
 from dlcore.spark.heartbeat import Heartbeat
 from dlcore.spark.relay import Entry, relayed
-from dlcore.step.collective import Alone, BrokenGroup, Collective, Gloo
 from dlcore.step.engine import Engine
 from dlcore.step.progress import Progress
 from dlcore.step.tuning import divided, give_back_pages, processor, tune_process

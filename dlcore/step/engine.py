@@ -18,13 +18,13 @@ from dlcore.data.order import Order, Place
 from dlcore.data.rows import Rows
 from dlcore.optim.eager import stepper
 from dlcore.optim.schedules import after, base_rate
-from dlcore.step.collective import Alone, Collective
-from dlcore.step.gradients import Gradients
+from dlcore.parallel.collective import Alone, Collective
+from dlcore.parallel.gradients import Gradients
+from dlcore.parallel.normalisation import BatchStatistics
+from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.method import Method
 from dlcore.step.metrics import Metric
-from dlcore.step.normalisation import BatchStatistics
 from dlcore.step.objective import Objective, validated
-from dlcore.step.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.progress import WAITS, Progress, reported
 from dlcore.step.randomness import own_randomness, seed_all, seed_of
 from dlcore.step.state import Figures, Pause, Since, Slice, capture, restore

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from dlcore.step.collective import Collective, gathered
+from dlcore.parallel.collective import Collective, gathered
 from dlcore.step.losses import Loss, found, recognised
 from dlcore.step.method import in_float32
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dlcore.data.feed import Batch
-from dlcore.step.collective import Collective
+from dlcore.parallel.collective import Collective
 from dlcore.step.losses import Found, found, recognised
 from dlcore.step.method import Method, align, in_float32, predicted
 from dlcore.step.metrics import Metric, Tally

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from dlcore.parallel.normalisation import convert_batchnorm
 from dlcore.step.lrn import replace_lrn
-from dlcore.step.normalisation import convert_batchnorm
 
 log = logging.getLogger("dlcore")
 

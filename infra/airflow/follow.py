@@ -73,9 +73,12 @@ class Follower:
                 yield from self.line(task, now, self.instance(key))
 
     def instance(self, key: Key) -> str:
-        """A step's name as its outcome is named: ``train@003``, or ``split`` for one that runs once."""
+        """A step's name as its outcome is named: ``train@003``, ``ingest@2013-09-01`` of a run of one day, or ``split``."""
         name, index = key
-        return name if index < 0 else f"{name}@{self.labels.get(key, index)}"
+        if index >= 0:
+            return f"{name}@{self.labels.get(key, index)}"
+        left = [file.stem for file in self.outcomes.glob(f"{name}@*.json")]
+        return left[0] if len(left) == 1 else name
 
     def line(self, task: Json, now: Moment, name: str) -> Iterator[str]:
         if now.state == "running":

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,8 @@ class Service:
         """Write the configuration, with the ports of the last start if they are free: readers come back to them."""
         for folder in (self.home / "scratch", self._log("hbase").parent):
             folder.mkdir(parents=True, exist_ok=True)
+        # It holds who is alive: after a kill, servers that are not, for as long as a session lasts. Tables are in ``data``.
+        shutil.rmtree(self.home / "zookeeper", ignore_errors=True)
         ports = self.home / "ports.json"
         if not ports.exists() or not self._free_again():
             ports.write_text(json.dumps(dict(zip(site.PORTS, site.free_ports(len(site.PORTS)), strict=True))))

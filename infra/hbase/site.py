@@ -44,6 +44,9 @@ def properties(home: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "hbase.master.wait.on.regionservers.mintostart": "1",
         "hbase.master.wait.on.regionservers.maxtostart": "1",
         "hbase.regionserver.msginterval": "300",
+        # In one process all end together, so a machine that stalls for longer than the usual 10 s has lost nobody.
+        "hbase.zookeeper.session.timeout.localHBaseCluster": "120000",
+        "hbase.zookeeper.property.tickTime": "6000",
         "hbase.zookeeper.property.dataDir": str(home / "zookeeper"),
         "hbase.zookeeper.property.clientPort": str(ports["zookeeper"]),
         "hbase.zookeeper.property.clientPortAddress": HOST,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from pipelines.binary.frames.roles import Words
 from pipelines.binary.measures import charts, curves
 from pipelines.binary.measures.figures import Bin, Confusion, reliability
 from pipelines.binary.measures.rated import Rated
 from pipelines.binary.measures.scored import Cost
-from pipelines.binary.words import Words
 from pipelines.section import Card, Column, Line, Listing, Plot, Section, Text
 
 COLUMNS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.tables.hive import Partition
-from pipelines.pinning import Pinned
+from pipelines.dated.pinning import Pinned
 from pipelines.runner.run import Run
 
 if TYPE_CHECKING:

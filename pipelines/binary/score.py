@@ -12,7 +12,7 @@ from infra.tables.hive import Draft, Partition, Table
 from pipelines.binary.frames import preparation
 from pipelines.binary.models.ensemble import models
 from pipelines.binary.models.fitting import Network
-from pipelines.judge import Judge, drafting, settled
+from pipelines.dated.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
 from pipelines.registry import Registry
 

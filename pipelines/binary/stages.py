@@ -16,8 +16,8 @@ from infra import spark
 from infra.tables.hive import Table
 from pipelines.binary import inputs
 from pipelines.binary.tabular import Tabular
+from pipelines.dated.pinning import Pinned
 from pipelines.outcome import Step
-from pipelines.pinning import Pinned
 from pipelines.runner.run import Run, Stage
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.binary.frames.bag import Bag
     from pipelines.binary.frames.statistics import Statistics
     from pipelines.binary.models.fitting import Setting
-    from pipelines.judge import Judge
+    from pipelines.dated.judge import Judge
 
 
 def tabular(app: Tabular) -> Mapping[str, Stage]:
@@ -54,7 +54,7 @@ class Steps:
     app: Tabular
 
     def ingest(self, run: Run) -> Step:
-        from pipelines.ingest import Ingest
+        from pipelines.dated.ingest import Ingest
 
         return Ingest(
             source=self.app.source.of(run.settings.landing, self.app.name, run.ds),
@@ -71,7 +71,7 @@ class Steps:
         )
 
     def engineer(self, run: Run) -> Step:
-        from pipelines.engineer import Engineer
+        from pipelines.dated.engineer import Engineer
 
         registry = inputs.published(run)
         return Engineer(
@@ -90,7 +90,7 @@ class Steps:
         )
 
     def pin(self, run: Run) -> Step:
-        from pipelines.pinning import Pin
+        from pipelines.dated.pinning import Pin
 
         dates = tuple(ds for ds in run.dates if ds not in self.app.gaps)
         return Pin(table=self.app.features, source=self.app.rows, dates=dates)
@@ -215,7 +215,7 @@ class Steps:
     def judge(self, table: Table, expectations: Sequence[Expectation]) -> Judge:
         """Holds a date of a table to its schema, its keys, no null where none may be, and ``expectations``."""
         from infra.expectations import not_null, schema, unique
-        from pipelines.judge import Judge
+        from pipelines.dated.judge import Judge
 
         key = self.app.roles.key
         filled = [name for name in table.schema.names if name not in self.app.nullable]

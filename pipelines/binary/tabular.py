@@ -10,16 +10,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
 
 from infra.tables.hive import Table
-from pipelines.binary.frames.roles import Roles
-from pipelines.binary.words import Words
+from pipelines.binary.frames.roles import Roles, Words
 
 if TYPE_CHECKING:
     from pyspark.ml import Pipeline
 
     from infra.expectations import Expectation
     from pipelines.binary.models.fitting import Fitting
-    from pipelines.landing import Landing
-    from pipelines.source import HiveSource
+    from pipelines.dated.landing import Landing
+    from pipelines.dated.source import HiveSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class Files:
 
     def of(self, landing: str, app: str, ds: str) -> Landing:
         """What was delivered for a date."""
-        from pipelines.landing import Landing
+        from pipelines.dated.landing import Landing
 
         return Landing(root=landing, folder=f"{app}/ds={ds}")
 
@@ -60,7 +59,7 @@ class OtherTable:
 
     def of(self, landing: str, app: str, ds: str) -> HiveSource:
         """What its partitions of a date hold."""
-        from pipelines.source import HiveSource
+        from pipelines.dated.source import HiveSource
 
         first, last = self.span(ds)
         return HiveSource(table=self.table, partition=self.partition, first=first, last=last)

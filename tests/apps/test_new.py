@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,8 +136,9 @@ def ran(made: None, spark: SparkSession, settings: Settings, state: Path) -> Run
         update={"landing": str(state / "landing"), "registry": str(state / "registry"), "state": state}
     )
     run = Run(app=APP, id="whole", ds=DAYS[0], member=0, params=params.validated(schema, given), settings=known)
-    days, members = [{"ds": ds} for ds in DAYS], [{"member": member} for member in range(2)]
-    plan = [
+    days: list[dict[str, Any]] = [{"ds": ds} for ds in DAYS]
+    members: list[dict[str, Any]] = [{"member": member} for member in range(2)]
+    plan: list[tuple[str, list[dict[str, Any]]]] = [
         ("ingest", days),
         ("engineer", days),
         ("pin", [{}]),
@@ -144,7 +146,8 @@ def ran(made: None, spark: SparkSession, settings: Settings, state: Path) -> Run
         ("train", members),
         ("baselines", [{}]),
     ]
-    for name, changes in [*plan, ("evaluate", [{}]), ("publish", [{}]), ("score", days), ("report", [{}])]:
+    plan += [("evaluate", [{}]), ("publish", [{}]), ("score", days), ("report", [{}])]
+    for name, changes in plan:
         for change in changes:
             perform(spark, replace(run, **change), name)
     return run

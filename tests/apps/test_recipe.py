@@ -13,9 +13,9 @@ from features.expressions import DAY_S
 from infra.tables.hive import Partition
 from pipelines import outcome
 from pipelines.binary.score import Score
-from pipelines.engineer import Engineer
+from pipelines.dated.engineer import Engineer
+from pipelines.dated.pinning import Pin, Pinned
 from pipelines.outcome import Outcome
-from pipelines.pinning import Pin, Pinned
 from pipelines.publish import Published
 from pipelines.registry import Registry
 from pipelines.report import Report

@@ -13,11 +13,11 @@ from infra.expectations import Finding
 from pipelines import sections
 from pipelines.binary import sections as of_models
 from pipelines.binary.comparison import Comparison
+from pipelines.binary.frames.roles import Words
 from pipelines.binary.measures.importance import Importance
 from pipelines.binary.measures.rated import Rated
 from pipelines.binary.measures.scored import Cost, Scored
 from pipelines.binary.search import Trial
-from pipelines.binary.words import Words
 from pipelines.outcome import Outcome, Rows
 from pipelines.report import Report
 from pipelines.section import Section, Text

@@ -28,3 +28,11 @@ class Roles:
     def kept(self) -> tuple[str, ...]:
         """The columns that go with a row's probability."""
         return tuple(dict.fromkeys([*self.key, self.label, *([self.value] if self.value else [])]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """Positives and negatives, in the plural, as the report says them."""
+
+    positives: str = "positives"
+    negatives: str = "negatives"

@@ -38,8 +38,7 @@ def ddp(kind: str, source: str, batch: int, epochs: int) -> list[float]:
     import torch.distributed as dist
     from torch.nn.parallel import DistributedDataParallel
 
-    from dlcore.zoo.inception import inception
-    from dlcore.zoo.lenet import LeNet
+    from dlcore.zoo.classifiers import LeNet, inception
 
     dist.init_process_group("gloo")
     model = DistributedDataParallel(LeNet() if kind == "lenet" else inception())

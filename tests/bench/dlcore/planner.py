@@ -24,11 +24,10 @@ from torch.optim import SGD
 from torchvision.models import resnet50
 
 from dlcore import Constant, Training
+from dlcore.parallel.gradients import BUCKET_BYTES
 from dlcore.spark.group import length_s
-from dlcore.step.gradients import BUCKET_BYTES
 from dlcore.step.tuning import keep_pages, tune_model
-from dlcore.zoo.inception import inception
-from dlcore.zoo.lenet import LeNet
+from dlcore.zoo.classifiers import LeNet, inception
 from tests.bench.dlcore.session import session
 
 NODES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

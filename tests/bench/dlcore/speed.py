@@ -24,8 +24,7 @@ from torch.optim import SGD
 
 from dlcore import Constant, Training
 from dlcore.step.progress import told
-from dlcore.zoo.inception import inception
-from dlcore.zoo.lenet import LeNet
+from dlcore.zoo.classifiers import LeNet, inception
 from tests.bench.dlcore.peers import ddp, saved, tuned
 from tests.bench.dlcore.pictures import mnist, pictures, unpacked
 from tests.bench.dlcore.session import session

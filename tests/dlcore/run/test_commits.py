@@ -12,8 +12,8 @@ from torch.optim import SGD, Adam, Optimizer
 
 from dlcore import Progress
 from dlcore.data.order import Place
+from dlcore.parallel.parameters import slice_names, split_parameters
 from dlcore.run.commits import CommitError, Commits, Saved
-from dlcore.step.parameters import slice_names, split_parameters
 from dlcore.step.state import Figures, Since, capture, restore
 from dlcore.storage.folder import Folder
 

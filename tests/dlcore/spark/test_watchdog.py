@@ -2,8 +2,8 @@
 
 import pytest
 
+from dlcore.parallel.collective import BrokenGroup
 from dlcore.spark.watchdog import Clock, Limits, Seen
-from dlcore.step.collective import BrokenGroup
 
 LIMITS = Limits(workers=2, slots_s=3, begin_s=300, batch_s=12, end_s=10)
 BEGUN = Seen(launched=True, arrived=2)

@@ -14,7 +14,7 @@ from torch._C._distributed_c10d import TCPStore
 from dlcore import Progress
 from dlcore.data.layout import Layout
 from dlcore.data.rows import Resident
-from dlcore.step.collective import Alone, Collective, Gloo
+from dlcore.parallel.collective import Alone, Collective, Gloo
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method
 from dlcore.step.state import Figures, Slice, capture

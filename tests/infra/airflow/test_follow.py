@@ -64,3 +64,9 @@ def test_a_failure_without_a_sentence_is_said_with_the_error_in_its_log(follower
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (failed,) = follower.news([task("dates", "failed", attempt=2)])
     assert f"dates                    FAILED: no such date\n{'':34}log: {log}" in failed
+
+
+def test_the_step_of_a_days_run_is_said_by_its_day(follower: Follower) -> None:
+    (follower.outcomes / "ingest@2013-09-02.json").write_text(json.dumps({"summary": "3 rows in"}))
+    (done,) = follower.news([task("ingest", "success")])
+    assert done.split(maxsplit=5) == ["ingest@2013-09-02", "done", "in", "1.5", "s", "3 rows in"]

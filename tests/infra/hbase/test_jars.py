@@ -9,7 +9,7 @@ import pytest
 
 from infra.hbase.jars import MODULES, VERSION, Damaged, Jars, cache, digest, follow, ivy, java, mirrored
 
-MAVEN = """<settings xmlns="http://maven.apache.org/SETTINGS/1.0.0"><mirrors>
+MAVEN = """<settings xmlns="urn:maven-settings"><mirrors>
 <mirror><id>other</id><mirrorOf>elsewhere</mirrorOf><url>http://elsewhere/</url></mirror>
 <mirror><id>ours</id><mirrorOf>{of}</mirrorOf><url>{url}</url></mirror></mirrors></settings>"""
 POM = """<project><modelVersion>4.0.0</modelVersion><groupId>org.apache.hbase</groupId>

@@ -86,34 +86,41 @@ def test_a_scan_goes_on_when_hbase_is_killed_and_comes_back(
     assert len(found) == len(set(found)) == NUMBERS
 
 
-def test_a_write_goes_on_when_hbase_is_killed_and_comes_back(
-    session: SparkSession, service: Service, writer: Writer, tmp_path: Path
-) -> None:
-    mark = tmp_path / "begun"
+def marked(session: SparkSession, mark: Path) -> DataFrame:
+    """The rows to write, which leave a mark once a task has some."""
 
     def noted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             mark.touch()
             yield batch
 
-    rows = numbered(session).mapInArrow(noted, SCHEMA)
+    return numbered(session).mapInArrow(noted, SCHEMA)
+
+
+def test_a_write_goes_on_when_hbase_is_killed_and_comes_back(
+    session: SparkSession, service: Service, writer: Writer, tmp_path: Path
+) -> None:
+    mark = tmp_path / "begun"
     with killed(service, mark.exists):
-        written = writer.write(rows)
+        written = writer.write(marked(session, mark))
     assert (written.rows, written.failed) == (NUMBERS, 0)
     found = read(writer, mark, session)
     assert len(found) == len(set(found)) == NUMBERS
 
 
-def test_a_job_fails_with_the_cause_when_hbase_does_not_come_back(
+def test_a_job_fails_with_the_cause_when_hbase_does_not_come_back_and_is_right_when_run_again(
     session: SparkSession, service: Service, writer: Writer, tmp_path: Path
 ) -> None:
+    mark = tmp_path / "begun"
     impatient = replace(writer, address=replace(writer.address, patience_s=2.0, timeout_s=5.0))
-    writer.write(numbered(session).limit(100))
-    kill(service)
+    with (
+        killed(service, mark.exists, again=False),
+        pytest.raises(Unwritten, match=r"(?s)did not answer for 2 s.*run it again: rows are put by key"),
+    ):
+        impatient.write(marked(session, mark))
     with pytest.raises(Unavailable, match=r"did not answer for 2 s: .*Could not connect"):
-        read(impatient, tmp_path / "begun", session)
-    with pytest.raises(Unwritten, match=r"(?s)did not answer for 2 s.*run it again: rows are put by key"):
-        impatient.write(numbered(session))
+        read(impatient, mark, session)
     service.start()
     assert writer.write(numbered(session)).rows == NUMBERS
-    assert len(read(writer, tmp_path / "begun", session)) == NUMBERS
+    found = read(writer, mark, session)
+    assert len(found) == len(set(found)) == NUMBERS

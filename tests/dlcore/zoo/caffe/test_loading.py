@@ -15,7 +15,7 @@ from dlcore.zoo.caffe.detection import DetectionOutput, PriorBox, sizes_of_cell
 from dlcore.zoo.caffe.schema import message
 from dlcore.zoo.cutting import cut, freeze
 from dlcore.zoo.priors import SSD300
-from infra import weights
+from infra.setup import weights
 from tests.dlcore.zoo.caffe import nets
 
 ANSWERS = np.load(Path(__file__).parent / "answers.npz")

@@ -59,6 +59,7 @@ def pinned(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Par
     rows = spark.createDataFrame(shops()).selectExpr("*", "IF(isnan(b), NULL, b) AS holes").drop("b")
     rows = rows.withColumnRenamed("holes", "b")
     written = snapshots.write(rows, location, run="a run", schema_version=1)
+    snapshots.seal(spark, location, written)
     return Partition(
         table="shops.features", ds="2013-09-01", location=location, fingerprint=written.fingerprint, rows=written.rows
     )

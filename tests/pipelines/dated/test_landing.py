@@ -8,8 +8,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from apps.fraud import columns
-from pipelines.landing import Landing
-from pipelines.source import BadDelivery, Delivery
+from pipelines.dated.landing import Landing
+from pipelines.dated.source import BadDelivery, Delivery
 
 FOLDER = "fraud/ds=2013-09-01"
 NAME = f"{FOLDER}/transactions.csv"

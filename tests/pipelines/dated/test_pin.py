@@ -8,16 +8,17 @@ from pyspark.sql.types import LongType, StructField, StructType
 
 from infra.tables.fence import Superseded
 from infra.tables.hive import Table
-from pipelines.pin import FilesPin, TablePin
+from pipelines.dated.pin import FilesPin, TablePin
 
 
 def test_a_partition_and_a_folder_of_the_same_rows_have_the_same_fingerprint(
     spark: SparkSession, database: str, tmp_path: Path
 ) -> None:
     table = Table(database=database, name="rows", schema=StructType([StructField("id", LongType())]), version=1)
-    of_table = TablePin(partition=table.stage(spark, spark.range(50), ds="2013-09-01", run="r").commit())
     spark.range(50).repartition(3).write.parquet(str(tmp_path / "rows"))
     of_files = FilesPin.of(spark, str(tmp_path / "rows"))
+    rows = spark.read.parquet(of_files.folder).repartition(2)
+    of_table = TablePin(partition=table.stage(spark, rows, ds="2013-09-01", run="r").commit())
     assert (of_table.fingerprint, of_table.rows) == (of_files.fingerprint, of_files.rows)
     assert of_table.read(spark).count() == of_files.read(spark).count() == 50
     spark.range(7).write.mode("overwrite").parquet(of_files.folder)

@@ -1,7 +1,5 @@
 """Days that arrive late or again make what looks back on them stale, and any order of arrival ends in the same tables."""
 
-from itertools import permutations
-
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -10,9 +8,9 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 from features.windows import Windows
 from infra.expectations import some_rows
 from infra.tables.hive import Partition, Table
-from pipelines.engineer import Engineer, MissingHistory
-from pipelines.judge import Judge
-from pipelines.stale import stale
+from pipelines.dated.engineer import Engineer, MissingHistory
+from pipelines.dated.judge import Judge
+from pipelines.dated.stale import stale
 
 DAY_S = 86_400
 DAYS = ("2013-09-01", "2013-09-02", "2013-09-03", "2013-09-04")
@@ -87,11 +85,12 @@ def test_a_late_day_and_one_delivered_again_make_what_looks_back_on_them_stale(
     assert found(spark, rows, made) == []
 
 
-@pytest.mark.parametrize("order", [*permutations(DAYS[:3]), ("2013-09-04", "2013-09-02", "2013-09-01", "2013-09-03")])
+@pytest.mark.parametrize("places", [(1, 0, 2), (2, 0, 1), (3, 1, 0, 2)])
 def test_a_backfill_in_any_order_gives_the_same_tables(
-    spark: SparkSession, rows: Table, made: Table, order: tuple[str, ...]
+    spark: SparkSession, rows: Table, made: Table, places: tuple[int, ...]
 ) -> None:
     """Each day comes, is engineered with what there is, and what is stale then is engineered again."""
+    order = [DAYS[place] for place in places]
     for number, ds in enumerate(order):
         engineer(rows, made, land(spark, rows, ds, 1.0 + DAYS.index(ds)), gaps="allow").run(spark)
         for late in found(spark, rows, made):

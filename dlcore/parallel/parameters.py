@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlcore.step.collective import Collective
+from dlcore.parallel.collective import Collective
 
 
 def owners(sizes: Sequence[int], workers: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from dlcore.step.parameters import owners, slice_names, split_parameters
+from dlcore.parallel.parameters import owners, slice_names, split_parameters
 
 SIZES = [[5], [3, 3, 3], [100, 1, 1, 1, 1], [7, 7, 2, 9, 4, 4, 1, 30], list(range(50))]
 

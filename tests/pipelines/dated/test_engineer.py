@@ -14,10 +14,10 @@ from apps.fraud.recipe import FRAUD
 from infra.expectations import some_rows, unique
 from infra.tables.fence import Superseded
 from infra.tables.hive import Partition, Table
-from pipelines.engineer import Engineer
-from pipelines.ingest import Ingest
-from pipelines.judge import Judge
-from pipelines.landing import Landing
+from pipelines.dated.engineer import Engineer
+from pipelines.dated.ingest import Ingest
+from pipelines.dated.judge import Judge
+from pipelines.dated.landing import Landing
 from pipelines.outcome import Outcome, Rows
 
 DAYS = ("2013-09-01", "2013-09-02")

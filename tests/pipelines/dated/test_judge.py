@@ -23,7 +23,7 @@ from infra.expectations import (
 from infra.tables import hadoop
 from infra.tables.fence import Superseded
 from infra.tables.hive import Draft, Table
-from pipelines.judge import GateFailed, Judge, drafting, settled
+from pipelines.dated.judge import GateFailed, Judge, drafting, settled
 from pipelines.outcome import Outcome
 from pipelines.section import Listing, Pairs
 

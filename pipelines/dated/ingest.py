@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 
 from infra.expectations import enough_rows
 from infra.tables.hive import Draft, Table
-from pipelines.judge import Judge, drafting, settled
-from pipelines.landing import Landing
+from pipelines.dated.judge import Judge, drafting, settled
+from pipelines.dated.landing import Landing
+from pipelines.dated.rows import Parser
+from pipelines.dated.source import Delivery, HiveSource
 from pipelines.outcome import Outcome, Rows
-from pipelines.rows import Parser
-from pipelines.source import Delivery, HiveSource
 
 
 @dataclass(frozen=True, kw_only=True)

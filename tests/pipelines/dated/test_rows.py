@@ -9,8 +9,8 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, DateType, DecimalType, DoubleType, LongType, StringType
 
-from pipelines.rows import Parser
-from pipelines.source import CSV
+from pipelines.dated.rows import Parser
+from pipelines.dated.source import CSV
 
 TYPES: dict[str, DataType] = {
     "id": LongType(),

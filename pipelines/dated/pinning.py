@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from infra.tables.hive import Partition, Table
+from pipelines.dated.stale import stale
 from pipelines.outcome import Outcome, Rows
-from pipelines.stale import stale
 
 
 @dataclass(frozen=True, kw_only=True)

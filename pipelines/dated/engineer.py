@@ -10,9 +10,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
 from infra.tables.hive import Draft, Partition, Table
-from pipelines.judge import Judge, drafting, settled
+from pipelines.dated.judge import Judge, drafting, settled
+from pipelines.dated.stale import MISSING, source_key, stale
 from pipelines.outcome import Outcome, Rows
-from pipelines.stale import MISSING, source_key, stale
 
 
 class MissingHistory(LookupError):

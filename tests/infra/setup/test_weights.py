@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from infra import weights
-from infra.weights import Packaged, Unfetched
+from infra.setup import weights
+from infra.setup.weights import Packaged, Unfetched
 
 PYTHON = (
     Path("state/tools/bin/python")
