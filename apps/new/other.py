@@ -2,8 +2,8 @@
 
 import re
 from datetime import date
-from typing import Any
 
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -26,8 +26,8 @@ def profile(spark: SparkSession, table: str) -> Profile:
     days = tuple(sorted(row[0] for row in rows.select(F.col(partition).cast("string")).distinct().collect()))
     refuse(table, partition, days)
     count, texts = rows.count(), rows.drop(partition)
-    sampled: Any = as_texts(texts.sample(SAMPLED / count, seed=7) if count > SAMPLED else texts).toPandas()
-    frame = sampled.astype("object")
+    sample = as_texts(texts.sample(SAMPLED / count, seed=7) if count > SAMPLED else texts)
+    frame = pd.DataFrame(sample.toPandas()).astype("object")
     return Profile(source=table, columns=columns_of(frame), frame=frame, rows=count, partition=partition, days=days)
 
 
