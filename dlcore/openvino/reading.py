@@ -45,8 +45,10 @@ def _named(model: ov.Model, found: Signature, wanted: Sequence[str]) -> tuple[st
     """The inputs' names as features name them."""
     if list(wanted) == [""] and len(model.inputs) == 1:
         return found.inputs
-    names = [[name for name in wanted if name in port.get_names()] for port in model.inputs]
+    has = [
+        sorted(each.removesuffix(":0") for each in port.get_names()) for port in model.inputs
+    ]  # TensorFlow's x:0 is x
+    names = [[name for name in wanted if name in known] for known in has]
     if len(names) != len(wanted) or not all(names):
-        has = [sorted(port.get_names()) for port in model.inputs]
         raise ValueError(f"features must name the model's inputs, which are {has}, got {list(wanted)}")
     return tuple(each[0] for each in names)

@@ -151,6 +151,69 @@ def test_a_model_of_another_maker_predicts_once_its_checksums_and_inputs_are_giv
         made.predict(rows)
 
 
+def message(*parts: tuple[int, int | bytes | str]) -> bytes:
+    """Numbers, text and messages as protobuf writes them, by the numbers of their fields."""
+    found = b""
+    for number, value in parts:
+        if isinstance(value, int):
+            found += bytes([number << 3, value])
+        else:
+            content = value.encode() if isinstance(value, str) else value
+            found += bytes([number << 3 | 2, len(content)]) + content
+    return found
+
+
+SCALE = np.array([[1.0], [2.0], [3.0]], np.float32).tobytes()
+
+
+def onnx() -> bytes:
+    """The product of two rows of three numbers and SCALE, in ONNX (its onnx.proto3 has the numbers)."""
+
+    def port(name: str, *shape: int) -> bytes:
+        dims = message(*[(1, message((1, length))) for length in shape])
+        return message((1, name), (2, message((1, message((1, 1), (2, dims))))))
+
+    node = message((1, "table"), (1, "scale"), (2, "score"), (4, "MatMul"))
+    scale = message((1, 3), (1, 1), (2, 1), (8, "scale"), (9, SCALE))
+    graph = message((1, node), (2, "g"), (5, scale), (11, port("table", 2, 3)), (12, port("score", 2, 1)))
+    return message((1, 8), (7, graph), (8, message((2, 13))))
+
+
+def frozen() -> bytes:
+    """The same as a frozen graph of TensorFlow (its graph.proto has the numbers)."""
+
+    def attribute(name: str, value: bytes) -> tuple[int, bytes]:
+        return 5, message((1, name), (2, value))
+
+    def shape(*lengths: int) -> bytes:
+        return message(*[(2, message((1, length))) for length in lengths])
+
+    number = message((6, 1))
+    tensor = message((1, 1), (2, shape(3, 1)), (4, SCALE))
+    nodes = [
+        message(
+            (1, "table"), (2, "Placeholder"), attribute("dtype", number), attribute("shape", message((7, shape(2, 3))))
+        ),
+        message((1, "scale"), (2, "Const"), attribute("dtype", number), attribute("value", message((8, tensor)))),
+        message((1, "score"), (2, "MatMul"), (3, "table"), (3, "scale"), attribute("T", number)),
+    ]
+    return message(*[(1, each) for each in nodes])
+
+
+@pytest.mark.parametrize(("name", "content"), [("theirs.onnx", onnx()), ("theirs.pb", frozen())])
+def test_onnx_and_frozen_graphs_are_read_too(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    made = import_model(
+        str(tmp_path / "a"),
+        source=tmp_path / name,
+        sha256={name: hashlib.sha256(content).hexdigest()},
+        features={"table": ["a", "b", "c"]},
+        outputs={"score": Output(of=lambda found: found)},
+    )
+    rows = pa.table({"a": [1.0, 0.0, 1.0], "b": [1, 0, 0], "c": [1.0, 2.0, 0.0]})
+    assert made.predict(rows, precision="f32")["score"].to_pylist() == [6.0, 6.0, 1.0]
+
+
 def test_bytes_with_a_shape_need_no_transform(tmp_path: Path) -> None:
     torch.manual_seed(0)
     saved = Artifact.save(
