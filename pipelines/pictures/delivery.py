@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -55,16 +56,26 @@ class Delivery:
         folder = f"{self.root}/{self.folder}"
         if not hadoop.entries(spark, folder):
             raise BadDelivery(f"nothing has landed in {folder}; deliver pictures there, then run the step again")
-        files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(folder)
-        below = F.concat(F.lit(f"{self.folder}/"), F.substring_index("path", f"/{self.folder}/", -1))
+        read = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(folder)
+        files = read.withColumn("source", self._below("path")).select("source", "length", "content")
+        files = files.unionByName(self._empty(spark, read.inputFiles(), files))
         kind = F.when(F.contains("source", F.lit("/ImageSets/")), "list")
         kind = kind.when(F.endswith(F.lower("name"), F.lit(".xml")), "annotation").otherwise("picture")
         return (
-            files.withColumn("source", below)
-            .withColumn("name", F.substring_index("source", "/", -1))
+            files.withColumn("name", F.substring_index("source", "/", -1))
             .withColumn("stem", F.regexp_replace("name", r"\.[^.]*$", ""))
             .withColumn("kind", kind)
         )
+
+    def _empty(self, spark: SparkSession, listed: Sequence[str], read: DataFrame) -> DataFrame:
+        """Files without a byte, which Spark lists and does not read."""
+        paths = spark.createDataFrame([(unquote(path),) for path in listed], "path string")
+        names = paths.select(self._below("path").alias("source")).join(read.select("source"), "source", "left_anti")
+        return names.select("source", F.lit(0).cast("bigint").alias("length"), F.unhex(F.lit("")).alias("content"))
+
+    def _below(self, path: str) -> Column:
+        """A file's path below the landing folder."""
+        return F.concat(F.lit(f"{self.folder}/"), F.substring_index(path, f"/{self.folder}/", -1))
 
     def _numbered(self, annotations: DataFrame) -> DataFrame:
         """Annotations of one name, numbered: the first is the picture's."""

@@ -5,6 +5,7 @@ makes them the day's. What is put and not committed is taken out again, at the l
 """
 
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -19,7 +20,7 @@ from pipelines.dated.judge import GateFailed, Judge, Judgement, drafting, settle
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures import sections
 from pipelines.pictures.catalogue import REFUSED, ROW, Tables, measured
-from pipelines.pictures.delivery import Delivered, Delivery
+from pipelines.pictures.delivery import Delivery
 from pipelines.pictures.repeats import later, once
 from pipelines.pictures.store import SCHEMA
 from pipelines.pictures.storing import VERDICT, Storing
@@ -54,22 +55,24 @@ class Load:
         store, rules = self.storing.store, self.storing.rules
         store.writer.require(SCHEMA)
         delivered = self.delivery.read(spark, rules.splits, rules.limits.bytes)
-        before = store.keys(spark, self.ds).persist()
-        before.count()  # before anything is put, so that what another load puts meanwhile is not taken for ours
-        with bounded(spark):
-            verdicts = delivered.pictures.mapInArrow(self.storing, VERDICT).persist(StorageLevel.MEMORY_AND_DISK)
-            taken = verdicts.count() + delivered.alone.count()
-        try:
-            outcome = self._written(spark, delivered, verdicts, taken)
-        except GateFailed:
-            store.remove(verdicts.where("key IS NOT NULL").select("key").join(before, "key", "left_anti"))
-            raise
-        return self._swept(spark, outcome, before, verdicts)
+        with ExitStack() as kept:
+            before = cached(kept, store.keys(spark, self.ds))
+            before.count()  # before anything is put, so that what another load puts meanwhile is not taken for ours
+            with bounded(spark):
+                verdicts = cached(kept, delivered.pictures.mapInArrow(self.storing, VERDICT))
+                taken = verdicts.count()
+            alone = cached(kept, delivered.alone)
+            judged = cached(kept, once(verdicts, self._earlier(spark)))
+            try:
+                outcome = self._written(spark, judged, alone, taken + alone.count())
+            except GateFailed:
+                store.remove(verdicts.where("key IS NOT NULL").select("key").join(before, "key", "left_anti"))
+                raise
+            return self._swept(spark, outcome, before, verdicts)
 
-    def _written(self, spark: SparkSession, delivered: Delivered, verdicts: DataFrame, taken: int) -> Outcome:
+    def _written(self, spark: SparkSession, judged: DataFrame, alone: DataFrame, taken: int) -> Outcome:
         """Stage the catalogue and the quarantine, judge, and commit."""
-        judged = once(verdicts, self._earlier(spark)).persist()
-        bad = judged.where("rule IS NOT NULL").unionByName(delivered.alone, allowMissingColumns=True)
+        bad = judged.where("rule IS NOT NULL").unionByName(alone, allowMissingColumns=True)
         with drafting() as drafts:
             drafts.append(good := self._stage(spark, judged.where("rule IS NULL"), self.tables.catalogue, ROW))
             drafts.append(refused := self._stage(spark, bad, self.tables.quarantine, REFUSED))
@@ -141,3 +144,10 @@ class Load:
             return []
         found = later(catalogue.read(spark, [self.ds]), catalogue.read(spark, days))
         return [f"{count:,} pictures of ds={ds} are of this day; load {ds} again" for ds, count in found.items()]
+
+
+def cached(kept: ExitStack, rows: DataFrame) -> DataFrame:
+    """Rows worked out once while ``kept`` is open; longer, Spark would take them for those of the folder's next delivery."""
+    found = rows.persist(StorageLevel.MEMORY_AND_DISK)
+    kept.callback(found.unpersist)
+    return found

@@ -60,6 +60,13 @@ class PreparePictures:
     def _run(self, spark: SparkSession, aside: Path) -> Outcome:
         task = Preparing(prepare=self.preparing.prepare, classes=self.preparing.classes, into=aside)
         told = self.pin.mapped(spark, task, TOLD_IN_SPARK).persist()
+        try:
+            return self._told(spark, told, aside)
+        finally:
+            told.unpersist()
+
+    def _told(self, spark: SparkSession, told: DataFrame, aside: Path) -> Outcome:
+        """Put what the tasks made in its place, and what they could not make in quarantine."""
         self.pin.require(told.select("key").distinct().count())
         rows, bad = read_files(spark, [self.catalogue]), told.where("error IS NOT NULL")
         refused = self._refused(rows, bad)
