@@ -37,7 +37,7 @@ class Demo:
         days = self.days()
         own, hbase = self.service.leader is None, Hbase(settings=self.service.settings)
         with (
-            nullcontext() if hbase.running() else ended("HBase", hbase.stop),
+            nullcontext() if hbase.running() else ended("HBase", hbase.stop, only=hbase.running),
             ended("Airflow", self.service.stop) if own else nullcontext(),
         ):
             return self.watched(self.started() if own else self.service.client(), days)
@@ -106,11 +106,13 @@ class Demo:
 
 
 @contextmanager
-def ended(what: str, end: Callable[[], object]) -> Iterator[None]:
+def ended(what: str, end: Callable[[], object], *, only: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """End what was begun where the block is broken off, by whatever it is; a second Ctrl-C does not break that off too."""
     try:
         yield
     except BaseException:
+        if not only():
+            raise
         handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             print(f"\nending {what} ...", file=sys.stderr)
