@@ -64,7 +64,7 @@ def quantised(
     ir: IR, calibration: Sequence[Any], validation: Sequence[Labelled], *, metric: Metric, bound: float
 ) -> Quantised:
     """Calibrate on inputs, row by row, and hold the metric's loss on validation batches below ``bound`` if layers in float can."""
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # its own setter sets the level of others' handlers too
     model = ir.read()
     signature = Signature.of_model(model)
     judge = Judge(signature=signature, metric=metric)
