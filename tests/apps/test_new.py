@@ -259,6 +259,7 @@ def other_made(spark: SparkSession) -> Iterator[None]:
     rows["seen on"] = rows["seen on"].dt.strftime("%Y-%m-%d")
     named = rows.rename(columns=lambda name: name.replace(" ", "_"))
     spark.sql(f"CREATE DATABASE {OTHER}_source")
+    named = named[[column.split()[0] for column in SCHEMA.split(", ")]]
     df = spark.createDataFrame(named.astype("object").where(named.notna(), None), SCHEMA)
     df.write.partitionBy("seen_on").saveAsTable(f"{OTHER}_source.cells")
     remove(OTHER)
