@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.airflow.follow import follower
 from tests.services import APP, DAILY, DAY, TRAINING, Stand, drivers, processes_of, wait_for
 
 pytestmark = pytest.mark.timeout(1800)  # on two cores that nobody else uses, a training takes two minutes
@@ -39,7 +40,7 @@ def test_a_backfilled_day_has_its_partition_and_leaves_its_features_as_an_asset_
 
 
 def test_before_there_is_a_champion_scoring_says_so_and_the_run_goes_on(stand: Stand, taken_in: str) -> None:
-    assert "no champion yet" in stand.outcome(DAILY, taken_in, f"score@{DAY}")["summary"]
+    assert "no model is champion yet" in stand.outcome(DAILY, taken_in, f"score@{DAY}")["summary"]
     assert stand.service.report(DAILY, taken_in).stat().st_size > 10_000
 
 
@@ -98,5 +99,6 @@ def test_a_daily_run_by_hand_that_names_no_day_is_refused_at_once(stand: Stand, 
     run = stand.airflow.trigger(DAILY, {})
     assert stand.follow(DAILY, run) == "failed"
     assert stand.attempts(DAILY, run)["landed"] == 1
-    log = stand.airflow.log(DAILY, run, "landed", 1)
-    assert any("a daily run needs its day as partition key" in line for line in log)
+    (landed,) = [task for task in stand.airflow.tasks(DAILY, run) if task["task_id"] == "landed"]
+    why = follower(stand.service, stand.airflow, DAILY, run).reason(landed, "landed")
+    assert "a daily run needs its day as partition key, YYYY-MM-DD, got None" in why
