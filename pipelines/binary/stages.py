@@ -92,14 +92,15 @@ class Steps:
     def pin(self, run: Run) -> Step:
         from pipelines.dated.pinning import Pin
 
-        return Pin(table=self.app.features, source=self.app.rows, dates=run.dates)
+        return Pin(table=self.app.features, source=self.app.rows, dates=run.dates, labels=self.app.labels)
 
     def split(self, run: Run) -> Step:
         from features.drift import profile
         from pipelines.binary.frames.split import Split
 
         return Split(
-            partitions=run.result("pin", Pinned).partitions,
+            rows=run.result("pin", Pinned).rows,
+            labels=inputs.labels(run, self.app.labels),
             features=self.app.model_features,
             into=run.folder / "frame",
             roles=self.app.roles,
