@@ -42,7 +42,7 @@ def requested(app: str, argv: list[str], steps: Mapping[str, Stage]) -> tuple[st
     known = settings.load(given.set)
     begun = pinned(known.run_folder(app, given.run)) or {"params": {}}
     values = params.validated(schema, begun["params"] | json.loads(given.params) | named)
-    ds = given.ds or values["last_date"] or values["first_date"]
+    ds = given.ds or values.get("last_date") or values.get("first_date")
     if not ds:
         raise ValueError("a step needs its date: give --ds, or the run's --first-date and --last-date")
     run = Run(app=app, id=given.run, ds=ds, member=given.member, params=values, settings=known, by=given.by)

@@ -19,8 +19,10 @@ from dlcore.optim.schedules import (
 )
 from dlcore.run.start import Start
 from dlcore.scoring.artifact import Artifact
+from dlcore.scoring.exporting import add_ir, import_model
 from dlcore.scoring.fitted import Fitted
 from dlcore.scoring.outputs import Output
+from dlcore.scoring.quantizing import QuantisationRefused, quantize
 from dlcore.step.method import TrainingStep
 from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric, joined, summed
 from dlcore.step.progress import Progress
@@ -50,6 +52,7 @@ __all__ = [
     "Plateau",
     "Poly",
     "Progress",
+    "QuantisationRefused",
     "Schedule",
     "Start",
     "Step",
@@ -57,8 +60,11 @@ __all__ = [
     "TrainingStep",
     "Vocabulary",
     "Warmup",
+    "add_ir",
     "decay_only_matrices",
+    "import_model",
     "joined",
+    "quantize",
     "scale_linearly",
     "summed",
 ]

@@ -11,6 +11,7 @@ import httpx
 from infra import check
 from infra.airflow.demo import Demo
 from infra.airflow.service import Service
+from infra.hbase.service import Service as Hbase
 from infra.settings import Settings, load
 
 
@@ -22,7 +23,7 @@ def arguments() -> argparse.ArgumentParser:
     demo.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the run")
     commands.add_parser("check", help="try every address and folder of the settings")
     commands.add_parser("airflow", help="start Airflow and leave it running")
-    commands.add_parser("stop", help="end Airflow and all that it started")
+    commands.add_parser("stop", help="end Airflow and all that it started, and HBase")
     for command in commands.choices.values():
         command.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a setting")
     return parser
@@ -58,6 +59,7 @@ def do(given: argparse.Namespace, settings: Settings) -> bool:
             return up(service)
         case _:
             print("Airflow is stopped" if service.stop() else "no Airflow was running")
+            print("HBase is stopped" if Hbase(settings=settings).stop() else "no HBase was running")
             return True
 
 

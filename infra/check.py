@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,10 @@ import httpx
 import pyspark
 
 from infra.airflow.service import Service
+from infra.hbase.client import Address
+from infra.hbase.jars import Jars
+from infra.hbase.service import Service as Hbase
+from infra.hbase.service import answers, reached
 from infra.settings import Settings
 from infra.setup import jre
 from infra.spark import java_home, mkl
@@ -41,6 +46,7 @@ def everything(settings: Settings) -> Iterator[Finding]:
     yield java()
     yield spark_versions()
     yield blas()
+    yield hbase(settings)
     yield airflow(settings)
 
 
@@ -74,7 +80,8 @@ def landing(place: str) -> Finding:
     """Whether source files have arrived; behind another file system, whether that answers."""
     if _scheme(place):
         return _remote("landing", place)
-    files = [file for file in Path(urlsplit(place).path).glob("*/ds=*/*") if os.access(file, os.R_OK)]
+    found = Path(urlsplit(place).path).glob("*/ds=*/**/*")
+    files = [file for file in found if file.is_file() and os.access(file, os.R_OK)]
     if not files:
         return (False, f"landing {place} holds no readable file below APP/ds=DATE; make setup brings the demo's")
     return (
@@ -148,6 +155,25 @@ def airflow(settings: Settings) -> Finding:
         return (False, f"Airflow at {client.url} does not answer: {error}; it may be starting, else see {service.log}")
     ill = {part: status for part, status in health.items() if status not in ("healthy", None)}
     return not ill, f"Airflow at {client.url}: {ill or 'every part is healthy'}"
+
+
+def hbase(settings: Settings) -> Finding:
+    """Whether HBase answers behind its Thrift servers; that the embedded one does not run is no failure."""
+    if settings.hbase_thrift:
+        return _lists_tables(reached(settings))
+    service = Hbase(settings=settings)
+    if service.running():
+        return _lists_tables(service.address)
+    if not Jars(cache=service.cache).present():
+        return None, f"HBase: embedded, and its jars are not in {service.cache}; make hbase brings them"
+    return None, "HBase: embedded, and not running; the steps that need it start it"
+
+
+def _lists_tables(address: Address) -> Finding:
+    hosts = ", ".join(address.hosts)
+    if silent := [host for host in address.hosts if not answers(replace(address, hosts=(host,)))]:
+        return False, f"HBase at {', '.join(silent)} does not answer; start it, or correct the setting `hbase_thrift`"
+    return True, f"HBase answers at {hosts}"
 
 
 def _bindable(host: str, port: int) -> Finding:

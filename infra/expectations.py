@@ -88,6 +88,12 @@ def filled(column: str, share: float) -> Expectation:
 
 
 def unique(columns: Sequence[str]) -> Expectation:
+    if len(columns) == 1:
+        return Expectation(
+            sentence=f"{columns[0]} must be unique",
+            name="ExpectColumnValuesToBeUnique",
+            arguments={"column": columns[0]},
+        )
     return Expectation(
         sentence=f"{' and '.join(columns)} together must be unique",
         name="ExpectCompoundColumnsToBeUnique",

@@ -32,6 +32,11 @@ class Settings(BaseSettings):
     metastore: str = Field(default="", description="thrift://host:port of a Hive metastore; empty: embedded on Derby")
     landing: str = Field(default="", description="folder or URI where source files arrive; empty: state/landing")
     registry: str = Field(default="", description="folder of published models; empty: state/registry")
+    hbase_thrift: str = Field(
+        default="", description="HBase's Thrift servers, host:port,host:port, one a region server; empty: embedded"
+    )
+    hbase_tls: bool = Field(default=False, description="TLS to the Thrift servers; not supported yet")
+    hbase_kerberos: bool = Field(default=False, description="Kerberos to the Thrift servers; not supported yet")
     airflow_host: str = Field(default="127.0.0.1", description="address Airflow's UI listens on")
     airflow_port: int = Field(default=0, ge=0, le=65535, description="port of Airflow's UI; 0: a free one")
     event_log_days: int = Field(default=7, ge=0, description="days that Spark event logs are kept")

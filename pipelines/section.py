@@ -1,7 +1,7 @@
-"""What a step adds to the report: a heading with text, figures, tables and plots, as plain values that JSON can hold."""
+"""What a step adds to the report: a heading with text, figures, tables, plots and pictures, as plain values that JSON can hold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Figure = Mapping[str, Any]
@@ -79,7 +79,34 @@ class Pairs:
     kind: Literal["pairs"] = "pairs"
 
 
-Part = Text | Plot | Listing | Pairs
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A picture as an address that holds it (``data:``; empty: there is nothing to see), what it is called, and what is said of it."""
+
+    picture: str
+    caption: str
+    note: str = ""
+    bad: bool = False
+
+    def __post_init__(self) -> None:
+        if self.picture and not self.picture.startswith("data:image/"):
+            raise ValueError(
+                f"the picture of {self.caption!r} must be in the page (data:image/...), got {self.picture[:40]!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Pictures side by side; ``legend`` is what a colour drawn in them stands for, by name."""
+
+    title: str
+    tiles: tuple[Tile, ...]
+    note: str = ""
+    legend: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["grid"] = "grid"
+
+
+Part = Text | Plot | Listing | Pairs | Grid
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Runs of the DAGs that tests share: a day, a training that a person approves, and its repetition, whose member loses its driver."""
 
+import time
+
 import pytest
 
 from tests.chromium import EXECUTABLE, trigger_by_form
@@ -21,6 +23,7 @@ def trained(stand: Stand, taken_in: str) -> str:
     """A training on the day, published since a person has approved of it."""
     run = stand.airflow.trigger(TRAINING, {"approval": True})
     wait_for(lambda: stand.states(TRAINING, run).get("approve") == "awaiting_input")
+    time.sleep(5)  # no person is as quick as a test: the scheduler has yet to note that the task has paused
     stand.airflow.answer(TRAINING, run, "approve", "Approve")
     assert stand.follow(TRAINING, run) == "success"
     return run

@@ -20,7 +20,7 @@ from infra.settings import Settings, load
 T = TypeVar("T")
 APP = "fraud"
 DAILY, TRAINING = f"{APP}_daily", f"{APP}_training"
-DAY = "2013-09-02"
+DAY = "2013-09-01"
 QUICK = {"first_date": DAY, "last_date": DAY, "members": 1, "epochs": 1, "workers": 1}
 EVERY = 25  # of the normal rows; all frauds are kept
 
@@ -93,7 +93,9 @@ def quick_dags(home: Path) -> Path:
     (home / "apps" / APP).mkdir(parents=True)
     (home / "apps" / APP / "params.json").write_text(json.dumps(schema))
     (home / "apps" / "__main__.py").symlink_to(REPOSITORY / "apps" / "__main__.py")
-    shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    (home / "dags").mkdir()
+    for file in (REPOSITORY / "dags" / "steps.py", *(REPOSITORY / "dags").glob(f"{APP}_*.py")):
+        shutil.copy(file, home / "dags")
     return home / "dags"
 
 

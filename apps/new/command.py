@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from apps.new import table
-from apps.new.profile import profile
+from apps.new import other, table
+from apps.new.profile import Profile, profile
 from apps.new.proposal import Proposal, propose
 from apps.new.rendering import write
 from infra import settings
+from infra import spark as engine
+from infra.settings import Settings
 from infra.setup.by_day import ByDay, today
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -32,7 +34,13 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="apps new", description="Make an application of your own data, to be edited.")
     parser.add_argument("name", help="the app's name: its folder, its database, its DAGs")
     parser.add_argument("--kind", choices=KINDS, default="table", help="the kind of work")
-    parser.add_argument("--from", dest="source", required=True, metavar="FILE.csv", help="a CSV file with a header")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="FILE.csv|DB.TABLE",
+        help="a CSV file with a header, or a Hive table partitioned by days",
+    )
     parser.add_argument("--label", required=True, metavar="COLUMN", help="the column to be foretold, of two values")
     parser.add_argument("--positive", default="", metavar="VALUE", help="which of the two; else yes, or the rarer one")
     parser.add_argument("--time", default="", metavar="COLUMN", help="the column of dates or times that rows go by")
@@ -43,25 +51,46 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def made_of_table(given: argparse.Namespace) -> str:
-    """The application of a CSV file: its files are written, its rows land by day."""
-    file = Path(given.source).expanduser().resolve()
-    found = profile(file)
+    """The application of a CSV file, or of a Hive table of another team."""
     refuse_day(given.day)
+    known = settings.load()
+    if not other.NAME.fullmatch(given.source):
+        return of_file(given, known)
+    spark = engine.session(f"apps new {given.name}", known, hive=True)
+    try:
+        found = other.profile(spark, given.source)
+    finally:
+        spark.stop()
+    return of_other_table(given, found)
+
+
+def of_file(given: argparse.Namespace, known: Settings) -> str:
+    """Its files are written, and the rows land by day."""
+    file, landing = Path(given.source).expanduser().resolve(), Path(known.landing)
+    found = profile(file)
     day = "" if given.time else given.day or today(file)
     proposal = propose(given.name, found, label=given.label, time=given.time, positive=given.positive, day=day)
-    landing, state = Path(settings.load().landing), settings.load().state
     if (landing / given.name).exists():
         raise FileExistsError(f"{landing / given.name} exists already, and nothing is overwritten; choose another name")
     files = table.files(proposal)
     write(REPOSITORY, files)
-    rows(proposal).land(landing, state / "download" / given.name)
-    return said(proposal, files, landing)
+    rows(proposal).land(landing, known.state / "download" / given.name)
+    first, last = proposal.days[0], proposal.days[-1]
+    return said(proposal, files, f"{found.rows:,} rows of {first} to {last} landed below {landing / given.name}")
+
+
+def of_other_table(given: argparse.Namespace, found: Profile) -> str:
+    """Its files are written; the rows are read where they are."""
+    proposal = propose(given.name, found, label=given.label, time=given.time, positive=given.positive, day="")
+    files = table.files(proposal)
+    write(REPOSITORY, files)
+    return said(proposal, files, f"{found.rows:,} rows of {found.source}, {found.days[0]} to {found.days[-1]}")
 
 
 def rows(proposal: Proposal) -> ByDay:
     """How the first rows land, as the app's own data.py says."""
     return ByDay(
-        file=proposal.source.file,
+        file=Path(proposal.source.source),
         app=proposal.app,
         delimiter=proposal.source.delimiter,
         time=proposal.time.title if proposal.time else "",
@@ -70,16 +99,15 @@ def rows(proposal: Proposal) -> ByDay:
     )
 
 
-def said(proposal: Proposal, files: Mapping[str, str], landing: Path) -> str:
-    """What was made, and what comes next."""
-    app, (first, *_, last) = proposal.app, (proposal.days[0], proposal.days[-1])
+def said(proposal: Proposal, files: Mapping[str, str], rows: str) -> str:
+    """What was made, of which rows, and what comes next."""
     left = [f"left out: {name}, {why}" for name, why in proposal.left_out.items()]
     return "\n".join(
         [
             *files,
             *left,
-            f"{proposal.source.rows:,} rows of {first} to {last} landed below {landing / app}",
-            f"next: apps/{app}/README.md says how to run it by hand and in Airflow",
+            rows,
+            f"next: apps/{proposal.app}/README.md says how to run it by hand and in Airflow",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""What a CSV file holds: each column's kind, nulls, values and range, of all rows or of a sample that fits in memory."""
+"""What a CSV file or a table holds: each column's kind, nulls, values and range, of all rows or of a sample that fits in memory."""
 
 import random
 import re
@@ -51,14 +51,19 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """The columns of ``file`` in their order; ``null`` is the text that stands for no value in it, beside an empty field."""
+    """The columns of ``source``, a file or a Hive table, in their order, and a sample of its ``rows`` as texts.
 
-    file: Path
-    delimiter: str
+    ``null`` is the text that stands for no value, beside an empty one. A table is partitioned by days in the column ``partition``.
+    """
+
+    source: str
     columns: tuple[Column, ...]
     frame: pd.DataFrame
     rows: int
-    null: str
+    null: str = ""
+    delimiter: str = ","
+    partition: str = ""
+    days: tuple[str, ...] = ()
 
     def column(self, title: str, option: str) -> Column:
         """The column that an option names."""
@@ -66,7 +71,7 @@ class Profile:
             if title in (column.title, column.name):
                 return column
         known = ", ".join(column.title for column in self.columns)
-        raise ValueError(f"{option} must name a column of {self.file}, got {title!r}; it has {known}")
+        raise ValueError(f"{option} must name a column of {self.source}, got {title!r}; it has {known}")
 
     def present(self, column: Column) -> list[str]:
         """The values of a column, without nulls."""
@@ -85,8 +90,14 @@ def profile(file: Path) -> Profile:
         raise Unreadable(f"{file} must have rows of {len(header)} columns below its header, got none")
     frame = pd.DataFrame(rows, columns=header, dtype="object")
     null = no_value(frame)
-    columns = [described(title, name, frame[title], null) for title, name in named(header).items()]
-    return Profile(file=file, delimiter=delimiter, columns=tuple(columns), frame=frame, rows=seen, null=null)
+    return Profile(
+        source=str(file), columns=columns_of(frame, null), frame=frame, rows=seen, null=null, delimiter=delimiter
+    )
+
+
+def columns_of(frame: pd.DataFrame, null: str = "") -> tuple[Column, ...]:
+    """Every column of a sample of texts."""
+    return tuple(described(title, name, frame[title], null) for title, name in named(list(frame.columns)).items())
 
 
 def sniffed(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from apps.new.profile import Column, Profile, time_of
@@ -56,6 +57,13 @@ class Proposal:
     def dates(self) -> bool:
         """Whether rows have a time of the day, and not the day alone."""
         return self.form is not None and self.form.of_day
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """The days between the first and the last of which there are no rows."""
+        first, last = date.fromisoformat(self.days[0]), date.fromisoformat(self.days[-1])
+        every = (str(first + timedelta(days=number)) for number in range((last - first).days + 1))
+        return tuple(day for day in every if day not in self.days)
 
     @property
     def moment(self) -> str:
@@ -172,7 +180,7 @@ def propose(app: str, source: Profile, *, label: str, time: str, positive: str, 
         raise ValueError(f"--label and --time must name two columns, got {label!r} for both")
     proposal = Proposal(app=app, source=source, label=told, time=found, form=form, days=days(source, found, form, day))
     if not (proposal.numbers or proposal.texts):
-        raise ValueError(f"{source.file} must have a column beside label and time to learn from: {proposal.left_out}")
+        raise ValueError(f"{source.source} must have a column beside label and time to learn from: {proposal.left_out}")
     return proposal
 
 
@@ -215,6 +223,8 @@ def unfit(column: Column, rows: int) -> str:
 
 def days(source: Profile, column: Column | None, form: Time | None, day: str) -> tuple[str, ...]:
     """The days that the rows fall on."""
+    if source.partition:
+        return source.days
     if column is None or form is None:
         return (day,)
     found = {day_of(text, form.form) for text in set(source.present(column))}

@@ -7,7 +7,7 @@ from apps.new.proposal import Proposal
 from apps.new.rendering import rendered
 
 TYPES = {"whole": "LongType", "number": "DoubleType", "time": "StringType", "text": "StringType"}
-STEMS = ("columns", "data", "gates", "model", "recipe")
+STEMS = ("columns", "gates", "model", "recipe")
 
 
 def files(proposal: Proposal) -> dict[str, str]:
@@ -27,7 +27,8 @@ def files(proposal: Proposal) -> dict[str, str]:
 def paths(proposal: Proposal) -> dict[str, str]:
     """Each file -> its template."""
     app = proposal.app
-    stems = (*STEMS, "preparation") if proposal.prepares else STEMS
+    more = {"data": not proposal.source.partition, "preparation": proposal.prepares}
+    stems = [*STEMS, *[stem for stem, needed in more.items() if needed]]
     return {
         f"apps/{app}/__init__.py": "init.py.j2",
         **{f"apps/{app}/{stem}.py": f"{stem}.py.j2" for stem in sorted(stems)},

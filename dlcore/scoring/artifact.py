@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -19,8 +19,12 @@ from dlcore.run.describe import fingerprint
 from dlcore.scoring.outputs import Output, Outputs, declared
 from dlcore.scoring.prediction import D, Prediction
 from dlcore.scoring.schema import features_of, told
+from dlcore.step.tuning import processor
 from dlcore.storage.folder import Folder
 from dlcore.storage.manifest import ArtifactError, Manifest, refuse_names
+
+if TYPE_CHECKING:
+    from dlcore.openvino.ir import IR, Inference
 
 log = logging.getLogger("dlcore")
 
@@ -168,16 +172,43 @@ class Artifact:
             raise ArtifactError(f"artifact {self.folder} does not fit its model {self.model!r}: {error}") from error
         return module.eval()
 
-    def predict(self, data: D, *, error: str = "error", batch: int | None = None) -> D:
-        """Add the artifact's outputs to a Spark DataFrame, pyarrow Table or pandas DataFrame (``dlcore.scoring.prediction``)."""
+    def ir(self, precision: "Inference") -> "IR":
+        """The model as an OpenVINO IR that computes in ``precision``; ``add_ir`` and ``quantize`` make them."""
+        from dlcore.openvino.ir import IR, PRECISIONS
+
+        name = f"ir/{PRECISIONS[precision][0] if precision in PRECISIONS else precision}"
+        if f"{name}.xml" not in self.files:
+            raise ArtifactError(
+                f"artifact {self.folder} has no {name}.xml; add_ir makes that of f32 and bf16, quantize that of int8"
+            )
+        return IR(self.read(f"{name}.xml"), self.read(f"{name}.bin"), precision=precision)
+
+    def with_files(self, files: Mapping[str, bytes | Path], *, folder: str | Folder | None = None) -> "Artifact":
+        """Write a version that has ``files`` too, or in the place of those of the same name: into ``folder``, or in place of this one."""
+        refuse_names([*files])
+        said = {name: each for name, each in self.manifest.said.items() if name not in ("format", "sha256")}
+        kept: dict[str, bytes | Path] = {name: self.read(name) for name in self.files if name not in files}
+        target = self.manifest.folder if folder is None else Folder.of(folder)
+        Manifest.save(target, said, kept | dict(files))
+        return Artifact.load(target, models=self.models, outputs=self.outputs, transform=self.transform)
+
+    def predict(
+        self, data: D, *, error: str = "error", batch: int | None = None, precision: "Inference | None" = None
+    ) -> D:
+        """Add the artifact's outputs to a Spark DataFrame, pyarrow Table or pandas DataFrame (``dlcore.scoring.prediction``).
+
+        By torch; with a ``precision`` (f32, bf16, int8, or int8+bf16: what is not int8 in bf16) by OpenVINO.
+        """
         if missing := [name for name, code, saved in self._code() if code is None and saved is not None]:
             raise ArtifactError(
                 f"artifact {self.folder} was saved with code for {', '.join(missing)}, which must be given to Artifact.load to predict"
             )
+        if precision is not None:
+            log.info("artifact %s predicts in %s by OpenVINO; here are %s", self.folder, precision, processor())
         given = declared(self.outputs)
         outputs = {name: Output(kind, given[name].of if name in given else None) for name, kind in self.kinds.items()}
         prediction = Prediction(
-            module=self.module(),
+            module=self.module() if precision is None else self.ir(precision),
             features=self.features,
             outputs=outputs,
             transform=self.transform,

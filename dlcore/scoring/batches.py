@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcore.step.method import predicted
+from dlcore.step.method import Asynchronous, predicted
 
 ACTIVATION_BYTES = 16 * 2**20
 FEWEST, MOST = 4, 4096
@@ -29,6 +29,8 @@ def rows_of(bytes_a_row: int) -> int:
 
 def activation_bytes(module: nn.Module, inputs: Any) -> int:
     """The bytes of a row and of what every layer makes of it."""
+    if isinstance(module, Asynchronous):
+        return module.activation_bytes(inputs)
     counted = [_bytes(inputs)]
     layers = [each for each in module.modules() if not any(True for _ in each.children())]
     hooks = [layer.register_forward_hook(lambda _, __, made: counted.append(_bytes(made))) for layer in layers]

@@ -1,7 +1,7 @@
 """Arrow batches in, the same rows with their outputs out: a row that cannot be scored has null outputs and its reason."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -18,7 +18,7 @@ from dlcore.data.order import Indices
 from dlcore.data.transform import Transform, applied, row_of, stacked
 from dlcore.scoring.batches import FEWEST, batch_rows
 from dlcore.scoring.outputs import Output, OutputError, arrow
-from dlcore.step.method import predicted
+from dlcore.step.method import Asynchronous, started
 
 CHUNK_BYTES = 16 * 2**20
 """Rows are worked on, and given back, in pieces of about this much."""
@@ -51,6 +51,26 @@ class Ready:
         return {name: each[first:end].clone() for name, each in self.inputs.items()}
 
 
+@dataclass(frozen=True)
+class Running:
+    """Rows whose predictions are under way, a batch of the model's after the other."""
+
+    ready: Ready
+    predictions: Sequence[Callable[[], Any]]
+
+    @classmethod
+    def of(cls, module: nn.Module, ready: Ready, size: int) -> "Running":
+        firsts = range(0, len(ready.good), size)
+        return cls(ready, [_begun(module, ready, first, min(first + size, len(ready.good))) for first in firsts])
+
+
+def _begun(module: nn.Module, ready: Ready, first: int, end: int) -> Callable[[], Any]:
+    """The prediction of good rows; an asynchronous module has its rows at once, for any other they are cut when it is their turn."""
+    if isinstance(module, Asynchronous) and not isinstance(ready.inputs, list):
+        return started(module, ready.piece(first, end))
+    return lambda: started(module, ready.piece(first, end))()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
     """Scores rows in batches of ``batch`` rows, or of as many as fit the model."""
@@ -70,7 +90,17 @@ class Scorer:
             if first.num_rows:
                 size = self.batch or self._fitting(module, first)
                 pieces = self._cut(chain([first], coming), size)
-                yield from (self._scored(module, each, size) for each in ahead(self.ready, pieces, threads=loaders))
+                yield from self._in_turn(module, ahead(self.ready, pieces, threads=loaders), size)
+
+    def _in_turn(self, module: nn.Module, coming: Iterable[Ready], size: int) -> Iterator[pa.RecordBatch]:
+        """Score in order; an asynchronous module computes the next while the outputs of one are made."""
+        running, most = deque[Running](), module.requests if isinstance(module, Asynchronous) else 0
+        for ready in coming:
+            running.append(Running.of(module, ready, size))
+            if len(running) > most:
+                yield self._scored(module, running.popleft(), size)
+        while running:
+            yield self._scored(module, running.popleft(), size)
 
     def _fitting(self, module: nn.Module, rows: pa.RecordBatch) -> int:
         for row in range(min(rows.num_rows, SAMPLED)):
@@ -116,12 +146,13 @@ class Scorer:
                 bad.setdefault(int(row), []).append(column)
         return {row: f"null or not a finite number: {', '.join(columns[:5])}" for row, columns in bad.items()}
 
-    def _scored(self, module: nn.Module, ready: Ready, size: int) -> pa.RecordBatch:
+    def _scored(self, module: nn.Module, running: Running, size: int) -> pa.RecordBatch:
+        ready = running.ready
         reasons, places = dict(ready.reasons), np.full(ready.rows.num_rows, -1)
         found: list[list[pa.Array]] = []
         scored = 0
-        for first in range(0, len(ready.good), size):
-            for rows, columns in self._piece(module, ready, first, size, reasons):
+        for first, prediction in zip(range(0, len(ready.good), size), running.predictions, strict=True):
+            for rows, columns in self._piece(module, ready, first, size, prediction, reasons):
                 places[rows] = np.arange(scored, scored + len(rows))
                 scored += len(rows)
                 found.append(columns)
@@ -142,28 +173,34 @@ class Scorer:
         return whole if len(whole) == len(picked) else whole.take(picked)
 
     def _piece(
-        self, module: nn.Module, ready: Ready, first: int, size: int, reasons: Reasons
+        self,
+        module: nn.Module,
+        ready: Ready,
+        first: int,
+        size: int,
+        prediction: Callable[[], Any],
+        reasons: Reasons,
     ) -> list[tuple[Indices, list[pa.Array]]]:
         """The outputs of up to ``size`` good rows from ``first`` on; where they fail together, of each that does not fail alone."""
         rows = ready.good[first : first + size]
         try:
-            return [(rows, self._columns(module, ready.piece(first, first + len(rows)), len(rows)))]
+            return [(rows, self._columns(prediction, len(rows)))]
         except OutputError:
             raise
         except Exception as error:
             found: list[tuple[Indices, list[pa.Array]]] = []
             for at, row in enumerate(rows, first):
                 try:
-                    found.append((ready.good[at : at + 1], self._columns(module, ready.piece(at, at + 1), 1)))
+                    found.append((ready.good[at : at + 1], self._columns(_begun(module, ready, at, at + 1), 1)))
                 except Exception as alone:  # noqa: BLE001 - whatever a row makes the user's code raise is that row's reason
                     reasons[int(row)] = _told(alone)
             if not found and len(rows) > 1:  # what all rows of a batch fail at is not a row's fault
                 raise error
             return found
 
-    def _columns(self, module: nn.Module, inputs: Any, rows: int) -> list[pa.Array]:
+    def _columns(self, predict: Callable[[], Any], rows: int) -> list[pa.Array]:
         with torch.inference_mode():
-            prediction = predicted(module, inputs)
+            prediction = predict()
             return [output.column(name, prediction, rows) for name, output in self.outputs.items()]
 
 

@@ -101,6 +101,27 @@ class Method:
         return optimizer
 
 
+class Asynchronous(nn.Module):
+    """A module whose predictions are computed beside Python, ``requests`` at a time."""
+
+    @property
+    def requests(self) -> int:
+        raise NotImplementedError
+
+    def start(self, inputs: Any) -> Callable[[], Any]:
+        """Begin; what it returns waits for the prediction."""
+        raise NotImplementedError
+
+    def activation_bytes(self, inputs: Any) -> int:
+        """The bytes of ``inputs`` and of what its layers make of them."""
+        raise NotImplementedError
+
+
+def started(model: nn.Module, inputs: Any) -> Callable[[], Any]:
+    """The model's prediction as a function: an asynchronous model begins now, any other when it is called."""
+    return model.start(inputs) if isinstance(model, Asynchronous) else lambda: predicted(model, inputs)
+
+
 def predicted(model: nn.Module, inputs: Any) -> Any:
     """The model's prediction: several inputs go by keyword."""
     return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)

@@ -1,6 +1,6 @@
 """Pictures of a DataFrame made ready: a row that has no picture gets its reason, and the job goes on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ class Prepare:
     batch_bytes: int = 32 * 2**20
 
     def __call__(self, df: DataFrame) -> DataFrame:
-        kept = [field for field in df.schema.fields if field.name not in (self.picture, self.targets)]
+        kept = [field for field in df.schema.fields if field.name not in self._replaced]
         names = [name for name, _ in ADDED] + [self.error]
         if clash := sorted({*names} & {field.name for field in kept}):
             raise ValueError(f"columns {names} must be new ones, got {clash} in the data already")
@@ -81,19 +81,24 @@ class Prepare:
         def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             cv2.setNumThreads(1)  # the task's other cores have tasks of their own
             for batch in batches:
-                yield from self._batches(batch, [field.name for field in kept])
+                yield from self.batches(batch)
 
         return df.mapInArrow(run, StructType([*kept, *added]))
 
-    def _batches(self, batch: pa.RecordBatch, kept: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    @property
+    def _replaced(self) -> tuple[str | None, ...]:
+        return self.picture, self.targets
+
+    def batches(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """The batch in pieces that are bounded by the bytes of their pictures, which have nothing to do with those that came."""
+        kept = [name for name in batch.schema.names if name not in self._replaced]
         rows: list[tuple[Any, ...]] = []
         begin, size = 0, 0
         for number in range(batch.num_rows):
             rows.append(self._row(batch, number))
             size += len(rows[-1][0] or b"")
             if size > self.batch_bytes or number + 1 == batch.num_rows:
-                yield self._piece(batch.select(list(kept)).slice(begin, len(rows)), rows)
+                yield self._piece(batch.select(kept).slice(begin, len(rows)), rows)
                 rows, begin, size = [], number + 1, 0
 
     def _row(self, batch: pa.RecordBatch, number: int) -> tuple[Any, ...]:

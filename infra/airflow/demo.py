@@ -1,4 +1,4 @@
-"""The demonstration: an app's days taken in and a model trained on them in a real Airflow, followed to their end and summed up."""
+"""The demonstration: an app's days taken in, and a model trained on them, in a real Airflow, followed to their end and summed up."""
 
 import json
 import signal
@@ -18,13 +18,14 @@ from infra.airflow import summary
 from infra.airflow.client import Airflow
 from infra.airflow.follow import follower
 from infra.airflow.service import Service
+from infra.hbase.service import Service as Hbase
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """An app's days as they have landed, then a training on them with the parameters ``conf``, and scores by its champion.
+    """An app's days as they have landed, then, where it has a DAG for it, a training on them with the parameters ``conf``.
 
-    Airflow is started where it does not run yet.
+    Airflow is started where it does not run yet; steps start the HBase that they need.
     """
 
     service: Service
@@ -32,10 +33,13 @@ class Demo:
     conf: Mapping[str, Any]
 
     def perform(self) -> bool:
-        """Run, print and sum up; say whether every run ended well. Broken off, it ends its runs, and the Airflow it started."""
+        """Run, print and sum up; say whether every run ended well. Broken off, it ends its runs, and the services they started."""
         days = self.days()
-        own = self.service.leader is None
-        with ended("Airflow", self.service.stop) if own else nullcontext():
+        own, hbase = self.service.leader is None, Hbase(settings=self.service.settings)
+        with (
+            nullcontext() if hbase.running() else ended("HBase", hbase.stop, only=hbase.running),
+            ended("Airflow", self.service.stop) if own else nullcontext(),
+        ):
             return self.watched(self.started() if own else self.service.client(), days)
 
     def days(self) -> tuple[str, str]:
@@ -57,20 +61,27 @@ class Demo:
     def login(self) -> str:
         return f"user admin, password {self.service.password()}"
 
+    @property
+    def trains(self) -> bool:
+        """Whether the app has a DAG that makes a model of its days."""
+        return (self.service.dags / f"{self.app}_training.py").exists()
+
     def watched(self, airflow: Airflow, days: tuple[str, str]) -> bool:
         """Take each day in, train on all of them, and close with the summary."""
         daily, training = f"{self.app}_daily", f"{self.app}_training"
-        for dag in (daily, training):
+        for dag in (daily, training) if self.trains else (daily,):
             self.service.await_dag(airflow, dag)
             airflow.pause(dag, paused=False)
         began = time.monotonic()
         with Peak(leader=self.service.leader) as peak:
             runs = airflow.backfill(daily, first=days[0], last=days[1])
             done = all(self.followed(airflow, daily, run) for run in runs)
-            given = {"first_date": days[0], "last_date": days[1], **self.conf}
-            run = airflow.trigger(training, given) if done else ""
-            done = done and self.followed(airflow, training, run)
-        self.close(airflow, training, run, time.monotonic() - began, peak.bytes)
+            dag, run = daily, runs[-1]
+            if self.trains:
+                given = {"first_date": days[0], "last_date": days[1], **self.conf}
+                dag, run = training, airflow.trigger(training, given) if done else ""
+                done = done and self.followed(airflow, dag, run)
+        self.close(airflow, dag, run, time.monotonic() - began, peak.bytes)
         return done
 
     def followed(self, airflow: Airflow, dag: str, run: str) -> bool:
@@ -80,7 +91,7 @@ class Demo:
             return follower(self.service, airflow, dag, run).follow() == "success"
 
     def close(self, airflow: Airflow, dag: str, run: str, seconds: float, peak: int) -> None:
-        """Sum up, and leave the figures beside the training's outcomes."""
+        """Sum up, and leave the figures beside the last run's outcomes."""
         print(f"\nall runs in {seconds / 60:.1f} minutes; peak memory of everything together {peak / 1e9:.1f} GB")
         if run:
             folder = self.service.run_folder(dag, run)
@@ -95,11 +106,13 @@ class Demo:
 
 
 @contextmanager
-def ended(what: str, end: Callable[[], object]) -> Iterator[None]:
+def ended(what: str, end: Callable[[], object], *, only: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """End what was begun where the block is broken off, by whatever it is; a second Ctrl-C does not break that off too."""
     try:
         yield
     except BaseException:
+        if not only():
+            raise
         handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             print(f"\nending {what} ...", file=sys.stderr)

@@ -93,6 +93,11 @@ class Layout:
         """The cells to ask HBase for, each once."""
         return tuple(dict.fromkeys(column.cell for column in self.columns.values()))
 
+    @property
+    def families(self) -> frozenset[str]:
+        """The families of these cells."""
+        return frozenset(cell.partition(b":")[0].decode() for cell in self.cells)
+
     def batches(self, pages: Iterator[list[Row]], most_bytes: int) -> Iterator[pa.RecordBatch]:
         """Arrow batches of at most ``most_bytes``, except for a row that is larger alone."""
         columns, arrow = self.columns, to_arrow_schema(self.schema, timezone="UTC")

@@ -177,7 +177,10 @@ class Service:
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ]
         heeded = [signal.SIGINT]  # which a shell's job in the background would ignore, and so all that it starts
-        pid = os.posix_spawn(command[0], command, os.environ, file_actions=files, setsid=True, setsigdef=heeded)
+        environment = {
+            name: value for name, value in os.environ.items() if name != "EMBERLINE_RUN"
+        }  # it outlives the run
+        pid = os.posix_spawn(command[0], command, environment, file_actions=files, setsid=True, setsigdef=heeded)
         return {"pid": pid, "born": psutil.Process(pid).create_time()}
 
     def _wait(self) -> None:
@@ -191,6 +194,25 @@ class Service:
                 kind = PortTaken if dead and any(sign in tail for sign in TAKEN) else RuntimeError
                 raise kind(f"HBase did not start: {how}; the end of {log}:\n{tail}")
             time.sleep(0.2)
+
+
+def reached(settings: Settings) -> Address:
+    """Where HBase is by the settings; the embedded one is started where it does not run."""
+    if not settings.hbase_thrift:
+        return Service(settings=settings).start()
+    return Address(
+        hosts=tuple(settings.hbase_thrift.split(",")), tls=settings.hbase_tls, kerberos=settings.hbase_kerberos
+    )
+
+
+def opened(settings: Settings, table: str, families: tuple[str, ...], *, regions: int) -> Address:
+    """Where HBase is, with a table of these families; a cluster's own table must be there, the embedded one's is made."""
+    address = reached(settings)
+    if settings.hbase_thrift:
+        require(address, table, families)
+    else:
+        Service(settings=settings).create(table, families, regions)
+    return address
 
 
 def answers(address: Address) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 from happybase.batch import BatchMutation, Mutation
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from infra import spark as engine
 from infra.hbase.cells import KEY, Layout, encode
@@ -47,7 +48,7 @@ class Writer:
     def write(self, rows: DataFrame) -> Written:
         """Put each row under its ``key``; a null leaves its cell as it is in HBase, and a row of nulls alone fails."""
         layout = Layout(schema=rows.schema, family=self.family, salting=self.salting)
-        self._require(rows, (cell.partition(b":")[0].decode() for cell in layout.cells))
+        self._require(rows, layout.families)
         return self._run(rows, lambda batch: puts(batch, layout))
 
     def remove(self, keys: DataFrame, families: Iterable[str]) -> Written:
@@ -57,6 +58,15 @@ class Writer:
         cells = [Mutation(isDelete=True, column=family.encode()) for family in named]
         salting = self.salting
         return self._run(keys.select(KEY), lambda batch: changes(batch, [cells] * len(batch), salting))
+
+    def within(self, batch: pa.RecordBatch, schema: StructType) -> dict[str, str]:
+        """Put the rows of a batch from inside of the task that has them; why each key that HBase will never take is refused."""
+        layout = Layout(schema=schema, family=self.family, salting=self.salting)
+        return self._task([puts(batch, layout)], kept=len(batch)).faults
+
+    def require(self, schema: StructType) -> None:
+        """Refuse on the driver a table or a family that is not there."""
+        require(self.address, self.table, Layout(schema=schema, family=self.family).families)
 
     def _require(self, rows: DataFrame, families: Iterable[str]) -> None:
         """Refuse on the driver what no task could write."""
@@ -71,7 +81,8 @@ class Writer:
         def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             task = self._task(changes(batch) for batch in batches)
             done.add(task.rows)
-            yield pa.RecordBatch.from_pylist([{"rows": task.rows, "failed": task.failed, "reasons": task.reasons}])
+            reasons = [f"{key}: {reason}" for key, reason in task.faults.items()]
+            yield pa.RecordBatch.from_pylist([{"rows": task.rows, "failed": task.failed, "reasons": reasons}])
 
         try:
             with bounded(rows.sparkSession):
@@ -82,8 +93,8 @@ class Writer:
                 "ended are in the table, and some of the others' may be; run it again: rows are put by key, none twice"
             ) from error
 
-    def _task(self, batches: "Iterable[Iterator[Change]]") -> "Task":
-        task = Task()
+    def _task(self, batches: "Iterable[Iterator[Change]]", kept: int = KEPT) -> "Task":
+        task = Task(kept=kept)
         with Client(self.address) as client:
             for batch in batches:
                 for call in calls(batch, self.batch_bytes, task):
@@ -97,7 +108,7 @@ class Writer:
             task.rows += len(call)
         except Rejected as error:
             if len(call) == 1:
-                return task.fail(call[0].row, str(error))
+                return task.fail(self.salting.plain(call[0].row), str(error))
             middle = len(call) // 2
             self._send(client, call[:middle], task)
             self._send(client, call[middle:], task)
@@ -105,17 +116,18 @@ class Writer:
 
 @dataclass
 class Task:
-    """What one task has written so far."""
+    """What one task has written so far, and of the first ``kept`` rows that failed the key and the reason."""
 
+    kept: int = KEPT
     rows: int = 0
     failed: int = 0
-    reasons: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
 
     def fail(self, key: bytes | None, reason: str) -> None:
         """Count a row that is not written."""
         self.failed += 1
-        if len(self.reasons) < KEPT:
-            self.reasons.append(f"{key.decode(errors='replace') if key else 'a row'}: {reason}")
+        if len(self.faults) < self.kept:
+            self.faults[key.decode(errors="replace") if key else "a row"] = reason
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Set-up, once: the environment from the lock, a Java, Spark's class archive, and the data of each app, all below the state folder.
 
-Standard library alone, for nothing is installed when it begins: ``python3 -m infra.setup.bootstrap``.
+Standard library alone, for nothing is installed when it begins: ``python3 -m infra.setup.bootstrap``. Whoever needs HBase asks
+for its jars too: ``python3 -m infra.setup.bootstrap hbase``.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +19,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 (the modules below do not even loa
     version = platform.python_version()
     raise SystemExit(f"Python must be 3.11 to 3.13, got {version}; name another with: make PYTHON=python3.11")
 
+from infra.hbase import jars
 from infra.setup import jre, preflight, provisions
 from infra.setup.provisions import Provision
 from infra.setup.sources import sources
@@ -27,8 +30,8 @@ UV = "uv==0.13.8"
 GPU_ONLY = ("nvidia-", "cuda-", "triton==")
 
 
-def plan(state: Path, torch: str) -> list[Provision]:
-    """Every provision of set-up, in order, with what it depends on."""
+def plan(state: Path, torch: str, wanted: Collection[str] = ()) -> list[Provision]:
+    """Every provision of set-up, in order, with what it depends on; those of ``OPTIONAL`` only where they are ``wanted``."""
     venv, tools = state / "venv", state / "tools"
     lock, project = LOCK.read_text(), (REPOSITORY / "pyproject.toml").read_text()
     archive = (REPOSITORY / "infra" / "setup" / "archive.py").read_text()
@@ -60,7 +63,21 @@ def plan(state: Path, torch: str) -> list[Provision]:
             present=python,
         ),
         *[source.provision(state, tools / "bin" / "python") for source in sources(REPOSITORY / "apps")],
+        *[OPTIONAL[name](state) for name in wanted],
     ]
+
+
+def hbase(state: Path) -> Provision:
+    """HBase's jars, in a cache that all checkouts share."""
+    return Provision(
+        name="hbase",
+        inputs=(jars.VERSION, jars.CHECKSUMS.read_text()),
+        make=partial(fetch_jars, state),
+        present=jars.Jars(cache=jars.cache()).present,
+    )
+
+
+OPTIONAL = {"hbase": hbase}
 
 
 def install_uv(tools: Path) -> None:
@@ -110,11 +127,18 @@ def archive_classes(state: Path) -> None:
     subprocess.run([python, "-m", "infra.setup.archive", f"state={state}"], cwd=REPOSITORY, check=True)
 
 
-def main() -> None:
+def fetch_jars(state: Path) -> None:
+    """Fetch them by the environment's Ivy and Java."""
+    subprocess.run([state / "venv" / "bin" / "python", "-m", "infra.hbase.jars"], cwd=REPOSITORY, check=True)
+
+
+def main(wanted: Collection[str] = ()) -> None:
     """Bring about what is not there yet, or say what this machine lacks for it."""
+    if unknown := set(wanted) - OPTIONAL.keys():
+        raise SystemExit(f"set-up can be asked for {', '.join(OPTIONAL)}; got {', '.join(sorted(unknown))}")
     state = Path(os.environ.get("EMBERLINE_STATE") or "state").expanduser().resolve()
     torch = build(state)
-    todo = provisions.undone(plan(state, torch), state / "setup")
+    todo = provisions.undone(plan(state, torch, wanted), state / "setup")
     if not todo:
         return
     if lacks := preflight.Needs.of_set_up(torch, {provision.name for provision in todo}, state).missing(state):
@@ -122,7 +146,7 @@ def main() -> None:
     (state / "setup").mkdir(parents=True, exist_ok=True)
     with (state / "setup" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another set-up may be at it: it finishes, and this one finds its stamps
-        set_up(state, torch)
+        set_up(state, torch, wanted)
 
 
 def build(state: Path) -> str:
@@ -134,10 +158,10 @@ def build(state: Path) -> str:
     return torch
 
 
-def set_up(state: Path, torch: str) -> None:
+def set_up(state: Path, torch: str, wanted: Collection[str] = ()) -> None:
     """Run the provisions that are not done, or say how to go on from the one that failed."""
     provisions.replace(state / "setup" / "torch", torch)
-    todo = provisions.undone(plan(state, torch), state / "setup")
+    todo = provisions.undone(plan(state, torch, wanted), state / "setup")
     print(f"Setting up below {state}: {', '.join(provision.name for provision in todo)}", flush=True)
     try:
         provisions.run(todo, state / "setup")
@@ -157,4 +181,4 @@ def stopped(failed: subprocess.CalledProcessError, torch: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 KINDS = {
     "runs": ("runs", "reports", "spark/events", "spark/scratch", "logs"),
-    "tables": ("warehouse", "metastore"),
+    "tables": ("warehouse", "metastore", "hbase"),
     "models": ("registry",),
     "airflow": ("airflow",),
     "data": ("landing", "download", "setup/data-*"),
@@ -25,17 +25,17 @@ def chosen(kind: str) -> tuple[str, ...]:
     return KINDS[kind]
 
 
-def running(state: Path) -> bool:
-    """Whether an Airflow still lives on this state."""
-    note = state / "airflow" / "service.json"
-    return note.exists()
+def running(state: Path) -> list[str]:
+    """The services that still live on this state."""
+    notes = {"Airflow": state / "airflow" / "service.json", "HBase": state / "hbase" / "service.json"}
+    return [name for name, note in notes.items() if note.exists()]
 
 
 def main(kinds: list[str]) -> None:
     state = Path(os.environ.get("EMBERLINE_STATE") or "state").expanduser().resolve()
     patterns = [pattern for kind in kinds or [""] for pattern in chosen(kind)]
-    if running(state):
-        raise SystemExit("Airflow runs on this state; end it first with: make stop")
+    if living := running(state):
+        raise SystemExit(f"{' and '.join(living)} may run on this state; end it first with: make stop")
     for path in [found for pattern in patterns for found in (sorted(state.glob(pattern)) if pattern else [state])]:
         if path.is_dir():
             shutil.rmtree(path)

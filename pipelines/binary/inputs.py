@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +53,3 @@ def published(run: Run) -> Registry:
     from pipelines.registry import Registry
 
     return Registry(folder=Path(run.settings.registry) / run.app)
-
-
-def versions() -> dict[str, str]:
-    """The code that a model is made by."""
-    return {package: version(package) for package in ("emberline", "torch", "pyspark")}

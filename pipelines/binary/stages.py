@@ -6,18 +6,17 @@ step needs them all.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from infra import spark
 from infra.tables.hive import Table
 from pipelines.binary import inputs
 from pipelines.binary.tabular import Tabular
 from pipelines.dated.pinning import Pinned
 from pipelines.outcome import Step
+from pipelines.runner.reporting import reported, versions
 from pipelines.runner.run import Run, Stage
 
 if TYPE_CHECKING:
@@ -92,7 +91,8 @@ class Steps:
     def pin(self, run: Run) -> Step:
         from pipelines.dated.pinning import Pin
 
-        return Pin(table=self.app.features, source=self.app.rows, dates=run.dates, labels=self.app.labels)
+        dates = tuple(ds for ds in run.dates if ds not in self.app.gaps)
+        return Pin(table=self.app.features, source=self.app.rows, dates=dates, labels=self.app.labels)
 
     def split(self, run: Run) -> Step:
         from features.drift import profile
@@ -156,7 +156,7 @@ class Steps:
             roles=self.app.roles,
             cost=Cost(review=self.app.review_cost),
             partitions=run.result("pin", Pinned).partitions,
-            versions=inputs.versions(),
+            versions=versions(),
             seed=run.params["seed"],
             words=self.app.words,
         )
@@ -198,19 +198,7 @@ class Steps:
         )
 
     def report(self, run: Run) -> Step:
-        from pipelines.report import Report
-
-        return Report(
-            folder=run.folder,
-            into=run.settings.report_file(run.app, run.id),
-            title=self.app.title,
-            run_id=run.id,
-            settings={
-                "parameters": run.params,
-                "platform": run.settings.model_dump(mode="json"),
-                "versions": inputs.versions() | {"python": platform.python_version(), "java": spark.java()},
-            },
-        )
+        return reported(run, self.app.title)
 
     def judge(self, table: Table, expectations: Sequence[Expectation]) -> Judge:
         """Holds a date of a table to its schema, its keys, no null where none may be, and ``expectations``."""

@@ -79,10 +79,10 @@ class Tabular:
     """Rows of a source become rows of a table, features, members of an ensemble, and scores.
 
     ``transform`` maps rows to features, given ``history_days`` of rows before each date, of which all must be there but for
-    ``gaps``; ``model_features`` are those that models see. With a ``pipeline`` of Spark ML they may be columns that it makes; it
-    is fitted on training rows. Columns of ``nullable`` may be null. A member's bag has each positive ``oversample`` times on
-    average, each negative with chance ``undersample``. ``review_cost`` is what looking at one flagged row costs, beside the value
-    of a missed positive.
+    ``gaps``, days without rows, which no training asks for; ``model_features`` are those that models see. With a ``pipeline`` of
+    Spark ML they may be columns that it makes; it is fitted on training rows. Columns of ``nullable`` may be null. A member's bag
+    has each positive ``oversample`` times on average, each negative with chance ``undersample``. ``review_cost`` is what looking
+    at one flagged row costs, beside the value of a missed positive.
 
     Labels stand in the rows, or come later, in a table of their own, ``labels``: then features and scores need none, and a
     training takes the rows that have one.

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,16 +18,22 @@ from pyspark.sql import SparkSession
 from sklearn.datasets import load_breast_cancer
 
 from apps.__main__ import APPS, main
-from apps.new.command import REPOSITORY
+from apps.new import other
+from apps.new.command import REPOSITORY, arguments, of_other_table
+from apps.new.profile import profile
+from apps.new.proposal import propose
 from infra.settings import Settings
 from pipelines import outcome
-from pipelines.outcome import Outcome
+from pipelines.outcome import Outcome, Rows
 from pipelines.publish import Published
 from pipelines.runner import params
 from pipelines.runner.perform import write
 from pipelines.runner.run import Run
+from tests.dags.test_dags import READ
 
-APP = "made_by_a_test"
+APP, OTHER = "made_by_a_test", "made_of_a_table"
+SCHEMA = "mean_radius double, mean_texture double, mean_perimeter double, mean_area double, mean_smoothness double, "
+SCHEMA += "mean_compactness double, fee double, Clinic string, seen_on string, malignant string"
 DAYS = ("2024-03-04", "2024-03-05")
 FILES = [
     *[f"apps/{APP}/{name}" for name in ("README.md", "__init__.py", "columns.py", "data.py", "gates.py", "model.py")],
@@ -44,25 +51,26 @@ def cells() -> pd.DataFrame:
     df["Clinic"] = pd.Series(np.where(chance.random(len(df)) > 0.5, clinics, "West")).where(
         chance.random(len(df)) > 0.05
     )
+    df["fee"] = np.exp(3 * chance.standard_normal(len(df))).round(2)
     df["mean texture"] = df["mean texture"].where(chance.random(len(df)) > 0.1)
     df["seen on"] = pd.Timestamp("2024-03-04 08:00") + pd.to_timedelta(np.arange(len(df)) * 3, "min")
     df.insert(0, "id", range(1, len(df) + 1))
     return df.assign(malignant=np.where(found.target == 0, "yes", "no"))
 
 
-def of_the_app() -> list[str]:
-    """Every file that is there of the app."""
-    folders = [REPOSITORY / "apps" / APP, REPOSITORY / "tests" / "apps" / APP]
+def of_the_app(app: str) -> list[str]:
+    """Every file that is there of an app."""
+    folders = [REPOSITORY / "apps" / app, REPOSITORY / "tests" / "apps" / app]
     found = [
         file for folder in folders for file in folder.rglob("*") if "__pycache__" not in file.parts and file.is_file()
     ]
-    return sorted(str(file.relative_to(REPOSITORY)) for file in [*found, *(REPOSITORY / "dags").glob(f"{APP}_*.py")])
+    return sorted(str(file.relative_to(REPOSITORY)) for file in [*found, *(REPOSITORY / "dags").glob(f"{app}_*.py")])
 
 
-def remove() -> None:
-    for file in of_the_app():
+def remove(app: str) -> None:
+    for file in of_the_app(app):
         (REPOSITORY / file).unlink()
-    for folder in (REPOSITORY / "apps" / APP, REPOSITORY / "tests" / "apps" / APP):
+    for folder in (REPOSITORY / "apps" / app, REPOSITORY / "tests" / "apps" / app):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -83,18 +91,21 @@ def file(state: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def made(file: Path) -> Iterator[None]:
-    remove()
+    remove(APP)
     main(["new", APP, "--from", str(file), "--label", "malignant", "--time", "seen on"])
     yield
-    remove()
+    remove(APP)
 
 
 @pytest.mark.usefixtures("made")
 def test_it_is_exactly_these_files_and_lint_and_types_are_clean() -> None:
-    assert of_the_app() == sorted(FILES)
-    python = [file for file in FILES if file.endswith(".py")]
+    assert of_the_app(APP) == sorted(FILES)
+    lint([file for file in FILES if file.endswith(".py")])
+
+
+def lint(files: list[str]) -> None:
     for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        done = subprocess.run([sys.executable, "-m", *tool, *python], cwd=REPOSITORY, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-m", *tool, *files], cwd=REPOSITORY, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -143,7 +154,7 @@ def ran(made: None, spark: SparkSession, settings: Settings, state: Path) -> Run
 
 
 def perform(spark: SparkSession, run: Run, name: str) -> None:
-    stage = importlib.import_module(f"apps.{APP}.recipe").STEPS[name]
+    stage = importlib.import_module(f"apps.{run.app}.recipe").STEPS[name]
     step = stage.build(replace(run, reads=frozenset((*stage.reads, *stage.may_read))))
     found: Outcome = step.run(None if stage.session == "none" else spark)
     write(outcome.file(run.folder, stage.instance(name, run)), found.to_json())
@@ -171,6 +182,19 @@ def test_nulls_stay_null_in_rows_and_texts_keep_their_commas_and_quotation_marks
 def test_its_form_has_the_parameters_that_every_training_reads() -> None:
     fraud, own = (json.loads((APPS / app / "params.json").read_text()) for app in ("fraud", APP))
     assert {kind: list(rules) for kind, rules in own.items()} == {kind: list(rules) for kind, rules in fraud.items()}
+
+
+@pytest.mark.usefixtures("made")
+def test_airflow_reads_its_dags_whose_steps_are_the_recipes(tmp_path: Path) -> None:
+    steps: set[str] = set()
+    for kind in ("daily", "training"):
+        environment = os.environ | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+        command = [sys.executable, "-c", READ, str(REPOSITORY / "dags" / f"{APP}_{kind}.py")]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        tasks = json.loads(done.stdout.splitlines()[-1])["tasks"]
+        steps |= {name for name, task in tasks.items() if task["type"] == "SparkSubmitOperator"}
+    assert steps == importlib.import_module(f"apps.{APP}.recipe").STEPS.keys()
 
 
 @pytest.mark.parametrize(
@@ -226,6 +250,58 @@ def test_what_is_there_is_never_overwritten(file: Path) -> None:
     before = {name: (REPOSITORY / name).read_bytes() for name in FILES}
     refused(["new", APP, "--from", str(file), "--label", "malignant"], f"there is an app named '{APP}' already")
     assert {name: (REPOSITORY / name).read_bytes() for name in FILES} == before
+
+
+@pytest.fixture(scope="module")
+def other_made(spark: SparkSession) -> Iterator[None]:
+    """An application of another team's table, partitioned by days."""
+    rows = cells().drop(columns="id")
+    rows["seen on"] = rows["seen on"].dt.strftime("%Y-%m-%d")
+    named = rows.rename(columns=lambda name: name.replace(" ", "_"))
+    spark.sql(f"CREATE DATABASE {OTHER}_source")
+    named = named[[column.split()[0] for column in SCHEMA.split(", ")]]
+    df = spark.createDataFrame(named.astype("object").where(named.notna(), None), SCHEMA)
+    df.write.partitionBy("seen_on").saveAsTable(f"{OTHER}_source.cells")
+    remove(OTHER)
+    given = ["--from", f"{OTHER}_source.cells", "--label", "malignant"]
+    found = other.profile(spark, f"{OTHER}_source.cells")
+    print(of_other_table(arguments().parse_args([OTHER, *given]), found))
+    yield
+    remove(OTHER)
+    spark.sql(f"DROP DATABASE {OTHER}_source CASCADE")
+
+
+@pytest.mark.usefixtures("other_made")
+def test_another_teams_table_is_read_where_it_is(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+    assert f"apps/{OTHER}/data.py" not in of_the_app(OTHER) and f"apps/{OTHER}/recipe.py" in of_the_app(OTHER)
+    lint([file for file in of_the_app(OTHER) if file.endswith(".py")])
+    values = params.validated(params.schema(APPS / OTHER / "params.json"), {})
+    run = Run(app=OTHER, id="other", ds=DAYS[0], member=0, params=values, settings=settings)
+    for name in ("ingest", "engineer"):
+        perform(spark, run, name)
+    taken = spark.table(f"{OTHER}_source.cells").where(f"seen_on = '{DAYS[0]}'").count()
+    assert run.outcome("engineer", DAYS[0]).rows == Rows(taken=taken, given=taken)
+
+
+@pytest.mark.usefixtures("other_made")
+def test_a_table_that_is_not_there_or_has_no_days_is_refused(spark: SparkSession) -> None:
+    with pytest.raises(ValueError, match=f"and there is no table {OTHER}_source.none"):
+        other.profile(spark, f"{OTHER}_source.none")
+    spark.range(3).write.saveAsTable(f"{OTHER}_source.plain")
+    with pytest.raises(ValueError, match="must be partitioned by one column of days, got no partitions"):
+        other.profile(spark, f"{OTHER}_source.plain")
+
+
+def test_days_without_rows_are_named_and_a_skewed_number_is_told(tmp_path: Path) -> None:
+    rows = cells()
+    rows["seen on"] = rows["seen on"].where(rows.index < 300, pd.Timestamp("2024-03-08")).dt.strftime("%d.%m.%Y")
+    rows.to_csv(tmp_path / "cells.csv", index=False, sep=";")
+    found = propose("cells", profile(tmp_path / "cells.csv"), label="malignant", time="seen on", positive="no", day="")
+    assert found.days == (DAYS[0], "2024-03-08") and found.gaps == ("2024-03-05", "2024-03-06", "2024-03-07")
+    assert found.moment == "try_to_timestamp(seen_on, 'd.M.yyyy')" and not found.dates
+    assert [column.name for column in found.skewed] == ["fee"]
+    assert [column.name for column in found.texts] == ["clinic"]
+    assert (found.label.positive, found.left_out) == ("no", {"id": "it counts the rows"})
 
 
 def refused(argv: list[str], sentence: str) -> None:

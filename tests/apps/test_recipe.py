@@ -71,6 +71,11 @@ def test_a_training_pins_every_day_of_its_range(tmp_path: Path) -> None:
     assert isinstance(step, Pin) and step.dates == ("2013-09-01", "2013-09-02") and step.table == FRAUD.features
 
 
+def test_days_that_have_no_rows_are_not_asked_for(tmp_path: Path) -> None:
+    found = build("pin", run(tmp_path, first_date=columns.DAY_BEFORE, last_date=DAY))
+    assert isinstance(found, Pin) and found.dates == (DAY,)
+
+
 def test_a_runs_dates_are_scored_by_the_champion_it_published(begun: Run, tmp_path: Path) -> None:
     registry = Registry(folder=Path(begun.settings.registry) / "fraud")
     assert scored_by(begun) is None

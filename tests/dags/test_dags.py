@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from apps.fraud.recipe import STEPS
+from apps.images.recipe import STEPS as IMAGES
 from infra.airflow.service import REPOSITORY
 
 READ = """
@@ -52,9 +53,9 @@ KINDS = ("daily", "training")
 
 
 @cache
-def _read(kind: str, home: Path) -> dict[str, Any]:
+def _read(kind: str, home: Path, app: str = "fraud") -> dict[str, Any]:
     environment = os.environ | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    command = [sys.executable, "-c", READ, str(REPOSITORY / "dags" / f"fraud_{kind}.py")]
+    command = [sys.executable, "-c", READ, str(REPOSITORY / "dags" / f"{app}_{kind}.py")]
     said = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=True).stdout
     return dict(json.loads(said.splitlines()[-1]))
 
@@ -127,3 +128,18 @@ def test_a_days_features_and_a_champion_are_assets(tmp_path_factory: pytest.Temp
         tasks = _read(kind, tmp_path_factory.getbasetemp())["tasks"]
         left |= {name: task["outlets"] for name, task in tasks.items() if task["outlets"]}
     assert left == {"engineer": ["fraud.features"], "publish": ["fraud.champion"]}
+
+
+def test_a_day_of_pictures_runs_every_step_of_its_recipe_each_after_those_it_reads(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    found = _read("daily", tmp_path_factory.getbasetemp(), "images")
+    assert found["ours"] == []
+    assert {name: task["upstream"] for name, task in found["tasks"].items()} == {
+        "landed": [],
+        "load": ["landed"],
+        "prepare": ["landed", "load"],
+        "report": ["landed", "load", "prepare"],
+    }
+    assert steps(found).keys() == IMAGES.keys()
+    assert {name for name, task in steps(found).items() if task["pool"] == "hive"} == {"load", "prepare"}

@@ -41,7 +41,7 @@ def test_an_error_is_raised_though_the_other_worker_is_busy(frame: DataFrame, tm
         return mse_loss(prediction, target)
 
     with pytest.raises(ArithmeticError, match="39 is too much") as caught:
-        fit(frame, tmp_path, loss=picky, patience_s=2, validation=frame)
+        fit(frame, tmp_path, loss=picky, patience_s=10, validation=frame)
     assert "raised on rank" in caught.value.__notes__[0]
     assert "in picky" in caught.value.__notes__[0]
 

@@ -5,6 +5,7 @@ import pytest
 
 from infra import check
 from infra.airflow.service import Service
+from infra.hbase.service import Service as Hbase
 from infra.settings import load
 
 
@@ -32,6 +33,21 @@ def test_every_address_and_folder_gets_a_sentence(landing: Path, capsys: pytest.
     ):
         assert f"ok         {named}" in said
     assert "not tried  metastore: embedded" in said
+    assert "not tried  HBase: embedded" in said
+
+
+def test_an_hbase_that_does_not_answer_is_named(landing: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{held.getsockname()[1]}"
+        good, sentence = check.hbase(load([f"state={landing}", f"hbase_thrift={nobody}"]))
+    assert not good and sentence.startswith(f"HBase at {nobody} does not answer; ")
+
+
+def test_a_running_hbase_answers(hbase: Hbase) -> None:
+    address = hbase.start()
+    assert check.hbase(hbase.settings) == (True, f"HBase answers at {address.hosts[0]}")
+    assert check.hbase(load([f"hbase_thrift={address.hosts[0]}"])) == (True, f"HBase answers at {address.hosts[0]}")
 
 
 def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixture[str]) -> None:

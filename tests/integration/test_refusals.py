@@ -11,7 +11,7 @@ from tests.services import APP, TRAINING, Stand
 
 REFUSED = {
     "members": (0, "Invalid input for param members: 0 is less than the minimum of 1"),
-    "model": ("tree", "Invalid input for param model: 'tree' is not one of ['mlp', 'cnn']"),
+    "model": ("tree", "Invalid input for param model: 'tree' is not one of ['mlp', 'cnn', 'mixed']"),
     "first_date": ("yesterday", "Invalid input for param first_date: 'yesterday' is not a 'date'"),
 }
 

@@ -20,7 +20,7 @@ from pipelines.binary.measures.scored import Cost, Scored
 from pipelines.binary.search import Trial
 from pipelines.outcome import Outcome, Rows
 from pipelines.report import Report
-from pipelines.section import Section, Text
+from pipelines.section import Grid, Section, Text, Tile
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -197,3 +197,27 @@ def test_a_run_without_a_model_has_a_report_too(tmp_path: Path) -> None:
 def test_a_run_that_left_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no outcomes in"):
         written(tmp_path / "own")
+
+
+DOT = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+
+
+def test_a_grid_holds_its_pictures_and_says_where_there_is_nothing_to_see(tmp_path: Path) -> None:
+    tiles = (
+        Tile(picture=DOT, caption=HOSTILE, note="3 dots"),
+        Tile(picture="", caption="b.jpg", note="empty", bad=True),
+    )
+    grid = Grid(title="Some", note="2 of 9", tiles=tiles, legend={"dot": "#e4572e"})
+    shown = Outcome(summary="", sections=(Section(heading="Pictures", place=20, parts=(grid,)),))
+    assert Outcome.from_json(shown.to_json()).sections == shown.sections
+    page = written(lay_out(tmp_path / "own", {"prepare": shown}))
+    assert DOT in Page(page).addresses and HOSTILE not in page
+    for said in ("nothing to see", "2 of 9", "background: #e4572e", "3 dots"):
+        assert said in page
+
+
+def test_a_picture_that_is_not_in_the_page_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be in the page .* got 'https://"):
+        Tile(picture="https://example.org/a.png", caption="a")

@@ -86,7 +86,7 @@ def test_spark_and_loaders_take_the_same_chances(df: DataFrame, rows: list[Row])
 def test_batches_that_go_back_are_bounded(rows: list[Row]) -> None:
     names = ["number", "picture", "targets"]
     batch = pa.RecordBatch.from_arrays([pa.array(column) for column in zip(*rows, strict=True)], names=names)
-    pieces = list(Prepare(preparation=SMALL, batch_bytes=32 * 24 * 3 * 4)._batches(batch, ["number"]))
+    pieces = list(Prepare(preparation=SMALL, batch_bytes=32 * 24 * 3 * 4).batches(batch))
     assert [piece.num_rows for piece in pieces] == [5, 5, 5, 5, 4]
     assert pa.Table.from_batches(pieces).column("number").to_pylist() == list(range(24))
 

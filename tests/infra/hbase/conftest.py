@@ -4,34 +4,25 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import chain
-from uuid import uuid4
 
 import pytest
 from pyspark.sql import SparkSession
 
 from infra.hbase.client import Address
-from infra.hbase.jars import Jars, cache
 from infra.hbase.keys import Range
 from infra.hbase.regions import Part
 from infra.hbase.scan import Scan
 from infra.hbase.service import Service
 from infra.hbase.source import register
-from infra.settings import Settings
+from tests.hbase import made
 
 IDLE_S = 70.0
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running HBase on a folder of the session's own."""
-    if not Jars(cache=cache()).present():
-        raise FileNotFoundError(f"no HBase at {cache()}; fetch it with: python -m infra.hbase.jars")
-    started = Service(settings=Settings(state=tmp_path_factory.mktemp("hbase")))
-    try:
-        started.start()
-        yield started
-    finally:
-        started.stop()
+def service(hbase: Service) -> Service:
+    """The session's HBase."""
+    return hbase
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +59,8 @@ def address(service: Service, idling: object) -> Address:
 
 @pytest.fixture
 def table(address: Address) -> str:
-    """A table of one region with families for pictures and results."""
-    name = f"t{uuid4().hex[:8]}"
-    with closing(address.connect()) as connection:
-        connection.create_table(name, {"pictures": {}, "results": {}})
-    return name
+    """A table of a test's own."""
+    return made(address)
 
 
 @pytest.fixture(scope="session")

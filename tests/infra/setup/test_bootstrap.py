@@ -33,11 +33,15 @@ def environment(folder: Path) -> Path:
 
 
 def stamp(state: Path, torch: str) -> None:
-    """Say of every provision but the last that it is done."""
+    """Say of every provision but the transactions that it is done."""
     (state / "venv" / "jre" / "bin").mkdir(parents=True)
     (state / "venv" / "jre" / "bin" / "java").touch()
-    for provision in bootstrap.plan(state, torch)[:-1]:
-        provisions.replace(state / "setup" / provision.name, provision.fingerprint)
+    (state / "landing" / "images").mkdir(parents=True)
+    for day in ("2024-03-01", "2024-03-02"):
+        (state / "landing" / "images" / f"ds={day}").mkdir()
+    for provision in bootstrap.plan(state, torch):
+        if provision.name != "data-fraud":
+            provisions.replace(state / "setup" / provision.name, provision.fingerprint)
 
 
 def test_an_older_python_is_refused_with_a_sentence(state: Path) -> None:
@@ -87,3 +91,12 @@ def test_a_build_of_torch_that_is_not_there_is_refused(state: Path, monkeypatch:
     monkeypatch.setenv("EMBERLINE_TORCH", "gpu")
     with pytest.raises(SystemExit, match="EMBERLINE_TORCH must be one of cuda, cpu, got 'gpu'"):
         bootstrap.main()
+
+
+def test_only_who_asks_for_hbase_gets_its_jars(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBERLINE_CACHE", str(tmp_path / "cache"))
+    stamp(state, "cpu")
+    asked = provisions.undone(bootstrap.plan(state, "cpu", ["hbase"]), state / "setup")
+    assert [provision.name for provision in asked] == ["data-fraud", "hbase"]
+    with pytest.raises(SystemExit, match="set-up can be asked for hbase; got mysql"):
+        bootstrap.main(["mysql"])

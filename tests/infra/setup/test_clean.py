@@ -49,8 +49,9 @@ def test_nothing_is_removed_without_a_known_kind(state: Path) -> None:
     assert (state / "runs").is_dir()
 
 
-def test_a_running_airflow_keeps_its_state(state: Path) -> None:
-    (state / "airflow" / "service.json").write_text(json.dumps({"pid": 1}))
+@pytest.mark.parametrize("service", ["airflow", "hbase"])
+def test_a_running_service_keeps_its_state(service: str, state: Path) -> None:
+    (state / service / "service.json").write_text(json.dumps({"pid": 1}))
     with pytest.raises(SystemExit, match="make stop"):
         clean.main(["runs"])
     assert (state / "runs").is_dir()

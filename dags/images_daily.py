@@ -1,0 +1,17 @@
+"""Airflow's DAG `images_daily`: one day of pictures, from their landing files through HBase to prepared pictures and the report.
+
+The run's partition is the day. Waiting costs no worker; pictures are judged before the catalogue names them. A day that comes late or
+again: run it again, and see which later days have pictures of it.
+"""
+
+from steps import App
+
+images = App("images")
+
+with images.daily(__doc__) as dag:
+    landed = images.landed("images")
+    load = images.on_day("load")
+    prepare = images.on_day("prepare", outlets=[images.features])
+    report = images.on_day("report", pool="spark")
+
+    landed >> load >> prepare >> report
