@@ -16,18 +16,22 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """The rows a step took, gave and set aside; none may be lost."""
+    """The rows a step took, gave, set aside for a fault, and left out by rule; none may be lost."""
 
     taken: int
     given: int
     quarantined: int = 0
+    left_out: int = 0
 
     def __post_init__(self) -> None:
-        if self.taken != self.given + self.quarantined:
-            raise ValueError(f"rows in must equal rows out + rows quarantined, got {self}; rows were lost or doubled")
+        if self.taken != self.given + self.quarantined + self.left_out:
+            raise ValueError(
+                f"rows in must equal rows out + rows quarantined + rows left out, got {self}; rows were lost or doubled"
+            )
 
     def __str__(self) -> str:
-        return f"{self.taken:,} rows in, {self.given:,} out, {self.quarantined:,} quarantined"
+        left_out = f", {self.left_out:,} left out" if self.left_out else ""
+        return f"{self.taken:,} rows in, {self.given:,} out, {self.quarantined:,} quarantined{left_out}"
 
 
 @dataclass(frozen=True, kw_only=True)

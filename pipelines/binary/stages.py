@@ -92,14 +92,15 @@ class Steps:
         from pipelines.dated.pinning import Pin
 
         dates = tuple(ds for ds in run.dates if ds not in self.app.gaps)
-        return Pin(table=self.app.features, source=self.app.rows, dates=dates)
+        return Pin(table=self.app.features, source=self.app.rows, dates=dates, labels=self.app.labels)
 
     def split(self, run: Run) -> Step:
         from features.drift import profile
         from pipelines.binary.frames.split import Split
 
         return Split(
-            partitions=run.result("pin", Pinned).partitions,
+            rows=run.result("pin", Pinned).rows,
+            labels=inputs.labels(run, self.app.labels),
             features=self.app.model_features,
             into=run.folder / "frame",
             roles=self.app.roles,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from infra.expectations import Expectation
     from pipelines.binary.models.fitting import Fitting
+    from pipelines.dated.labels import Labels
     from pipelines.dated.landing import Landing
     from pipelines.dated.source import HiveSource
 
@@ -83,6 +84,9 @@ class Tabular:
     has each positive ``oversample`` times on average, each negative with chance ``undersample``. ``review_cost`` is what looking
     at one flagged row costs, beside the value of a missed positive.
 
+    Labels stand in the rows, or come later, in a table of their own, ``labels``: then features and scores need none, and a
+    training takes the rows that have one.
+
     ``gates`` and ``fitting`` are functions, since what they import takes seconds that few steps need. The parameters of a run that
     steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
     """
@@ -104,17 +108,37 @@ class Tabular:
     oversample: float = 5.0
     undersample: float = 0.25
     review_cost: float = 0.1
+    labels: Labels | None = None
     words: Words = field(default_factory=Words)
 
     def __post_init__(self) -> None:
         made = set() if self.pipeline is None else set(self.model_features)
         needed = {*self.roles.kept, self.roles.time, *self.model_features} - made
+        if self.labels:
+            self._refuse_other_labels(self.labels)
+            needed.discard(self.labels.label)
         if lacking := sorted(needed - set(self.features.schema.names)):
             raise ValueError(
                 f"the table {self.features} must have the columns of roles and model_features, lacking {lacking}"
             )
         if lacking := sorted(set(self.source.header.values()) - set(self.rows.schema.names)):
             raise ValueError(f"the table {self.rows} must have the columns of the source's header, lacking {lacking}")
+
+    def _refuse_other_labels(self, labels: Labels) -> None:
+        """A label stands in one place, under one name."""
+        if labels.label != self.roles.label:
+            raise ValueError(
+                f"labels must have the label of roles, {self.roles.label}, got {labels.label} of {labels.table}"
+            )
+        if labels.label in self.features.schema.names:
+            raise ValueError(
+                f"{labels.label} comes from {labels.table} and must be no column of {self.features} too; drop it there, "
+                "or leave labels out"
+            )
+        if lacking := sorted(labels.on.keys() - set(self.features.schema.names)):
+            raise ValueError(
+                f"the table {self.features} must have the columns of rows that labels of {labels.table} go by, lacking {lacking}"
+            )
 
     @property
     def quarantine(self) -> Table:

@@ -1,5 +1,6 @@
 """A fixed set of rows with its count and fingerprint, wherever the rows lie: what a run works on from its first step to its last."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,21 +17,27 @@ from infra.tables.hive import Partition, read_files
 
 @dataclass(frozen=True, kw_only=True)
 class TablePin:
-    """The rows of a snapshot of a Hive table's partition, read as files: needs no Hive."""
+    """The rows of snapshots of a Hive table's partitions, read as files: needs no Hive."""
 
-    partition: Partition
+    partitions: tuple[Partition, ...]
+
+    def __post_init__(self) -> None:
+        if not self.partitions:
+            raise ValueError("TablePin.partitions must name at least one partition, got none")
 
     @property
     def rows(self) -> int:
-        return self.partition.rows
+        return sum(partition.rows for partition in self.partitions)
 
     @property
     def fingerprint(self) -> str:
-        return self.partition.fingerprint
+        """Of one partition its own, which every folder of the same rows has; of several, a hash of theirs by date."""
+        found = sorted((partition.ds, partition.fingerprint) for partition in self.partitions)
+        return found[0][1] if len(found) == 1 else hashlib.sha256(str(found).encode()).hexdigest()
 
     def read(self, spark: SparkSession) -> DataFrame:
         """The rows, with ``ds``; ``Superseded`` where they are gone."""
-        return read_files(spark, [self.partition])
+        return read_files(spark, self.partitions)
 
 
 @dataclass(frozen=True, kw_only=True)

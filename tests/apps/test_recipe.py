@@ -14,6 +14,7 @@ from infra.tables.hive import Partition
 from pipelines import outcome
 from pipelines.binary.score import Score
 from pipelines.dated.engineer import Engineer
+from pipelines.dated.pin import TablePin
 from pipelines.dated.pinning import Pin, Pinned
 from pipelines.outcome import Outcome
 from pipelines.publish import Published
@@ -87,7 +88,7 @@ def test_a_runs_dates_are_scored_by_the_champion_it_published(begun: Run, tmp_pa
 
 def test_a_date_is_scored_on_the_features_that_the_run_made_or_pinned(begun: Run) -> None:
     assert build("score", begun).partition is None
-    leave(begun, "pin", Outcome(summary="", result=Pinned(partitions=(pin(DAY), pin(begun.ds)))))
+    leave(begun, "pin", Outcome(summary="", result=Pinned(rows=TablePin(partitions=(pin(DAY), pin(begun.ds))))))
     assert build("score", begun).partition == pin(begun.ds)
     leave(
         begun,

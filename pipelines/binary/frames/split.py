@@ -9,11 +9,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType
 
-from infra.tables.hive import Partition, read_files
 from pipelines.binary.frames import statistics
 from pipelines.binary.frames.preparation import MakesPipeline, Prepared
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.statistics import Statistics
+from pipelines.dated.labels import PinnedLabels
+from pipelines.dated.pin import FilesPin, TablePin
 from pipelines.outcome import Outcome, Rows
 
 PARTS = ("train", "validation", "test")
@@ -62,15 +63,17 @@ class Frames:
 class Split:
     """Write ``into``/train, validation and test: the first, next and last rows by time, ties by key.
 
+    Rows that have no label yet, where ``labels`` are a table of their own, are left out and counted, for they are no negatives.
     ``shares`` are those of training and validation; the rest is for testing. Statistics and the profile that later data is
     compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows alone; so is
     ``pipeline``, if there is one, which makes ``features`` of the rows.
     """
 
-    partitions: tuple[Partition, ...]
+    rows: TablePin | FilesPin
     features: tuple[str, ...]
     into: Path
     roles: Roles
+    labels: PinnedLabels | None = None
     pipeline: MakesPipeline | None = None
     shares: tuple[float, float] = (0.6, 0.1)
     profile: Profile | None = None
@@ -85,19 +88,31 @@ class Split:
 
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
-        rows = read_files(spark, self.partitions)
-        frames = dict(zip(PARTS, self.cut(rows, rows.count()), strict=True))
+        rows = self.rows.read(spark)
+        labelled, unlabelled = self.labelled(spark, rows)
+        frames = dict(zip(PARTS, self.cut(labelled, labelled.count()), strict=True))
         prepared = self.prepared(frames["train"])
         frames = {part: prepared.applied(frame) if prepared else frame for part, frame in frames.items()}
         parts = {part: self.write(frame, part) for part, frame in frames.items()}
         self.refuse_without_positives(parts)
-        found = self.fitted(spark, parts, rows, prepared)
-        said = [f"{part} {each.rows:,} rows with {each.positives} positives" for part, each in parts.items()]
-        counts = {f"{part}_rows": each.rows for part, each in parts.items()}
+        return self.outcome(self.fitted(spark, parts, rows, prepared), unlabelled)
+
+    def labelled(self, spark: SparkSession, rows: DataFrame) -> tuple[DataFrame, int]:
+        """The rows that have a label, with it, and how many have none yet."""
+        if self.labels is None:
+            return rows, 0
+        found, label = self.labels.joined(spark, rows), F.col(self.roles.label)
+        return found.where(label.isNotNull()), found.where(label.isNull()).count()
+
+    def outcome(self, found: Frames, unlabelled: int) -> Outcome:
+        said = [f"{part} {each.rows:,} rows with {each.positives} positives" for part, each in found.parts.items()]
+        left_out = [f"{unlabelled:,} rows without a label yet left out"] if unlabelled else []
+        counts = {f"{part}_rows": each.rows for part, each in found.parts.items()}
+        counts |= {f"{part}_positives": each.positives for part, each in found.parts.items()}
         return Outcome(
-            summary=", ".join(said),
-            rows=Rows(taken=sum(pin.rows for pin in self.partitions), given=found.rows(*PARTS)),
-            metrics=counts | {f"{part}_positives": each.positives for part, each in parts.items()},
+            summary=", ".join([*said, *left_out]),
+            rows=Rows(taken=self.rows.rows, given=found.rows(*PARTS), left_out=unlabelled),
+            metrics=counts | ({"unlabelled_rows": unlabelled} if self.labels else {}),
             result=found,
         )
 

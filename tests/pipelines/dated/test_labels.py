@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
 from infra.tables.hive import Table
-from pipelines.dated.labels import Labels
+from pipelines.dated.labels import Labels, PinnedLabels
 
 DS = "2013-09-01"
 
@@ -23,13 +23,13 @@ def test_rows_get_the_label_of_their_date_and_key(spark: SparkSession, labels: L
     rows = spark.createDataFrame(
         [("a", 1, DS), ("a", 2, DS), ("a", 1, "2013-09-02")], "source_file string, source_line bigint, ds string"
     )
-    assert labels.missing(spark, (DS,)) == [DS]
     with pytest.raises(LookupError, match=f"{labels.table} has no labels of {DS}; ingest these dates' labels"):
-        labels.joined(spark, rows, (DS,))
+        labels.pinned(spark, (DS,))
     known = spark.createDataFrame([("a", 1, 1), ("a", 9, 0)], "file string, line bigint, fraud int")
     labels.table.stage(spark, known, ds=DS, run="r").commit()
-    found = labels.joined(spark, rows, (DS,)).select("source_file", "source_line", "ds", "fraud").collect()
-    assert [tuple(row) for row in found] == [("a", 1, DS, 1)]
+    pinned = PinnedLabels(labels=labels, pin=labels.pinned(spark, (DS,)))
+    found = pinned.joined(spark, rows).select("source_file", "source_line", "ds", "fraud").collect()
+    assert {tuple(row) for row in found} == {("a", 1, DS, 1), ("a", 2, DS, None), ("a", 1, "2013-09-02", None)}
 
 
 def test_labels_must_be_columns_of_their_table(labels: Labels) -> None:

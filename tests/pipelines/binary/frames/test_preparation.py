@@ -24,6 +24,7 @@ from pipelines.binary.meeting import Meeting
 from pipelines.binary.models.ensemble import Member, models
 from pipelines.binary.score import scored
 from pipelines.binary.train import Train
+from pipelines.dated.pin import TablePin
 from pipelines.outcome import Rows
 from tests.pipelines import frames
 
@@ -68,7 +69,8 @@ def pinned(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Par
 @pytest.fixture(scope="module")
 def split(spark: SparkSession, pinned: Partition, tmp_path_factory: pytest.TempPathFactory) -> Frames:
     into = tmp_path_factory.mktemp("split")
-    step = Split(partitions=(pinned,), features=COLUMNS, into=into, roles=frames.ROLES, pipeline=pipeline)
+    pin = TablePin(partitions=(pinned,))
+    step = Split(rows=pin, features=COLUMNS, into=into, roles=frames.ROLES, pipeline=pipeline)
     return step.run(spark).left(Frames)
 
 

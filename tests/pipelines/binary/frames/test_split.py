@@ -1,5 +1,6 @@
 """A split by time is exact, breaks ties by key, and fits nothing on rows after its training rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from features.drift import profile
 from infra.tables import snapshots
 from infra.tables.hive import Partition
 from pipelines.binary.frames.split import Frames, Split, boundary
+from pipelines.dated.pin import FilesPin, TablePin
 from pipelines.outcome import Rows
 from tests.pipelines import frames
 
@@ -27,7 +29,9 @@ def pinned(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Partition:
 
 
 def step(partition: Partition, into: Path) -> Split:
-    return Split(partitions=(partition,), features=frames.FEATURES, into=into, roles=frames.ROLES, profile=profile)
+    return Split(
+        rows=TablePin(partitions=(partition,)), features=frames.FEATURES, into=into, roles=frames.ROLES, profile=profile
+    )
 
 
 def keys(folder: Path) -> list[int]:
@@ -46,6 +50,17 @@ def test_rows_are_cut_exactly_by_time_and_key(spark: SparkSession, tmp_path: Pat
     left = found.left(Frames)
     assert left.rows("train", "test") == 1800 and left.parts["train"].last_s <= left.parts["validation"].first_s
     assert sum(found.metrics[f"{part}_positives"] for part in parts) == rows["fraud"].sum()
+
+
+def test_a_folder_of_files_is_split_as_a_partition_is(spark: SparkSession, tmp_path: Path) -> None:
+    rows = frames.rows(400, frauds=40)
+    partition = pinned(spark, tmp_path, rows)
+    spark.createDataFrame(rows).repartition(3).write.parquet(str(tmp_path / "files"))
+    of_table = step(partition, tmp_path / "one")
+    of_files = replace(of_table, rows=FilesPin.of(spark, str(tmp_path / "files")), into=tmp_path / "two")
+    one, two = (each.run(spark).left(Frames) for each in (of_table, of_files))
+    assert (one.parts, one.statistics, one.profile) == (two.parts, two.statistics, two.profile)
+    assert {part: keys(one.path(part)) for part in one.parts} == {part: keys(two.path(part)) for part in two.parts}
 
 
 def test_rows_that_are_not_all_there_are_refused(spark: SparkSession, tmp_path: Path) -> None:
@@ -112,4 +127,5 @@ def test_too_few_rows_are_refused(spark: SparkSession, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shares", [(0.0, 0.1), (0.6, 0.4), (0.9, 0.2)])
 def test_shares_must_leave_rows_for_each_part(tmp_path: Path, shares: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="must be above 0 and leave rows to test on"):
-        Split(partitions=(), features=("a",), into=tmp_path, roles=frames.ROLES, shares=shares)
+        rows = FilesPin(folder=str(tmp_path), fingerprint="f", rows=10)
+        Split(rows=rows, features=("a",), into=tmp_path, roles=frames.ROLES, shares=shares)
