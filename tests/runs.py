@@ -1,7 +1,5 @@
 """Runs of the DAGs that tests share: a day, a training that a person approves, and its repetition, whose member loses its driver."""
 
-import time
-
 import pytest
 
 from tests.chromium import EXECUTABLE, trigger_by_form
@@ -22,8 +20,7 @@ def taken_in(stand: Stand) -> str:
 def trained(stand: Stand, taken_in: str) -> str:
     """A training on the day, published since a person has approved of it."""
     run = stand.airflow.trigger(TRAINING, {"approval": True})
-    wait_for(lambda: stand.states(TRAINING, run).get("approve") == "awaiting_input")
-    time.sleep(5)  # no person is as quick as a test: the scheduler has yet to note that the task has paused
+    wait_for(lambda: stand.paused(TRAINING, run, "approve"))
     stand.airflow.answer(TRAINING, run, "approve", "Approve")
     assert stand.follow(TRAINING, run) == "success"
     return run

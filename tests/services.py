@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,8 +37,14 @@ class Stand:
         return self.service.settings
 
     def follow(self, dag: str, run: str) -> str:
-        """Follow a run to its end."""
-        return follower(self.service, self.airflow, dag, run).follow()
+        """Follow a run to its end, which comes within ten minutes on the slowest of machines."""
+        return replace(follower(self.service, self.airflow, dag, run), patience_s=600).follow()
+
+    def paused(self, dag: str, run: str, task: str) -> bool:
+        """Whether a task waits for a person, and the scheduler has noted that: an answer before that is lost with the task's try."""
+        noted = f"TaskInstance Finished: dag_id={dag}, task_id={task}, run_id={run},"
+        waits = self.states(dag, run).get(task) == "awaiting_input"
+        return waits and noted in self.service.log.read_text(errors="replace")
 
     def attempts(self, dag: str, run: str) -> dict[str, int]:
         """How often each task of a run was tried."""

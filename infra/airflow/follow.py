@@ -1,6 +1,7 @@
 """Follow one run of a DAG, and say each step as it starts and ends: how long it took and what it did."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,7 +31,10 @@ class Moment:
 
 @dataclass(kw_only=True)
 class Follower:
-    """One run, followed by asking Airflow every ``interval_s``; ``outcomes`` is where its steps leave what they did."""
+    """One run, followed by asking Airflow every ``interval_s``; ``outcomes`` is where its steps leave what they did.
+
+    A run that has not ended within ``patience_s`` is no longer followed: a TimeoutError says what its tasks were at.
+    """
 
     airflow: Airflow
     dag: str
@@ -38,18 +42,25 @@ class Follower:
     outcomes: Path
     logs: Path
     interval_s: float = 1.0
+    patience_s: float = math.inf
     say: Callable[[str], None] = print
     seen: dict[Key, Moment] = field(default_factory=dict)
     labels: dict[Key, str] = field(default_factory=dict)
 
     def follow(self) -> str:
         """Print lines until the run ends; return its state."""
+        deadline = time.monotonic() + self.patience_s
         while True:
             state, tasks = self.look()
             for line in self.news(tasks):
                 self.say(f"{datetime.now():%H:%M:%S}  {line}")
             if state in RUN_ENDED:
                 return state
+            if time.monotonic() > deadline:
+                at = ", ".join(f"{task['task_id']} {task['state']}" for task in tasks if task["state"] != "success")
+                raise TimeoutError(
+                    f"run {self.run} of {self.dag} did not end within {self.patience_s:.0f} s; its tasks: {at}"
+                )
             time.sleep(self.interval_s)
 
     def look(self) -> tuple[str, list[Json]]:
