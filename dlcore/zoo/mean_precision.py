@@ -1,89 +1,101 @@
 """Mean average precision of detections, as Pascal VOC counts it: IoU above 0.5, each truth found once, difficult ones ignored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Rows = NDArray[Any]
+State = Mapping[str, Tensor]
 
 
-def ranked(key: str = "") -> np.dtype[Any]:
-    """The row of a detection; numpy widens keys as rows are joined."""
-    return np.dtype(
-        [("label", "i4"), ("score", "f8"), ("key", f"U{max(len(key), 1)}"), ("place", "i4"), ("right", "?")]
-    )
+class Marks(NamedTuple):
+    """What one picture's detections are worth: their ``order`` [K], best first, without those that found a difficult truth; of each of
+    these whether it is the first that found its truth (``right``); of each truth whether it was ``found`` [M].
+    """
+
+    order: Rows
+    right: Rows
+    found: Rows
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MeanPrecision:
-    """Counts of any share of the pictures, which ``merge`` to those of all: the result is the same, bit for bit, however they lie.
+    """A ``dlcore.Metric``: ``voc07`` (mean precision at 11 recalls) or ``area`` (under the curve), averaged over classes that have truths.
 
-    ``classes`` names the labels from 1. ``key`` is a picture's own and orders detections of equal score; a picture
-    counted twice is in it twice. What is kept are arrays: ``chunks`` of rows, one a detection that counts, and ``truths`` [C].
+    ``classes`` names the labels from 1; ``detect`` makes detections (boxes, labels, scores) of a prediction that is not yet such. A
+    target has ``boxes`` [N, M, 4] in corner form, in the detections' unit, ``labels`` [N, M] (0: padding) and ``difficult`` [N, M].
+    Of equal scores the wrong ones come first, so that the figure is a function of the pictures, the same bits however they lie.
     """
 
     classes: Sequence[str]
+    detect: Callable[[Any], Sequence[Any]] | None = None
     iou: float = 0.5
-    chunks: list[Rows] = field(default_factory=list)
-    truths: Rows = field(init=False)
+    name: str = "voc07"
+    higher_is_better: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        self.truths = np.zeros(len(self.classes), np.int64)
+        if self.name not in RULES:
+            raise ValueError(f"MeanPrecision.name must be one of {', '.join(RULES)}, got {self.name!r}")
 
-    def update(self, keys: Sequence[str], detections: Sequence[Any], targets: Mapping[str, Any]) -> None:
-        """Add pictures: ``detections`` have boxes, labels and scores; ``targets`` boxes, labels (0: padding), difficult, padded alike.
+    def update(self, prediction: Any, target: Mapping[str, Any]) -> State:
+        found = self.detect(prediction) if self.detect else prediction
+        columns = [np.asarray(target[name]) for name in ("boxes", "labels", "difficult")]
+        return self.merge([self.picture(*each) for each in zip(found, *columns, strict=True)])
 
-        Boxes are in corner form, in one unit; tensors and arrays serve.
-        """
-        columns = [np.asarray(targets[name]) for name in ("boxes", "labels", "difficult")]
-        for key, one, boxes, labels, difficult in zip(keys, detections, *columns, strict=True):
-            real = labels > 0
-            self.truths += np.bincount(labels[real & ~difficult.astype(bool)] - 1, minlength=len(self.classes))
-            self.chunks.append(self._picture(str(key), one, boxes[real], labels[real], difficult[real].astype(bool)))
+    def picture(self, one: Any, boxes: Rows, labels: Rows, difficult: Rows) -> State:
+        """The state of one picture."""
+        marks = marked(one, boxes, labels, difficult, iou=self.iou)
+        counted = labels[(labels > 0) & ~difficult.astype(bool)].astype(np.int64)
+        return {
+            "labels": torch.tensor(np.asarray(one.labels)[marks.order], dtype=torch.int64),
+            "scores": torch.tensor(np.asarray(one.scores)[marks.order], dtype=torch.float32),
+            "right": torch.tensor(marks.right, dtype=torch.bool),
+            "truths": torch.from_numpy(np.bincount(counted - 1, minlength=len(self.classes))),
+        }
 
-    def merge(self, other: Self) -> None:
-        """Add what another has counted, of other pictures."""
-        if (list(self.classes), self.iou) != (list(other.classes), other.iou):
-            raise ValueError(
-                "only counts of the same classes and IoU merge, "
-                f"got {self.classes} at {self.iou} and {other.classes} at {other.iou}"
-            )
-        self.chunks, self.truths = self.chunks + other.chunks, self.truths + other.truths
+    def merge(self, states: Sequence[State]) -> State:
+        lists = {name: torch.cat([state[name] for state in states]) for name in ("labels", "scores", "right")}
+        return {**lists, "truths": torch.stack([state["truths"] for state in states]).sum(0)}
 
-    def result(self) -> dict[str, float]:
-        """``voc07`` (mean precision at 11 recalls) and ``area`` (under the curve), averaged over the classes that have truths.
-
-        And each class's own, as ``voc07/RBC``. Without any truth they are not a number.
-        """
-        found = np.concatenate([np.empty(0, ranked()), *self.chunks])
-        found = found[np.lexsort([found["place"], found["key"], -found["score"]])]
-        curves = {}
-        for label, name in enumerate(self.classes, 1):
-            if self.truths[label - 1]:
-                curves[name] = curve(found["right"][found["label"] == label], int(self.truths[label - 1]))
+    def result(self, state: State) -> dict[str, float]:
+        """Both means, and each class's own, as ``voc07/RBC``; without any truth the means are not a number."""
+        curves = self.curves(state)
         own = {f"{kind}/{name}": rule(*curves[name]) for kind, rule in RULES.items() for name in curves}
-        means = {kind: _mean([own[f"{kind}/{name}"] for name in curves]) for kind in RULES}
-        return means | own
+        return {kind: _mean([own[f"{kind}/{name}"] for name in curves]) for kind in RULES} | own
 
-    def _picture(self, key: str, one: Any, boxes: Rows, labels: Rows, difficult: Rows) -> Rows:
-        scores = np.asarray(one.scores, np.float64)
-        order = np.argsort(-scores, kind="stable")
-        overlaps = _iou(np.asarray(one.boxes, np.float64)[order], boxes.astype(np.float64))
-        taken: set[int] = set()
-        rows = []
-        for place, label in enumerate(np.asarray(one.labels)[order]):
-            row = np.where(labels == label, overlaps[place], 0.0)
-            best = int(row.argmax()) if len(row) else -1
-            hit = best >= 0 and row[best] > self.iou
-            if hit and difficult[best]:
-                continue
-            rows.append((label, scores[order[place]], key, place, hit and best not in taken))
-            if hit:
-                taken.add(best)
-        return np.array(rows, ranked(key))
+    def curves(self, state: State) -> dict[str, tuple[Rows, Rows]]:
+        """Recall and precision after each detection, best first, of each class that has truths."""
+        labels, scores, right, truths = (state[name].numpy() for name in ("labels", "scores", "right", "truths"))
+        order = np.lexsort([right, -scores])
+        labels, right = labels[order], right[order]
+        return {
+            name: curve(right[labels == label], int(truths[label - 1]))
+            for label, name in enumerate(self.classes, 1)
+            if truths[label - 1]
+        }
+
+
+def marked(one: Any, boxes: Rows, labels: Rows, difficult: Rows, *, iou: float = 0.5) -> Marks:
+    """Hold one picture's detections (boxes, labels, scores) against its truths; rows of label 0 are padding, which nothing finds."""
+    order = np.argsort(-np.asarray(one.scores, np.float64), kind="stable")
+    overlaps = _iou(np.asarray(one.boxes, np.float64)[order], boxes.astype(np.float64))
+    same = np.asarray(one.labels)[order][:, None] == labels
+    overlaps = np.where(same, overlaps, 0.0)
+    kept, right, found = [], [], np.zeros(len(labels), bool)
+    for place, row in enumerate(overlaps):
+        best = int(row.argmax()) if len(row) else -1
+        hit = best >= 0 and bool(row[best] > iou)
+        if not (hit and difficult[best]):
+            kept.append(order[place])
+            right.append(hit and not found[best])
+        if hit:
+            found[best] = True
+    return Marks(np.array(kept, np.int64), np.array(right, bool), found)
 
 
 def curve(right: Rows, truths: int) -> tuple[Rows, Rows]:

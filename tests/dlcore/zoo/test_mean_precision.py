@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dlcore.zoo.detections import Detections
 from dlcore.zoo.mean_precision import MeanPrecision
@@ -41,33 +42,34 @@ def _picture(random: np.random.Generator, key: str) -> Picture:
     return Picture(key, found, boxes, labels, random.integers(0, 5, 8) == 0)
 
 
-def counted(pictures: list[Picture]) -> MeanPrecision:
-    counts = MeanPrecision(classes=CLASSES)
-    for picture in pictures:
-        targets = {"boxes": picture.boxes, "labels": picture.labels, "difficult": picture.difficult}
-        counts.update([picture.key], [picture.found], {name: value[None] for name, value in targets.items()})
-    return counts
+METRIC = MeanPrecision(classes=CLASSES)
+
+
+def counted(pictures: list[Picture]) -> dict[str, Tensor]:
+    columns = [np.stack([getattr(picture, name) for picture in pictures]) for name in ("boxes", "labels", "difficult")]
+    target = dict(zip(("boxes", "labels", "difficult"), columns, strict=True))
+    return dict(METRIC.update([picture.found for picture in pictures], target))
 
 
 def slow(pictures: list[Picture], label: int) -> tuple[float, float]:
-    """VOC's own procedure for one class: all detections in one list, best first; both averages."""
-    everything = [
-        (-float(score), picture.key, place, picture, box)
-        for picture in pictures
-        for place, (box, own, score) in enumerate(sorted_rows(picture.found))
-        if own == label
-    ]
+    """VOC's own procedure for one class: all detections in one list, best first, the wrong ones first of equal scores; both averages."""
+    everything = []
+    for picture in pictures:
+        seen = set()
+        for box, own, score in sorted_rows(picture.found):
+            if own != label:
+                continue
+            overlaps = [(plain.iou(box, t), -m) for m, t in enumerate(picture.boxes) if picture.labels[m] == label]
+            best, row = max(overlaps, default=(0.0, 0))
+            if best > 0.5 and picture.difficult[-row]:
+                continue
+            everything.append((-float(score), best > 0.5 and row not in seen))
+            seen.add(row if best > 0.5 else "")
     truths = sum(int(np.sum((p.labels == label) & ~p.difficult)) for p in pictures)
-    seen, hits, misses, points = set(), 0, 0, []
-    for _, key, _, picture, box in sorted(everything, key=lambda row: row[:3]):
-        overlaps = [(plain.iou(box, t), -m) for m, t in enumerate(picture.boxes) if picture.labels[m] == label]
-        best, row = max(overlaps, default=(0.0, 0))
-        if best > 0.5 and picture.difficult[-row]:
-            continue
-        fresh = best > 0.5 and (key, row) not in seen
-        seen.add((key, row) if best > 0.5 else ("", 0))
-        hits, misses = hits + fresh, misses + (not fresh)
-        points.append((hits / truths, hits / (hits + misses)))
+    hits, points = 0, []
+    for number, (_, right) in enumerate(sorted(everything), 1):
+        hits += right
+        points.append((hits / truths, hits / number))
     voc07 = sum(max((p for r, p in points if r >= step / 10), default=0.0) for step in range(11)) / 11
     area, last = 0.0, 0.0
     for number, (recall, _) in enumerate(points):
@@ -83,7 +85,7 @@ def sorted_rows(found: Detections) -> list[tuple[Array, int, float]]:
 
 def test_it_is_that_of_a_slow_count() -> None:
     pictures = some_pictures(30)
-    result = counted(pictures).result()
+    result = METRIC.result(counted(pictures))
     expected = [slow(pictures, label) for label in (1, 2, 3)]
     for name, (voc07, area) in zip(CLASSES, expected, strict=False):
         assert (result[f"voc07/{name}"], result[f"area/{name}"]) == pytest.approx((voc07, area), abs=1e-12)
@@ -94,33 +96,29 @@ def test_it_is_that_of_a_slow_count() -> None:
 
 def test_any_sharding_and_order_give_the_same_bits() -> None:
     pictures = some_pictures(40)
-    whole = counted(pictures).result()
+    whole = METRIC.result(counted(pictures))
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(40)
         shards = [counted([pictures[row] for row in part]) for part in np.array_split(order, seed + 2)]
-        merged = MeanPrecision(classes=CLASSES)
-        for shard in shards[::-1]:
-            merged.merge(shard)
-        assert merged.result() == whole
+        assert METRIC.result(METRIC.merge(shards[::-1])) == whole
 
 
 def test_perfect_double_and_difficult_ones() -> None:
     boxes = np.array([[0, 0, 10, 10], [20, 20, 40, 40.0]])
     twice = Detections(*(torch.tensor(part) for part in (boxes[[0, 0, 1]], [1, 1, 1], [0.9, 0.8, 0.7])))
-    both = counted([Picture("a", twice, boxes, np.array([1, 1]), np.array([False, False]))]).result()
+    both = METRIC.result(counted([Picture("a", twice, boxes, np.array([1, 1]), np.array([False, False]))]))
     assert both["area"] == pytest.approx((1 + 2 / 3) / 2)  # the second of the same truth is false
-    one = counted([Picture("a", twice, boxes, np.array([1, 1]), np.array([True, False]))]).result()
+    one = METRIC.result(counted([Picture("a", twice, boxes, np.array([1, 1]), np.array([True, False]))]))
     assert one["area"] == one["voc07"] == 1  # both that found the difficult one are left out
 
 
 def test_nothing_found_is_zero_and_no_truth_is_not_a_number() -> None:
     empty = Detections(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
     boxes = np.array([[0, 0, 10, 10.0]])
-    assert counted([Picture("a", empty, boxes, np.array([2]), np.array([0]))]).result()["area"] == 0
-    assert math.isnan(counted([Picture("a", empty, boxes, np.array([0]), np.array([0]))]).result()["area"])
-    assert math.isnan(MeanPrecision(classes=CLASSES).result()["voc07"])
+    assert METRIC.result(counted([Picture("a", empty, boxes, np.array([2]), np.array([0]))]))["area"] == 0
+    assert math.isnan(METRIC.result(counted([Picture("a", empty, boxes, np.array([0]), np.array([0]))]))["area"])
 
 
-def test_other_classes_do_not_merge() -> None:
-    with pytest.raises(ValueError, match="same classes and IoU"):
-        MeanPrecision(classes=("a",)).merge(MeanPrecision(classes=("b",)))
+def test_a_figure_that_is_not_one_of_its_own_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be one of voc07, area"):
+        MeanPrecision(classes=CLASSES, name="mAP")
