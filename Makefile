@@ -13,7 +13,7 @@ PARAMS = $(shell sed -n 's/^    "\([a-z_]*\)": {.*/\1/p' apps/$(APP)/params.json
 GIVEN = $(foreach name,$(PARAMS),$(if $($(name)),--param $(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hbase demo demo-images test lint bench pictures airflow stop check clean
+.PHONY: help setup extras demo demo-images test lint bench pictures airflow stop check clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,14 +21,14 @@ help: ## what can be made
 setup: ## environment, Java and data, once
 	@$(PYTHON) -m infra.setup.bootstrap
 
-hbase: ## set-up, and the jars of the embedded HBase, once a machine
-	@$(PYTHON) -m infra.setup.bootstrap hbase
+extras: ## set-up, the jars of the embedded HBase, and the weights that detectors begin with, once a machine
+	@$(PYTHON) -m infra.setup.bootstrap hbase weights
 
 demo: setup ## an app's whole pipeline on its data, in a real Airflow (APP=fraud MEMBERS=3 EPOCHS=5 ... set parameters)
 	@$(BIN)/python -m infra demo $(APP) $(GIVEN)
 
 demo-images: APP = images
-demo-images: hbase ## pictures from landing files into a real HBase, prepared and reported, in a real Airflow
+demo-images: extras ## pictures from landing files into a real HBase, prepared and reported, in a real Airflow
 	@$(BIN)/python -m infra demo images $(GIVEN)
 
 airflow: setup ## start Airflow and leave it running
@@ -37,7 +37,7 @@ airflow: setup ## start Airflow and leave it running
 stop: ## end Airflow and all that it started, and HBase
 	@test ! -x $(BIN)/python || $(BIN)/python -m infra stop
 
-test: lint hbase ## lint, types, import contracts and every test
+test: lint extras ## lint, types, import contracts and every test
 	@$(BIN)/python -m pytest -n 2
 
 lint: setup ## ruff, mypy and the import contracts

@@ -165,7 +165,7 @@ def hbase(settings: Settings) -> Finding:
     if service.running():
         return _lists_tables(service.address)
     if not Jars(cache=service.cache).present():
-        return None, f"HBase: embedded, and its jars are not in {service.cache}; make hbase brings them"
+        return None, f"HBase: embedded, and its jars are not in {service.cache}; make extras brings them"
     return None, "HBase: embedded, and not running; the steps that need it start it"
 
 

@@ -16,7 +16,7 @@ from infra.settings import Settings
 def hbase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running HBase on a folder of the session's own; who may have ended it starts it again."""
     if not Jars(cache=cache()).present():
-        raise FileNotFoundError(f"no HBase at {cache()}; fetch it with: make hbase")
+        raise FileNotFoundError(f"no HBase at {cache()}; fetch it with: make extras")
     service = Service(settings=Settings(state=tmp_path_factory.mktemp("hbase")))
     try:
         service.start()

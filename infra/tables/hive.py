@@ -33,6 +33,11 @@ class Partition:
     fingerprint: str
     rows: int
 
+    @property
+    def content(self) -> dict[str, str | int]:
+        """Its rows by content; its folder may differ from run to run."""
+        return {"table": self.table, "ds": self.ds, "fingerprint": self.fingerprint, "rows": self.rows}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
