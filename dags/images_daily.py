@@ -1,7 +1,7 @@
-"""Airflow's DAG `images_daily`: one day of pictures, from their landing files through HBase to prepared pictures and the report.
+"""Airflow's DAG `images_daily`: one day of pictures, from their landing files through HBase to what the champion finds in them.
 
-The run's partition is the day. Waiting costs no worker; pictures are judged before the catalogue names them. A day that comes late or
-again: run it again, and see which later days have pictures of it.
+The run's partition is the day. Waiting costs no worker; pictures are judged before the catalogue names them; before there is a
+champion, detecting says so and does nothing. A day that comes late or again: run it again, and see which later days have pictures of it.
 """
 
 from steps import App
@@ -12,6 +12,7 @@ with images.daily(__doc__) as dag:
     landed = images.landed("images")
     load = images.on_day("load")
     prepare = images.on_day("prepare", outlets=[images.features])
+    detect = images.on_day("detect")
     report = images.on_day("report", pool="spark")
 
-    landed >> load >> prepare >> report
+    landed >> load >> prepare >> detect >> report

@@ -139,9 +139,9 @@ def parameters(**context: Any) -> dict[str, Any]:
 
 @task
 def days(given: Any) -> list[str]:
-    """Every day that is to be scored by the champion: those of the training, or those asked for."""
-    first = date.fromisoformat(given["score_from"] or given["first_date"])
-    last = date.fromisoformat(given["score_to"] or given["last_date"])
+    """Every day that the champion is to work on: those of the training, or those asked for."""
+    first = date.fromisoformat(given.get("score_from") or given["first_date"])
+    last = date.fromisoformat(given.get("score_to") or given["last_date"])
     return [str(first + timedelta(days=number)) for number in range((last - first).days + 1)]
 
 

@@ -7,24 +7,28 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
-from dlcore import Fitted, Training
+from dlcore import Fitted, Start, Training
+from dlcore.data.fields import Tensors
 from dlcore.run.describe import settings
+from dlcore.run.start import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """Fit ``training`` with ``workers`` Spark tasks; ``into`` gets ``weights.safetensors`` and ``history.json``.
 
-    ``identity`` names the rows by content: a fit that broke off goes on from its last commit, unless rows or settings were
-    others than now. The weights are a function of the rows in their order and of the training alone.
+    It begins with the weights ``start``, else with the model's own. ``identity`` names the rows by content: a fit that broke off goes
+    on from its last commit, unless rows or settings were others than now. The weights are a function of the rows in their order and of
+    the training alone.
     """
 
     training: Training
-    features: tuple[str, ...]
+    features: Tensors
     label: str
     workers: int
     into: Path
     identity: str
+    start: Start | Weights | None = None
 
     def on(self, rows: DataFrame, validation: DataFrame | None = None) -> Fitted:
         unfinished = self.into / "training"
@@ -35,6 +39,7 @@ class Fit:
             workers=self.workers,
             folder=str(unfinished / self.named()),
             validation=validation,
+            start=self.start,
         )
         fitted.save(str(self.into))
         shutil.rmtree(unfinished)

@@ -1,4 +1,4 @@
-"""The images application: pictures of blood cells by day into HBase, judged and prepared."""
+"""The images application: pictures of blood cells by day into HBase, judged, prepared, and the cells in them found."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pipelines.pictures.stages import pictures
 if TYPE_CHECKING:
     from features.pictures.dataframe import Encoding
     from features.pictures.preparing import Preparation
+    from pipelines.pictures.detection.detector import Detector
     from pipelines.pictures.judging import Rules
 
 CLASSES = ("RBC", "WBC", "Platelets")
-SIDE = 300
-"""Of the square pictures that models see."""
+SHORT = 480
+"""Dots of the shorter side of prepared pictures: those of the sample as they are."""
 
 
 def rules() -> Rules:
@@ -25,10 +26,10 @@ def rules() -> Rules:
 
 def preparation() -> Preparation:
     from features.pictures.chains import Chain
-    from features.pictures.geometry import Resize
+    from features.pictures.geometry import ShortSide
     from features.pictures.preparing import Preparation
 
-    return Preparation(chain=Chain((Resize(SIDE, SIDE),)))
+    return Preparation(chain=Chain((ShortSide(SHORT),)))
 
 
 def encoding() -> Encoding:
@@ -37,8 +38,19 @@ def encoding() -> Encoding:
     return Jpeg()
 
 
+def detector() -> Detector:
+    from pipelines.pictures.detection.detector import ANY_WAY_UP, Detector
+
+    return Detector(classes=CLASSES, chain=ANY_WAY_UP)
+
+
 CELLS = Pictures(
-    name="images", title="Blood cells in pictures", rules=rules, preparation=preparation, encoding=encoding
+    name="images",
+    title="Blood cells in pictures",
+    rules=rules,
+    preparation=preparation,
+    encoding=encoding,
+    detector=detector,
 )
 
 STEPS = pictures(CELLS)

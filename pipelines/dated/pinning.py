@@ -26,13 +26,13 @@ class Pinned:
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """Pin the current partition of ``table`` for each of ``dates``; every one must be there, made from what ``source`` has now.
+    """Pin the current partition of ``table`` for each of ``dates``; every one must be there, made from what its ``source`` has now.
 
     Where ``labels`` are a table of their own, each date must have its partition there too, though not a label for each row.
     """
 
     table: Table
-    source: Table
+    source: Table | None
     dates: tuple[str, ...]
     labels: Labels | None = None
 
@@ -56,6 +56,6 @@ class Pin:
                 f"{self.table} has no rows of {', '.join(missing)}; run the daily steps for these dates, or choose a range "
                 f"that has them (there are {', '.join(sorted(present)) or 'none'})"
             )
-        if old := stale(spark, source=self.source, table=self.table, dates=self.dates):
+        if self.source and (old := stale(spark, source=self.source, table=self.table, dates=self.dates)):
             raise LookupError("; ".join(old.values()))
         return TablePin(partitions=tuple(self.table.current(spark, ds) for ds in self.dates))

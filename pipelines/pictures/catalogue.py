@@ -51,6 +51,18 @@ ROW = StructType(
 
 WHY = [StructField(name, StringType()) for name in ("rule", "reason")]
 REFUSED = StructType([*[ROW[name] for name in ("name", "source", "sha256", "bytes")], *WHY])
+DETECTIONS = StructType(
+    [
+        StructField("key", StringType()),
+        StructField("place", IntegerType()),
+        StructField("label", StringType()),
+        StructField("score", DoubleType()),
+        *[StructField(edge, DoubleType()) for edge in EDGES],
+        StructField("model_version", StringType()),
+    ]
+)
+"""An object that was found in a picture: ``place`` 1 is the surest, edges are in dots of the picture as it was delivered, upright."""
+
 OPTIONAL = ("split",)
 """Columns of a row that may be null."""
 
@@ -90,3 +102,8 @@ class Tables:
     def unprepared(self) -> Table:
         """Pictures that were let in and could not be prepared."""
         return Table(database=self.database, name="unprepared_quarantine", schema=REFUSED, version=1)
+
+    @property
+    def detections(self) -> Table:
+        """What the champion found in pictures."""
+        return Table(database=self.database, name="detections", schema=DETECTIONS, version=1)

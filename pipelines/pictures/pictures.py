@@ -11,6 +11,7 @@ from pipelines.pictures.catalogue import Tables
 if TYPE_CHECKING:
     from features.pictures.dataframe import Encoding
     from features.pictures.preparing import Preparation
+    from pipelines.pictures.detection.detector import Detector
     from pipelines.pictures.judging import Rules
 
 
@@ -19,8 +20,9 @@ class Pictures:
     """Pictures that land below ``name/ds=DATE`` with annotations like VOC's go to HBase and the catalogue, and are prepared.
 
     ``rules`` say which pictures are let in and which objects there are; ``preparation`` makes models' pictures of them, kept as
-    ``encoding`` makes bytes of them. They are functions, since what they import takes seconds that not every step needs.
-    ``regions`` is how many parts the embedded HBase's table is made in. The parameter of a run that steps read is shown.
+    ``encoding`` makes bytes of them; ``detector`` is what finds objects in them. They are functions, since what they import takes
+    seconds that not every step needs. ``regions`` is how many parts the embedded HBase's table is made in. The parameters of a run that
+    steps read are shown, and of a training also epochs, batch, workers and seed.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Pictures:
     rules: Callable[[], Rules]
     preparation: Callable[[], Preparation]
     encoding: Callable[[], Encoding]
+    detector: Callable[[], Detector]
     regions: int = 4
 
     @property

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.outcome import Step
+from pipelines.pictures import inputs
 from pipelines.pictures.pictures import Pictures
-from pipelines.runner.reporting import reported
+from pipelines.runner.published import champion, registry
+from pipelines.runner.reporting import reported, versions
 from pipelines.runner.run import Run, Stage
 
 if TYPE_CHECKING:
@@ -21,11 +23,16 @@ if TYPE_CHECKING:
 
 
 def pictures(app: Pictures) -> Mapping[str, Stage]:
-    """Every step of the application: by date load and prepare; and the report."""
+    """Every step of the application: by date load, prepare and detect; by training pin to publish; and the report."""
     steps = Steps(app=app)
     return {
         "load": Stage(steps.load, "hive", each="date"),
-        "prepare": Stage(steps.prepare, "hive", each="date", reads=("load",)),
+        "pin": Stage(steps.pin, "hive"),
+        "prepare": Stage(steps.prepare, "hive", each="date", may_read=("load", "pin")),
+        "train": Stage(steps.train, "spark", reads=("pin", "prepare")),
+        "evaluate": Stage(steps.evaluate, "spark", reads=("pin", "prepare", "train")),
+        "publish": Stage(steps.publish, "spark", reads=("pin", "prepare", "evaluate")),
+        "detect": Stage(steps.detect, "hive", each="date", reads=("prepare",), may_read=("load", "pin", "publish")),
         "report": Stage(steps.report, "none"),
     }
 
@@ -51,6 +58,11 @@ class Steps:
             shown=run.params["shown"],
         )
 
+    def pin(self, run: Run) -> Step:
+        from pipelines.dated.pinning import Pin
+
+        return Pin(table=self.app.tables.catalogue, source=None, dates=run.dates)
+
     def prepare(self, run: Run) -> Step:
         from features.pictures.dataframe import Prepare
         from pipelines.dated.pin import HBasePin
@@ -61,13 +73,76 @@ class Steps:
         prepare = Prepare(preparation=self.app.preparation(), targets="targets", encoding=self.app.encoding())
         return PreparePictures(
             pin=HBasePin(
-                partition=run.outcome("load", run.ds).partitions[0],
+                partition=inputs.catalogue(run),
                 source=replace(self.store(run).rows, selection=of_day(run.ds)),
             ),
             preparing=Preparing(
                 prepare=prepare, classes=self.app.rules().classes, into=run.folder / "prepared" / f"ds={run.ds}"
             ),
             quarantine=self.app.tables.unprepared,
+            run_id=run.id,
+            shown=run.params["shown"],
+        )
+
+    def train(self, run: Run) -> Step:
+        from infra.setup import weights
+        from pipelines.pictures.detection.train import TrainDetector
+
+        return TrainDetector(
+            frames=inputs.frames(run),
+            detector=self.app.detector(),
+            weights=weights.present(weights.cache_folder()),
+            batch=run.params["batch"],
+            epochs=run.params["epochs"],
+            seed=run.params["seed"],
+            workers=run.params["workers"],
+            into=run.folder / "detector",
+        )
+
+    def evaluate(self, run: Run) -> Step:
+        from pipelines.pictures.detection.evaluate import EvaluateDetector
+        from pipelines.pictures.detection.train import Trained
+
+        return EvaluateDetector(
+            frames=inputs.frames(run),
+            trained=run.result("train", Trained),
+            detector=self.app.detector(),
+            versions=versions(),
+            into=run.folder / "candidate",
+            shown=run.params["shown"],
+        )
+
+    def publish(self, run: Run) -> Step:
+        from pipelines.pictures.detection.evaluate import Candidate
+        from pipelines.pictures.detection.meeting import DetectorMeeting
+        from pipelines.publish import Publish
+
+        return Publish(
+            candidate=run.result("evaluate", Candidate).folder,
+            registry=registry(run),
+            compare=DetectorMeeting(frames=inputs.frames(run), detector=self.app.detector()),
+            run_id=run.id,
+        )
+
+    def detect(self, run: Run) -> Step:
+        from infra.expectations import between, not_null, one_of, schema, unique
+        from pipelines.dated.judge import Judge
+        from pipelines.pictures.detection.detect import Detect
+        from pipelines.pictures.prepare import Prepared
+
+        table, detector = self.app.tables.detections, self.app.detector()
+        key = ("key", "place")
+        sound = [*map(not_null, table.schema.names), between("score", 0, 1), one_of("label", detector.classes)]
+        return Detect(
+            ds=run.ds,
+            prepared=run.result("prepare", Prepared, run.ds),
+            partition=inputs.catalogue(run),
+            detector=detector,
+            registry=registry(run),
+            version=champion(run),
+            table=table,
+            results=self.store(run).results,
+            judge=Judge(key=key, expectations=[*schema(table.schema), unique(key), *sound]),
             run_id=run.id,
             shown=run.params["shown"],
         )

@@ -14,7 +14,8 @@ from infra.hbase.rows import Rows
 from infra.hbase.writing import Writer, Written
 
 FAMILY = "pictures"
-FAMILIES = (FAMILY, "results")
+RESULTS = "results"
+FAMILIES = (FAMILY, RESULTS)
 SCHEMA = StructType(
     [
         StructField("key", StringType()),
@@ -58,6 +59,11 @@ class Store:
     @property
     def writer(self) -> Writer:
         return Writer(address=self.address, table=self.table, family=FAMILY)
+
+    @property
+    def results(self) -> Writer:
+        """Writes what models made of a picture beside it, under its key."""
+        return Writer(address=self.address, table=self.table, family=RESULTS)
 
     def put(self, rows: pa.RecordBatch) -> dict[str, str]:
         """Put rows of ``SCHEMA`` from inside of a task; why each key that HBase will never take is refused."""

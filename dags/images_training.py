@@ -1,0 +1,18 @@
+"""Airflow's DAG `images_training`: a range of days of pictures into a detector, judged, compared with the champion, and put to work.
+
+It runs for each week whose pictures are whole, or when asked for a range of days by the form.
+"""
+
+from steps import HIVE, App, approval, days, parameters
+
+images = App("images")
+
+with images.training(__doc__) as dag:
+    given = parameters()
+    pin, train, evaluate = images.step("pin", **HIVE), images.step("train"), images.step("evaluate")
+    prepare = images.each("prepare", "--ds", days(given), **HIVE)
+    publish = images.step("publish", outlets=[images.champion], trigger_rule="none_failed")
+    detect = images.each("detect", "--ds", days(given), **HIVE)
+    report = images.step("report", trigger_rule="none_failed")
+
+    given >> pin >> prepare >> train >> evaluate >> approval() >> publish >> detect >> report

@@ -1,0 +1,1 @@
+"""Objects found in pictures: a detector trained, judged, compared with the champion, and put to work."""

@@ -1,0 +1,121 @@
+"""Find objects in a day's prepared pictures with a published detector: into a table, and beside the pictures in HBase."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from dlcore import Artifact
+from infra.hbase.writing import Writer, Written
+from infra.tables.hive import Draft, Partition, Table, read_files
+from pipelines.dated.judge import Judge, drafting, settled
+from pipelines.outcome import Outcome, Rows
+from pipelines.pictures.detection import sections
+from pipelines.pictures.detection.detector import Detector
+from pipelines.pictures.detection.evaluate import loaded, predicted
+from pipelines.pictures.detection.shown import some_found
+from pipelines.pictures.prepare import Prepared
+from pipelines.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detect:
+    """Replace the detections of a day: those of at least the model's threshold, by the ``version`` of the registry.
+
+    ``results`` gets of each picture the cell ``found_VERSION``, the same as JSON: of two models each has its own. Without a version
+    there is nothing to detect by, and nothing is done.
+    """
+
+    ds: str
+    prepared: Prepared
+    partition: Partition
+    detector: Detector
+    registry: Registry
+    version: str | None
+    table: Table
+    results: Writer
+    judge: Judge
+    run_id: str
+    shown: int = 12
+
+    def run(self, spark: SparkSession) -> Outcome:
+        if self.version is None:
+            return Outcome(summary=f"{self.ds} skipped: no model is champion yet; a training that publishes makes one")
+        found = self.found(spark).persist()
+        try:
+            return self._found(spark, found)
+        finally:
+            found.unpersist()
+
+    @cached_property
+    def model(self) -> Artifact:
+        assert self.version is not None
+        return loaded(self.registry.load(self.version), self.detector)
+
+    def found(self, spark: SparkSession) -> DataFrame:
+        """key, name, pixels, sizes, what was found from the threshold on, error."""
+        pieces = [str(self.prepared.folder / name) for name in self.prepared.pieces]
+        names = read_files(spark, [self.partition]).selectExpr("key", "name", "width AS across", "height AS down")
+        rows = spark.read.parquet(*pieces) if pieces else _none(spark)
+        sure = F.filter("found", lambda one: one["score"] >= self.model.details["threshold"])
+        return predicted(self.model, rows.join(F.broadcast(names), "key")).withColumn("found", sure)
+
+    def _found(self, spark: SparkSession, found: DataFrame) -> Outcome:
+        with drafting() as drafts:
+            inputs = {f"{self.partition.table} ds={self.ds}": self.partition.fingerprint}
+            drafts.append(
+                draft := self.table.stage(spark, self.objects(found), ds=self.ds, run=self.run_id, inputs=inputs)
+            )
+            judgement = self.judge.draft(draft)
+            written = self.results.write(self.cells(found))
+            outcome = self.outcome(found, draft, written)
+        return settled(outcome, drafts, [judgement])
+
+    def objects(self, found: DataFrame) -> DataFrame:
+        """One row an object."""
+        labels = F.array([F.lit(name) for name in self.detector.classes])
+        sides = {"left": "across", "top": "down", "right": "across", "bottom": "down"}
+        return found.select("key", "across", "down", F.posexplode("found").alias("at", "one")).select(
+            "key",
+            (F.col("at") + 1).alias("place"),
+            F.element_at(labels, F.col("one.label")).alias("label"),
+            F.col("one.score").cast("double").alias("score"),
+            *[(F.col(f"one.{edge}") * F.col(side)).cast("double").alias(edge) for edge, side in sides.items()],
+            F.lit(self.version).alias("model_version"),
+        )
+
+    def cells(self, found: DataFrame) -> DataFrame:
+        """One row a picture, for HBase; a picture in which nothing was found says so."""
+        return found.where("error IS NULL").select("key", F.to_json("found").alias(result(self.model.id, "found")))
+
+    def outcome(self, found: DataFrame, draft: Draft, written: Written) -> Outcome:
+        counts = [
+            (row["label"], row["count"])
+            for row in draft.rows(found.sparkSession).groupBy("label").count().orderBy("label").collect()
+        ]
+        errors = found.where("error IS NOT NULL").count()
+        objects = draft.partition.rows
+        drawn = some_found(found.where("error IS NULL"), self.detector.classes, self.shown)
+        return Outcome(
+            summary=f"{objects:,} objects in {self.prepared.rows:,} pictures of {self.ds} found by {self.model.id[:12]}",
+            rows=Rows(taken=self.prepared.rows, given=self.prepared.rows - errors),
+            metrics={"objects": objects, "unscored": errors},
+            warnings=_warnings(errors, written),
+            sections=(sections.detected(counts, self.prepared.rows, drawn, self.detector.classes),),
+        )
+
+
+def result(version: str, name: str) -> str:
+    """The cell of a model's result, so that those of two models never mix."""
+    return f"{name}_{version[:12]}"
+
+
+def _warnings(errors: int, written: Written) -> tuple[str, ...]:
+    lost = (f"{errors:,} pictures could not be looked at by the detector",) if errors else ()
+    refused = (f"HBase refused {written.failed:,} results: {'; '.join(written.reasons)}",) if written.failed else ()
+    return (*lost, *refused)
+
+
+def _none(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame([], "key string, pixels binary, width int, height int, targets binary")

@@ -1,0 +1,109 @@
+"""Judge a trained detector on pictures that it has not seen, and write the candidate that may be published."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from dlcore import Artifact
+from dlcore.zoo.pretrained import read_state
+from pipelines.outcome import Outcome, Rows
+from pipelines.pictures.detection import sections
+from pipelines.pictures.detection.detector import MODEL, OUTPUTS, PICTURE, Detector, network
+from pipelines.pictures.detection.frames import Frames
+from pipelines.pictures.detection.judged import Judged, Predict, judged, surest
+from pipelines.pictures.detection.shown import tiles
+from pipelines.pictures.detection.train import Trained
+
+SEEN = "seen"
+"""The artifact's file of the contents of the pictures that it was trained on, or had its threshold chosen on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """The artifact that evaluation wrote, which publishing takes up."""
+
+    folder: Path
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateDetector:
+    """Judge on the split ``test``, choose the threshold on ``val``, write the artifact to ``into``; the report draws ``shown`` pictures.
+
+    The artifact is a function of pictures and settings alone: neither run nor hour is in it.
+    """
+
+    frames: Frames
+    trained: Trained
+    detector: Detector
+    versions: Mapping[str, str]
+    into: Path
+    shown: int = 12
+
+    def run(self, spark: SparkSession) -> Outcome:
+        draft = self.artifact(spark, self.into / "draft", {})
+        predict = partial(predicted, draft)
+        val, test = (judged(self.frames.read(spark, split), predict, self.detector.metric) for split in ("val", "test"))
+        threshold = surest(val.whole)
+        candidate = self.artifact(spark, self.into / "artifact", self.details(val, test, threshold))
+        return self.outcome(spark, candidate, val, test, predict)
+
+    def artifact(self, spark: SparkSession, into: Path, details: Mapping[str, object]) -> Artifact:
+        seen = self.frames.seen(spark, "train", "val")
+        return Artifact.save(
+            str(into),
+            model=MODEL,
+            arguments={"classes": len(self.detector.classes) + 1},
+            tensors=read_state(self.trained.folder / "weights.safetensors"),
+            features=PICTURE,
+            outputs=OUTPUTS,
+            transform=self.detector.transform,
+            files={SEEN: seen.tobytes()},
+            models={MODEL: network},
+            details=details,
+        )
+
+    def details(self, val: Judged, test: Judged, threshold: float) -> dict[str, object]:
+        return {
+            "classes": list(self.detector.classes),
+            "threshold": threshold,
+            "validation": val.figures,
+            "test": test.figures,
+            "pictures": {"train": self.trained.pictures, "val": len(val.pictures), "test": len(test.pictures)},
+            "data": [each.content for each in self.frames.partitions],
+            "versions": dict(self.versions),
+        }
+
+    def outcome(self, spark: SparkSession, candidate: Artifact, val: Judged, test: Judged, predict: Predict) -> Outcome:
+        figures, count = test.figures, len(test.pictures)
+        said = (
+            f"mean precision {figures['voc07']:.3f} (VOC07) and {figures['area']:.3f} (area) on {count:,} test pictures"
+        )
+        drawn = tiles(self.frames.read(spark, "test"), predict, candidate.details["threshold"], self.shown)
+        return Outcome(
+            summary=said,
+            headline=said,
+            rows=Rows(taken=count + len(val.pictures), given=count + len(val.pictures)),
+            metrics={name: figures[name] for name in ("voc07", "area")} | {"val_voc07": val.figures["voc07"]},
+            facts={
+                "Test pictures": f"{count:,}",
+                "VOC07": f"{figures['voc07']:.4f}",
+                "Area": f"{figures['area']:.4f}",
+                "Model": candidate.id[:12],
+            },
+            result=Candidate(folder=self.into / "artifact", version=candidate.id),
+            sections=sections.evaluated(self.detector, val, test, candidate.details["threshold"], drawn),
+        )
+
+
+def predicted(artifact: Artifact, rows: DataFrame) -> DataFrame:
+    """The rows with what the artifact finds in them, in the precision that it is to be used in."""
+    return artifact.predict(rows, precision=artifact.details.get("precision"))
+
+
+def loaded(artifact: Artifact, detector: Detector) -> Artifact:
+    """A published detector with the code that it is asked by."""
+    return Artifact.load(artifact.folder, models={MODEL: network}, outputs=OUTPUTS, transform=detector.transform)
