@@ -21,7 +21,7 @@ from pipelines.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class Detect:
-    """Replace the detections of a day: those of at least the model's threshold, by the ``version`` of the registry.
+    """Replace the detections of a day: those of at least their classes' thresholds, by the ``version`` of the registry.
 
     ``results`` gets of each picture the cell ``found_VERSION``, the same as JSON: of two models each has its own. Without a version
     there is nothing to detect by, and nothing is done.
@@ -58,7 +58,8 @@ class Detect:
         pieces = [str(self.prepared.folder / name) for name in self.prepared.pieces]
         names = read_files(spark, [self.partition]).selectExpr("key", "name", "width AS across", "height AS down")
         rows = spark.read.parquet(*pieces) if pieces else _none(spark)
-        sure = F.filter("found", lambda one: one["score"] >= self.model.details["threshold"])
+        thresholds = F.array([F.lit(each) for each in self.model.details["thresholds"].values()])
+        sure = F.filter("found", lambda one: one["score"] >= F.element_at(thresholds, one["label"]))
         return predicted(self.model, rows.join(F.broadcast(names), "key")).withColumn("found", sure)
 
     def _found(self, spark: SparkSession, found: DataFrame) -> Outcome:

@@ -18,7 +18,7 @@ from pipelines.pictures.detection.shown import tiles
 from pipelines.pictures.detection.train import Trained
 
 SEEN = "seen"
-"""The artifact's file of the contents of the pictures that it was trained on, or had its threshold chosen on."""
+"""The artifact's file of the contents of the pictures that it was trained on, or had its thresholds chosen on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateDetector:
-    """Judge on the split ``test``, choose the threshold on ``val``, write the artifact to ``into``; the report draws ``shown`` pictures.
+    """Judge on the split ``test``, choose thresholds on ``val``, write the artifact to ``into``; the report draws ``shown`` pictures.
 
     The artifact is a function of pictures and settings alone: neither run nor hour is in it.
     """
@@ -47,8 +47,8 @@ class EvaluateDetector:
         draft = self.artifact(spark, self.into / "draft", {})
         predict = partial(predicted, draft)
         val, test = (judged(self.frames.read(spark, split), predict, self.detector.metric) for split in ("val", "test"))
-        threshold = surest(val.whole)
-        candidate = self.artifact(spark, self.into / "artifact", self.details(val, test, threshold))
+        thresholds = surest(val)
+        candidate = self.artifact(spark, self.into / "artifact", self.details(val, test, thresholds))
         return self.outcome(spark, candidate, val, test, predict)
 
     def artifact(self, spark: SparkSession, into: Path, details: Mapping[str, object]) -> Artifact:
@@ -66,10 +66,10 @@ class EvaluateDetector:
             details=details,
         )
 
-    def details(self, val: Judged, test: Judged, threshold: float) -> dict[str, object]:
+    def details(self, val: Judged, test: Judged, thresholds: Mapping[str, float]) -> dict[str, object]:
         return {
             "classes": list(self.detector.classes),
-            "threshold": threshold,
+            "thresholds": dict(thresholds),
             "validation": val.figures,
             "test": test.figures,
             "pictures": {"train": self.trained.pictures, "val": len(val.pictures), "test": len(test.pictures)},
@@ -82,7 +82,8 @@ class EvaluateDetector:
         said = (
             f"mean precision {figures['voc07']:.3f} (VOC07) and {figures['area']:.3f} (area) on {count:,} test pictures"
         )
-        drawn = tiles(self.frames.read(spark, "test"), predict, candidate.details["threshold"], self.shown)
+        thresholds = candidate.details["thresholds"]
+        drawn = tiles(self.frames.read(spark, "test"), predict, [*thresholds.values()], self.shown)
         return Outcome(
             summary=said,
             headline=said,
@@ -95,7 +96,7 @@ class EvaluateDetector:
                 "Model": candidate.id[:12],
             },
             result=Candidate(folder=self.into / "artifact", version=candidate.id),
-            sections=sections.evaluated(self.detector, val, test, candidate.details["threshold"], drawn),
+            sections=sections.evaluated(val, test, thresholds, drawn),
         )
 
 

@@ -90,11 +90,17 @@ def detections(found: list[dict[str, Any]] | None) -> Detections:
     return Detections(torch.from_numpy(boxes), torch.tensor(labels, dtype=torch.int64), torch.tensor(scores))
 
 
-def surest(state: State) -> float:
-    """The score from which on detections are right most often for what they miss: the threshold of the highest F1 over all classes."""
-    order = torch.argsort(state["scores"], descending=True, stable=True)
-    hits = state["right"][order].cumsum(0).double()
+def surest(found: Judged) -> dict[str, float]:
+    """The score from which on a class's detections are right most often for what they miss: the threshold of the highest F1."""
+    state = found.whole
+    return {name: _surest(state, label) for label, name in enumerate(found.metric.classes, 1)}
+
+
+def _surest(state: State, label: int) -> float:
+    own = state["labels"] == label
+    scores, order = state["scores"][own].sort(descending=True, stable=True)
+    hits = state["right"][own][order].cumsum(0).double()
     if not len(hits) or not hits[-1]:
-        return 1.0
-    f1 = 2 * hits / (torch.arange(1, len(hits) + 1) + state["truths"].sum())
-    return float(state["scores"][order][f1.argmax()])
+        return 1.0  # nothing right was found, so nothing is to be believed
+    f1 = 2 * hits / (torch.arange(1, len(hits) + 1) + state["truths"][label - 1])
+    return float(scores[f1.argmax()])

@@ -7,7 +7,6 @@ import numpy as np
 
 from dlcore.zoo.mean_precision import State
 from pipelines.charts import Step
-from pipelines.pictures.detection.detector import Detector
 from pipelines.pictures.detection.judged import Judged
 from pipelines.pictures.detection.shown import LEGEND
 from pipelines.pictures.drawing import colour
@@ -48,9 +47,7 @@ def learned(loss: Figure, history: Sequence[Record]) -> Section:
     )
 
 
-def evaluated(
-    detector: Detector, val: Judged, test: Judged, threshold: float, tiles: Sequence[Tile]
-) -> tuple[Section, ...]:
+def evaluated(val: Judged, test: Judged, thresholds: Mapping[str, float], tiles: Sequence[Tile]) -> tuple[Section, ...]:
     """The figures to look at first, one line a class, curves, and pictures."""
     figures, state = test.figures, test.whole
     cards = (
@@ -66,11 +63,11 @@ def evaluated(
         heading="Result",
         place=10,
         cards=cards,
-        text=f"A box counts as found where it overlaps its object by more than half. At the threshold {threshold:.2f}, chosen on val:",
-        parts=(_classes(detector, state, figures, threshold), _curves(test)),
+        text="An object counts as found where a box overlaps it by more than half. Thresholds were chosen on val.",
+        parts=(_classes(state, figures, thresholds), _curves(test)),
     )
     grid = Grid(
-        title="Test pictures, boxes at the threshold",
+        title="Test pictures, boxes from the thresholds on",
         tiles=tuple(tiles),
         legend=LEGEND,
         note="Chosen by the hashes of their keys, so neither the best nor the worst.",
@@ -78,21 +75,23 @@ def evaluated(
     return found, Section(heading="Pictures", place=20, parts=(grid,))
 
 
-def _classes(detector: Detector, state: State, figures: dict[str, float], threshold: float) -> Listing:
+def _classes(state: State, figures: Mapping[str, float], thresholds: Mapping[str, float]) -> Listing:
     columns = (
         Column(title="Class"),
         *(
             Column(title=title, style="number")
-            for title in ("Objects", "Found", "False alarms", "Recall", "Precision", "VOC07", "Area")
+            for title in ("Threshold", "Objects", "Found", "False alarms", "Recall", "Precision", "VOC07", "Area")
         ),
     )
     lines = []
-    for label, name in enumerate(detector.classes, 1):
+    for label, (name, threshold) in enumerate(thresholds.items(), 1):
         sure = (state["labels"] == label) & (state["scores"] >= threshold)
         right, told, truths = int(state["right"][sure].sum()), int(sure.sum()), int(state["truths"][label - 1])
         rates = (_rate(right, truths), _rate(right, told))
         means = (f"{figures[f'{kind}/{name}']:.3f}" if truths else "" for kind in ("voc07", "area"))
-        lines.append(Line(cells=(name, f"{truths:,}", f"{right:,}", f"{told - right:,}", *rates, *means)))
+        lines.append(
+            Line(cells=(name, f"{threshold:.2f}", f"{truths:,}", f"{right:,}", f"{told - right:,}", *rates, *means))
+        )
     return Listing(title="Test pictures by class", columns=columns, lines=tuple(lines))
 
 

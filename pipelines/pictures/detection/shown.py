@@ -21,14 +21,14 @@ FALSE, RIGHT, MISSED = 0, 1, 3
 LEGEND = {"found": colour(RIGHT), "false alarm": colour(FALSE), "missed": colour(MISSED)}
 
 
-def tiles(rows: DataFrame, predict: Predict, threshold: float, shown: int) -> tuple[Tile, ...]:
-    """Some of the pictures, chosen by their keys' hashes, with detections of at least ``threshold``."""
+def tiles(rows: DataFrame, predict: Predict, thresholds: Sequence[float], shown: int) -> tuple[Tile, ...]:
+    """Some of the pictures, chosen by their keys' hashes, with detections of at least their classes' ``thresholds``."""
     some = predict(rows.orderBy(F.xxhash64("key")).limit(shown)).collect()
-    return tuple(_tile(row.asDict(recursive=True), threshold) for row in some)
+    return tuple(_tile(row.asDict(recursive=True), thresholds) for row in some)
 
 
-def _tile(row: Mapping[str, Any], threshold: float) -> Tile:
-    found = [one for one in row["found"] or [] if one["score"] >= threshold]
+def _tile(row: Mapping[str, Any], thresholds: Sequence[float]) -> Tile:
+    found = [one for one in row["found"] or [] if one["score"] >= thresholds[one["label"] - 1]]
     one, real = detections(found), truths(unpack(row["targets"]), row["width"], row["height"])
     marks = marked(one, real["boxes"], real["labels"], real["difficult"])
     missed = (real["labels"] > 0) & (real["difficult"] == 0) & ~marks.found

@@ -28,9 +28,9 @@ RULES = Rules(classes=CLASSES, sides=(64, 4096))
 class Day:
     """A day's folder below a landing folder, in VOC's layout, to which pictures of the sample are delivered."""
 
-    def __init__(self, landing: Path, ds: str) -> None:
-        self.landing, self.ds = landing, ds
-        self.folder = landing / "images" / f"ds={ds}"
+    def __init__(self, landing: Path, ds: str, app: str = "images") -> None:
+        self.landing, self.ds, self.app = landing, ds, app
+        self.folder = landing / app / f"ds={ds}"
 
     def deliver(self, *names: str, split: str = "train", annotated: bool = True) -> None:
         for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
@@ -51,7 +51,7 @@ class Day:
 
     @property
     def delivery(self) -> Delivery:
-        return Delivery(root=str(self.landing), folder=f"images/ds={self.ds}")
+        return Delivery(root=str(self.landing), folder=f"{self.app}/ds={self.ds}")
 
 
 @pytest.fixture
