@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from dlcore import Artifact, AveragePrecision
 from pipelines.binary.frames import preparation
 from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.seen import Seen
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.figures import average_precision
@@ -19,7 +20,6 @@ from pipelines.binary.measures.interval import LEVEL, lead
 from pipelines.binary.measures.scored import Scored
 from pipelines.binary.models.ensemble import models
 from pipelines.binary.models.fitting import Network
-from pipelines.binary.seen import Seen
 from pipelines.publish import Incomparable, Lead
 
 
