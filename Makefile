@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX ?= $(abspath $(STATE))/cache/python
 
 # The demo's app and the parameters of its run, by the app's own names: make demo APP=fraud MEMBERS=3 EPOCHS=5
 APP ?= fraud
-PARAMS = $(shell sed -n 's/^    "\([a-z_]*\)": {.*/\1/p' apps/$(APP)/params.json | tr a-z A-Z)
+PARAMS = $(shell sed -n 's/^    "\([a-z0-9_]*\)": {.*/\1/p' apps/$(APP)/params.json | tr a-z A-Z)
 GIVEN = $(foreach name,$(PARAMS),$(if $($(name)),--param $(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
 .DEFAULT_GOAL := help

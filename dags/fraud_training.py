@@ -9,7 +9,8 @@ fraud = App("fraud")
 
 with fraud.training(__doc__) as dag:
     given = parameters()
-    pin, split, baselines, evaluate = fraud.step("pin", **HIVE), *map(fraud.step, ("split", "baselines", "evaluate"))
+    pin, split, baselines = fraud.step("pin", **HIVE), *map(fraud.step, ("split", "baselines"))
+    evaluate, quantise = map(fraud.step, ("evaluate", "quantise"))
     search = fraud.step("search", pre_execute=skip_unless("search"))
     train = fraud.each("train", "--member", members(given), trigger_rule="none_failed")
     publish = fraud.step("publish", outlets=[fraud.champion], trigger_rule="none_failed")
@@ -18,4 +19,4 @@ with fraud.training(__doc__) as dag:
 
     given >> pin >> split >> search >> train >> evaluate
     split >> [train, baselines] >> evaluate
-    evaluate >> approval() >> publish >> score >> report
+    evaluate >> quantise >> approval() >> publish >> score >> report

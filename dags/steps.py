@@ -118,7 +118,7 @@ def approval() -> ApprovalOperator:
     return ApprovalOperator(
         task_id="approve",
         subject="Publish the model of {{ run_id }}?",
-        body="The report so far and the figures stand in the log of `evaluate`; a rejected model is not registered.",
+        body="The report so far and the figures stand in the logs of `evaluate` and `quantise`; a rejected model is not registered.",
         pre_execute=skip_unless("approval"),
     )
 

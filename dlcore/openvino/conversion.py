@@ -85,8 +85,18 @@ class _Normalise:
 
 
 def files_of(model: ov.Model) -> tuple[bytes, bytes]:
-    """The XML and the weights, as they are and not halved."""
+    """The XML and the weights, as they are and not halved: the same bytes for the same model, whatever the process made before."""
+    name_by_place(model)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
         ov.save_model(model, file, compress_to_fp16=False)
         return file.read_bytes(), file.with_suffix(".bin").read_bytes()
+
+
+def name_by_place(model: ov.Model) -> None:
+    """Number what OpenVINO has numbered through the process, such as ``Constant_3359``, by its place in the model."""
+    model.set_friendly_name("model")
+    for place, node in enumerate(model.get_ordered_ops()):
+        prefix, number = node.get_friendly_name().rpartition("_")[::2]
+        if number.isdecimal() and (node.get_type_name() == "Constant" or prefix == node.get_type_name()):
+            node.set_friendly_name(f"{node.get_type_name()}_{place}")

@@ -19,6 +19,7 @@ Labelled = tuple[Any, Any]
 """What the model and the loss get of a batch."""
 LAYERS = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
 """The operations that int8 speeds up, which have weights."""
+INERT = {"Constant", "Parameter", "Result"}
 UNPACKING = {"Reshape", "Transpose", "Multiply", "Subtract", "Convert"}
 
 
@@ -63,7 +64,10 @@ class Judge:
 def quantised(
     ir: IR, calibration: Sequence[Any], validation: Sequence[Labelled], *, metric: Metric, bound: float
 ) -> Quantised:
-    """Calibrate on inputs, row by row, and hold the metric's loss on validation batches below ``bound`` if layers in float can."""
+    """Calibrate on inputs, row by row, and hold the metric's loss on validation batches below ``bound`` if layers in float can.
+
+    What comes behind the last layers stays in float in any case.
+    """
     logging.getLogger("nncf").setLevel(logging.ERROR)  # its own setter sets the level of others' handlers too
     model = ir.read()
     signature = Signature.of_model(model)
@@ -77,6 +81,7 @@ def quantised(
             max_drop=bound,
             drop_type=nncf.DropType.ABSOLUTE,
             subset_size=len(calibration),
+            ignored_scope=nncf.IgnoredScope(names=behind_layers(model), validate=False),
         )
         before, all_in_int8 = (judge.figure(each, validation) for each in judge.models)
         after = judge.figure(_compiled(made), validation)
@@ -94,6 +99,22 @@ def quantised(
 
 def _compiled(model: ov.Model) -> ov.CompiledModel:
     return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def behind_layers(model: ov.Model) -> list[str]:
+    """The operations that no layer follows, by name: int8 would not make them faster, and would leave 256 values of an output.
+
+    An ensemble's average is made of logarithms of what its members give: in int8 a thousand rows of a kind would have one probability.
+    """
+    leading: set[str] = set()
+    found = []
+    for node in reversed(model.get_ordered_ops()):
+        followers = [port.get_node() for output in node.outputs() for port in output.get_target_inputs()]
+        if any(each.get_type_name() in LAYERS or each.get_friendly_name() in leading for each in followers):
+            leading.add(node.get_friendly_name())
+        elif node.get_type_name() not in LAYERS | INERT:
+            found.append(node.get_friendly_name())
+    return found
 
 
 def kept_in_float(model: ov.Model) -> tuple[tuple[str, ...], int]:

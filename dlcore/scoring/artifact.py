@@ -186,10 +186,19 @@ class Artifact:
     def with_files(self, files: Mapping[str, bytes | Path], *, folder: str | Folder | None = None) -> "Artifact":
         """Write a version that has ``files`` too, or in the place of those of the same name: into ``folder``, or in place of this one."""
         refuse_names([*files])
+        return self._version(files, {}, folder)
+
+    def with_details(self, details: Mapping[str, Any], *, folder: str | Folder | None = None) -> "Artifact":
+        """Write a version that has ``details`` too, or in the place of those of the same name: into ``folder``, or in place of this one."""
+        return self._version({}, details, folder)
+
+    def _version(
+        self, files: Mapping[str, bytes | Path], details: Mapping[str, Any], folder: str | Folder | None
+    ) -> "Artifact":
         said = {name: each for name, each in self.manifest.said.items() if name not in ("format", "sha256")}
         kept: dict[str, bytes | Path] = {name: self.read(name) for name in self.files if name not in files}
         target = self.manifest.folder if folder is None else Folder.of(folder)
-        Manifest.save(target, said, kept | dict(files))
+        Manifest.save(target, said | {"details": {**self.details, **details}}, kept | dict(files))
         return Artifact.load(target, models=self.models, outputs=self.outputs, transform=self.transform)
 
     def predict(

@@ -18,6 +18,7 @@ from pipelines.binary.baselines import Baseline
 from pipelines.binary.comparison import Comparison
 from pipelines.binary.frames.preparation import FILES
 from pipelines.binary.frames.roles import Roles, Words
+from pipelines.binary.frames.seen import Seen
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import figures, predictions
 from pipelines.binary.measures.importance import Importance, permuted
@@ -26,7 +27,6 @@ from pipelines.binary.measures.scored import Cost, Scored
 from pipelines.binary.models.calibration import platt
 from pipelines.binary.models.ensemble import MODEL, Ensemble, Member, assembled, averaged
 from pipelines.binary.models.fitting import Network
-from pipelines.binary.seen import Seen
 from pipelines.outcome import Outcome, Rows
 
 PARTS = ("validation", "test")

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from dlcore import Artifact, AveragePrecision
 from pipelines.binary.frames import preparation
 from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.seen import Seen
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.figures import average_precision
@@ -19,13 +20,13 @@ from pipelines.binary.measures.interval import LEVEL, lead
 from pipelines.binary.measures.scored import Scored
 from pipelines.binary.models.ensemble import models
 from pipelines.binary.models.fitting import Network
-from pipelines.binary.seen import Seen
 from pipelines.publish import Incomparable, Lead
+from pipelines.quantise import precision
 
 
 @dataclass(frozen=True, kw_only=True)
 class Meeting:
-    """Lets two artifacts rate those test rows of ``frames`` that lie outside the time that the champion has seen.
+    """Lets two artifacts rate, each as it is to score, those test rows of ``frames`` that lie outside the time that the champion has seen.
 
     The challenger has not seen any of them: they are the test rows of its own split. A model that prepares its rows by a pipeline
     does so again, below ``scratch``.
@@ -55,7 +56,8 @@ class Meeting:
     def rated(self, spark: SparkSession | None, model: Artifact, seen: Seen) -> Scored:
         """The model's probabilities for the rows that lie outside of ``seen``."""
         keep = [*self.roles.kept, self.roles.time]
-        module = model.module(models(self.networks))
+        scored_in = precision(model)
+        module = model.module(models(self.networks)) if scored_in is None else model.ir(scored_in)
         try:
             folder = self.prepared(spark, model)
             rows, probability_N = predictions.rate(folder, model.details["features"], dict.fromkeys(keep), module)

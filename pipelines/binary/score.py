@@ -14,6 +14,7 @@ from pipelines.binary.models.ensemble import models
 from pipelines.binary.models.fitting import Network
 from pipelines.dated.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
+from pipelines.quantise import precision
 from pipelines.registry import Registry
 
 
@@ -54,9 +55,10 @@ class Score:
         counted = draft.rows(spark).agg(F.sum("decision"), F.count_if(F.col("probability").isNull())).first()
         assert counted is not None
         decided, unscored = int(counted[0] or 0), int(counted[1])
+        how = f"in {scored_in}" if (scored_in := precision(model)) else "by torch"
         lost = f"{unscored:,} rows have a feature that is no finite number and got no score"
         return Outcome(
-            summary=f"{written.rows:,} rows of {self.ds} scored by {model.id[:12]}, {decided:,} to review",
+            summary=f"{written.rows:,} rows of {self.ds} scored by {model.id[:12]} {how}, {decided:,} to review",
             rows=Rows(taken=taken.rows, given=written.rows),
             metrics={"flagged": decided, "unscored": unscored},
             warnings=(lost,) if unscored else (),
@@ -66,7 +68,7 @@ class Score:
 def scored(
     rows: DataFrame, artifact: Artifact, networks: Mapping[str, Network], key: tuple[str, ...], scratch: Path
 ) -> DataFrame:
-    """Return key, probability, decision at the model's threshold, and the model's version, for each row.
+    """Return key, probability, decision at the model's threshold, and the model's version, for each row, in the artifact's precision.
 
     A row with a feature that is no finite number has neither probability nor decision. A pipeline that prepares the rows is laid
     out below ``scratch``.
@@ -75,6 +77,6 @@ def scored(
     if prepared := preparation.of(artifact, scratch):
         found = prepared.applied(found)
     features = found.select(*key, *artifact.details["features"])
-    rated = replace(artifact, models=models(networks)).predict(features)
+    rated = replace(artifact, models=models(networks)).predict(features, precision=precision(artifact))
     decision = (F.col("probability") >= artifact.details["threshold"]).cast("int")
     return rated.select(*key, "probability", decision.alias("decision"), F.lit(artifact.id).alias("model_version"))

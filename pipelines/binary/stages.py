@@ -40,7 +40,8 @@ def tabular(app: Tabular) -> Mapping[str, Stage]:
         "train": Stage(steps.train, "spark", each="member", reads=("split",), may_read=("search",)),
         "baselines": Stage(steps.baselines, "spark", reads=("split",)),
         "evaluate": Stage(steps.evaluate, "none", reads=("pin", "split", "train", "baselines")),
-        "publish": Stage(steps.publish, "spark" if app.pipeline else "none", reads=("split", "evaluate")),
+        "quantise": Stage(steps.quantise, "none", reads=("split", "evaluate")),
+        "publish": Stage(steps.publish, "spark" if app.pipeline else "none", reads=("split", "quantise")),
         "score": Stage(steps.score, "hive", each="date", may_read=("engineer", "pin", "publish")),
         "report": Stage(steps.report, "none"),
     }
@@ -161,13 +162,34 @@ class Steps:
             words=self.app.words,
         )
 
-    def publish(self, run: Run) -> Step:
+    def quantise(self, run: Run) -> Step:
+        from dlcore import Artifact, AveragePrecision
         from pipelines.binary.evaluate import Candidate
+        from pipelines.binary.measures.scored import Cost
+        from pipelines.binary.models.ensemble import models
+        from pipelines.binary.rescored import Rescored, sample, validation
+        from pipelines.quantise import Quantise
+
+        candidate, frames, roles = run.result("evaluate", Candidate), inputs.frames(run), self.app.roles
+        return Quantise(
+            candidate=candidate.folder,
+            into=run.folder / "quantised",
+            load=partial(Artifact.load, models=models(self.app.fitting().networks)),
+            calibration=lambda _: sample(frames, roles.label),
+            validation=lambda _: validation(frames, roles.label),
+            label=roles.label,
+            metric=AveragePrecision(),
+            bound=run.params["int8_bound"],
+            choose=Rescored(frames=frames, roles=roles, cost=Cost(review=self.app.review_cost)),
+        )
+
+    def publish(self, run: Run) -> Step:
         from pipelines.binary.meeting import Meeting
         from pipelines.publish import Publish
+        from pipelines.quantise import Quantised
 
         return Publish(
-            candidate=run.result("evaluate", Candidate).folder,
+            candidate=run.result("quantise", Quantised).folder,
             registry=inputs.published(run),
             compare=Meeting(
                 frames=inputs.frames(run),

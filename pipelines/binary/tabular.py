@@ -88,7 +88,7 @@ class Tabular:
     training takes the rows that have one.
 
     ``gates`` and ``fitting`` are functions, since what they import takes seconds that few steps need. The parameters of a run that
-    steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search and stop_on_drift.
+    steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search, int8_bound and stop_on_drift.
     """
 
     name: str

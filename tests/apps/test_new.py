@@ -146,7 +146,7 @@ def ran(made: None, spark: SparkSession, settings: Settings, state: Path) -> Run
         ("train", members),
         ("baselines", [{}]),
     ]
-    plan += [("evaluate", [{}]), ("publish", [{}]), ("score", days), ("report", [{}])]
+    plan += [("evaluate", [{}]), ("quantise", [{}]), ("publish", [{}]), ("score", days), ("report", [{}])]
     for name, changes in plan:
         for change in changes:
             perform(spark, replace(run, **change), name)

@@ -10,7 +10,6 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from pipelines.binary.models.balance import Balance
 from pipelines.binary.models.fitting import Network
@@ -77,6 +76,11 @@ def averaged(members_MN: Tensor) -> Tensor:
     positive_N = torch.logsumexp(logsigmoid(members_MN), dim=0) - many
     negative_N = torch.logsumexp(logsigmoid(-members_MN), dim=0) - many
     return positive_N - negative_N
+
+
+def logsigmoid(log_odds: Tensor) -> Tensor:
+    """The logarithm of a probability, by log-odds: as torch's own, of which OpenVINO makes log(sigmoid), and that is log(0) below -87."""
+    return log_odds.clamp(max=0) - torch.log1p(torch.exp(-log_odds.abs()))
 
 
 def rebuilt(networks: Mapping[str, Network], *, members: Sequence[Mapping[str, Any]]) -> Ensemble:

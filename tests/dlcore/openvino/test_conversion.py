@@ -90,6 +90,13 @@ def test_inputs_and_outputs_keep_their_names_and_any_number_of_rows_goes_through
             torch.testing.assert_close(each, expected[name][:count].detach(), rtol=1e-5, atol=1e-6)
 
 
+def test_a_module_is_the_same_bytes_whatever_the_process_has_made_before() -> None:
+    torch.manual_seed(0)
+    module = Named().eval()
+    rows = {"table": torch.randn(2, 4), "shop": torch.arange(2)}
+    assert files_of(converted(module, rows)) == files_of(converted(module, rows))
+
+
 def test_a_detector_takes_pictures_as_they_are_stored_and_gives_its_pair() -> None:
     torch.manual_seed(0)
     module = mobilenet_ssd(classes=4).eval()

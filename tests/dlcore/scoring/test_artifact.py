@@ -39,6 +39,14 @@ def test_the_id_names_the_content(tmp_path: Path) -> None:
     assert saved(tmp_path / "a").id != saved(tmp_path / "c", bias=False).id
 
 
+def test_a_version_with_other_details_has_the_same_files_and_another_id(tmp_path: Path) -> None:
+    before = saved(tmp_path / "a").with_files({"note": b"x"})
+    after = before.with_details({"threshold": 0.5, "precision": "f32"}, folder=str(tmp_path / "b"))
+    assert after.details == {"threshold": 0.5, "precision": "f32"} and before.details == {"threshold": 0.25}
+    assert (after.read("note"), after.files) == (b"x", before.files) and after.id != before.id
+    assert before.with_details({"threshold": 0.5, "precision": "f32"}).id == after.id
+
+
 class Tied(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 
 from dlcore import Artifact
+from pipelines.binary.frames.seen import Seen
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.interval import Ranking, lead, resamples
@@ -19,7 +20,6 @@ from pipelines.binary.measures.scored import Scored
 from pipelines.binary.meeting import Meeting
 from pipelines.binary.models.ensemble import MODEL, rebuilt
 from pipelines.binary.models.networks import Logit
-from pipelines.binary.seen import Seen
 from pipelines.publish import Incomparable
 from tests.pipelines import frames
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcore.openvino.conversion import converted, files_of
+from dlcore.openvino.ir import IR
 from pipelines.binary.models.ensemble import MODEL, Ensemble, averaged, models, rebuilt
 from pipelines.binary.models.networks import cnn, mlp
 
@@ -38,6 +40,22 @@ def test_the_mean_is_exact_where_single_precision_probabilities_are_not() -> Non
     members_MN = torch.tensor([[60.0, -60.0], [80.0, -80.0]], dtype=torch.float64)
     found = averaged(members_MN)
     assert found.tolist() == pytest.approx([60 + math.log(2), -60 - math.log(2)])
+
+
+class First(nn.Module):
+    """The first feature is the log-odds."""
+
+    def forward(self, rows_NF: Tensor) -> Tensor:
+        return rows_NF[:, 0]
+
+
+def test_an_ir_gives_the_same_where_a_sigmoid_in_single_precision_is_zero_or_one() -> None:
+    together = Ensemble([First(), First()])
+    together.shift[1] = 3.0
+    together.calibration.copy_(torch.tensor([0.1, 0.0], dtype=torch.float64))
+    rows = torch.tensor([[-300.0], [-95.0], [-20.0], [0.0], [20.0], [95.0], [300.0]])
+    ir = IR(*files_of(converted(together, rows[:2])), precision="f32")
+    assert ir(rows).tolist() == pytest.approx(together(rows).tolist(), rel=1e-5)
 
 
 def test_an_ensemble_of_none_is_refused() -> None:
