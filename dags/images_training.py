@@ -9,10 +9,11 @@ images = App("images")
 
 with images.training(__doc__) as dag:
     given = parameters()
-    pin, train, evaluate = images.step("pin", **HIVE), images.step("train"), images.step("evaluate")
+    pin, train = images.step("pin", **HIVE), images.step("train")
+    evaluate, quantise = images.step("evaluate"), images.step("quantise")
     prepare = images.each("prepare", "--ds", days(given), **HIVE)
     publish = images.step("publish", outlets=[images.champion], trigger_rule="none_failed")
     detect = images.each("detect", "--ds", days(given), **HIVE)
     report = images.step("report", trigger_rule="none_failed")
 
-    given >> pin >> prepare >> train >> evaluate >> approval() >> publish >> detect >> report
+    given >> pin >> prepare >> train >> evaluate >> quantise >> approval() >> publish >> detect >> report

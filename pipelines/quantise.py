@@ -31,6 +31,14 @@ def precision(artifact: Artifact) -> Precision | None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """The artifact that evaluation wrote, which quantising takes up."""
+
+    folder: Path
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quantised:
     """The artifact that publishing takes up, and what it is to be scored in."""
 

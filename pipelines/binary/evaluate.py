@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,16 +27,9 @@ from pipelines.binary.models.calibration import platt
 from pipelines.binary.models.ensemble import MODEL, Ensemble, Member, assembled, averaged
 from pipelines.binary.models.fitting import Network
 from pipelines.outcome import Outcome, Rows
+from pipelines.quantise import Candidate
 
 PARTS = ("validation", "test")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """The artifact that evaluation wrote, which publishing takes up."""
-
-    folder: Path
-    version: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +173,7 @@ class Evaluate:
                 "seen": asdict(Seen.of(self.frames)),
                 "statistics": asdict(self.frames.statistics),
                 "profile": self.frames.profile,
-                "data": [pin(partition) for partition in self.partitions],
+                "data": [partition.content for partition in self.partitions],
                 "versions": dict(self.versions),
             },
         )
@@ -217,8 +209,3 @@ def behind(compared: Comparison) -> tuple[str, ...]:
         for title, reached in found
         if reached > own
     )
-
-
-def pin(partition: Partition) -> dict[str, Any]:
-    """A partition's rows by content; its folder may differ from run to run."""
-    return {"table": partition.table, "ds": partition.ds, "fingerprint": partition.fingerprint, "rows": partition.rows}

@@ -1,8 +1,7 @@
-"""What a step is given by the earlier steps of its run, and by the registry of its app."""
+"""What a step is given by the earlier steps of its run."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.tables.hive import Partition
@@ -12,7 +11,6 @@ from pipelines.runner.run import Run
 
 if TYPE_CHECKING:
     from pipelines.binary.frames.split import Frames
-    from pipelines.registry import Registry
 
 
 def engineered(run: Run) -> Partition | None:
@@ -38,18 +36,3 @@ def frames(run: Run) -> Frames:
     from pipelines.binary.frames.split import Frames
 
     return run.result("split", Frames)
-
-
-def champion(run: Run) -> str | None:
-    """The version that publishing left as champion in this run; where nothing was published, the registry's, if it has one."""
-    if not run.did("publish"):
-        return published(run).pointers().champion
-    from pipelines.publish import Published
-
-    return run.result("publish", Published).champion
-
-
-def published(run: Run) -> Registry:
-    from pipelines.registry import Registry
-
-    return Registry(folder=Path(run.settings.registry) / run.app)

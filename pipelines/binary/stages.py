@@ -16,6 +16,7 @@ from pipelines.binary import inputs
 from pipelines.binary.tabular import Tabular
 from pipelines.dated.pinning import Pinned
 from pipelines.outcome import Step
+from pipelines.runner.published import champion, registry
 from pipelines.runner.reporting import reported, versions
 from pipelines.runner.run import Run, Stage
 
@@ -73,7 +74,7 @@ class Steps:
     def engineer(self, run: Run) -> Step:
         from pipelines.dated.engineer import Engineer
 
-        registry = inputs.published(run)
+        published = registry(run)
         return Engineer(
             source=self.app.rows,
             table=self.app.features,
@@ -81,7 +82,7 @@ class Steps:
             transform=self.app.transform,
             judge=replace(
                 self.judge(self.app.features, self.app.gates().features),
-                profile=registry.champion().details["profile"] if registry.pointers().champion else None,
+                profile=published.champion().details["profile"] if published.pointers().champion else None,
                 stop_on_drift=run.params["stop_on_drift"],
             ),
             history_days=self.app.history_days,
@@ -164,11 +165,10 @@ class Steps:
 
     def quantise(self, run: Run) -> Step:
         from dlcore import Artifact, AveragePrecision
-        from pipelines.binary.evaluate import Candidate
         from pipelines.binary.measures.scored import Cost
         from pipelines.binary.models.ensemble import models
         from pipelines.binary.rescored import Rescored, sample, validation
-        from pipelines.quantise import Quantise
+        from pipelines.quantise import Candidate, Quantise
 
         candidate, frames, roles = run.result("evaluate", Candidate), inputs.frames(run), self.app.roles
         return Quantise(
@@ -190,7 +190,7 @@ class Steps:
 
         return Publish(
             candidate=run.result("quantise", Quantised).folder,
-            registry=inputs.published(run),
+            registry=registry(run),
             compare=Meeting(
                 frames=inputs.frames(run),
                 networks=self.app.fitting().networks,
@@ -210,8 +210,8 @@ class Steps:
             partition=inputs.engineered(run),
             features=self.app.features,
             scores=self.app.scores,
-            registry=inputs.published(run),
-            version=inputs.champion(run),
+            registry=registry(run),
+            version=champion(run),
             networks=self.app.fitting().networks,
             key=self.app.roles.key,
             judge=self.judge(self.app.scores, sound),

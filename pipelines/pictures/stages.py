@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.outcome import Step
@@ -31,7 +32,8 @@ def pictures(app: Pictures) -> Mapping[str, Stage]:
         "prepare": Stage(steps.prepare, "hive", each="date", may_read=("load", "pin")),
         "train": Stage(steps.train, "spark", reads=("pin", "prepare")),
         "evaluate": Stage(steps.evaluate, "spark", reads=("pin", "prepare", "train")),
-        "publish": Stage(steps.publish, "spark", reads=("pin", "prepare", "evaluate")),
+        "quantise": Stage(steps.quantise, "spark", reads=("pin", "prepare", "evaluate")),
+        "publish": Stage(steps.publish, "spark", reads=("pin", "prepare", "quantise")),
         "detect": Stage(steps.detect, "hive", each="date", reads=("prepare",), may_read=("load", "pin", "publish")),
         "report": Stage(steps.report, "none"),
     }
@@ -112,13 +114,32 @@ class Steps:
             shown=run.params["shown"],
         )
 
+    def quantise(self, run: Run) -> Step:
+        from pipelines.pictures.detection.detector import TARGETS
+        from pipelines.pictures.detection.evaluate import loaded
+        from pipelines.pictures.detection.rejudged import Rejudged
+        from pipelines.quantise import Candidate, Quantise
+
+        frames, detector = inputs.frames(run), self.app.detector()
+        return Quantise(
+            candidate=run.result("evaluate", Candidate).folder,
+            into=run.folder / "quantised",
+            load=partial(loaded, detector=detector),
+            calibration=partial(frames.labelled, "train"),
+            validation=partial(frames.labelled, "val"),
+            label=TARGETS,
+            metric=detector.metric,
+            bound=run.params["int8_bound"],
+            choose=Rejudged(frames=frames, detector=detector),
+        )
+
     def publish(self, run: Run) -> Step:
-        from pipelines.pictures.detection.evaluate import Candidate
         from pipelines.pictures.detection.meeting import DetectorMeeting
         from pipelines.publish import Publish
+        from pipelines.quantise import Quantised
 
         return Publish(
-            candidate=run.result("evaluate", Candidate).folder,
+            candidate=run.result("quantise", Quantised).folder,
             registry=registry(run),
             compare=DetectorMeeting(frames=inputs.frames(run), detector=self.app.detector()),
             run_id=run.id,

@@ -16,6 +16,7 @@ from pipelines.pictures.detection.detector import Detector
 from pipelines.pictures.detection.evaluate import loaded, predicted
 from pipelines.pictures.detection.shown import some_found
 from pipelines.pictures.prepare import Prepared
+from pipelines.quantise import precision
 from pipelines.registry import Registry
 
 
@@ -51,7 +52,7 @@ class Detect:
     @cached_property
     def model(self) -> Artifact:
         assert self.version is not None
-        return loaded(self.registry.load(self.version), self.detector)
+        return loaded(self.registry.load(self.version).folder, self.detector)
 
     def found(self, spark: SparkSession) -> DataFrame:
         """key, name, pixels, sizes, what was found from the threshold on, error."""
@@ -97,9 +98,10 @@ class Detect:
         ]
         errors = found.where("error IS NOT NULL").count()
         objects = draft.partition.rows
+        by = f"{self.model.id[:12]} in {precision(self.model) or 'torch'}"
         drawn = some_found(found.where("error IS NULL"), self.detector.classes, self.shown)
         return Outcome(
-            summary=f"{objects:,} objects in {self.prepared.rows:,} pictures of {self.ds} found by {self.model.id[:12]}",
+            summary=f"{objects:,} objects in {self.prepared.rows:,} pictures of {self.ds} found by {by}",
             rows=Rows(taken=self.prepared.rows, given=self.prepared.rows - errors),
             metrics={"objects": objects, "unscored": errors},
             warnings=_warnings(errors, written),

@@ -16,17 +16,10 @@ from pipelines.pictures.detection.frames import Frames
 from pipelines.pictures.detection.judged import Judged, Predict, judged, surest
 from pipelines.pictures.detection.shown import tiles
 from pipelines.pictures.detection.train import Trained
+from pipelines.quantise import Candidate, precision
 
 SEEN = "seen"
 """The artifact's file of the contents of the pictures that it was trained on, or had its thresholds chosen on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """The artifact that evaluation wrote, which publishing takes up."""
-
-    folder: Path
-    version: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +95,9 @@ class EvaluateDetector:
 
 def predicted(artifact: Artifact, rows: DataFrame) -> DataFrame:
     """The rows with what the artifact finds in them, in the precision that it is to be used in."""
-    return artifact.predict(rows, precision=artifact.details.get("precision"))
+    return artifact.predict(rows, precision=precision(artifact))
 
 
-def loaded(artifact: Artifact, detector: Detector) -> Artifact:
-    """A published detector with the code that it is asked by."""
-    return Artifact.load(artifact.folder, models={MODEL: network}, outputs=OUTPUTS, transform=detector.transform)
+def loaded(folder: str, detector: Detector) -> Artifact:
+    """A detector's artifact with the code that it is asked by."""
+    return Artifact.load(folder, models={MODEL: network}, outputs=OUTPUTS, transform=detector.transform)

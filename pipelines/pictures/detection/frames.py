@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from infra.tables.hive import Partition, read_files
 from pipelines.dated.pin import TablePin
+from pipelines.pictures.detection.detector import PICTURE, TARGETS
 from pipelines.pictures.prepare import Prepared
 
 CONTENT = F.xxhash64
@@ -35,6 +36,11 @@ class Frames:
         if not pieces:
             raise LookupError("no picture of these days could be prepared, so there is nothing to train on or to judge")
         return spark.read.parquet(*pieces).join(F.broadcast(named), "key").orderBy("key")
+
+    def labelled(self, split: str, spark: SparkSession | None) -> DataFrame:
+        """What a model is trained or judged on, of one split."""
+        assert spark is not None
+        return self.read(spark, split).select(PICTURE, TARGETS)
 
     def seen(self, spark: SparkSession, *splits: str) -> NDArray[np.int64]:
         """The contents of the pictures of these splits, in ascending order."""

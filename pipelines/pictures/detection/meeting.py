@@ -53,7 +53,7 @@ class DetectorMeeting:
             raise Incomparable(
                 "the champion was trained on all test pictures of this run; train on a range with new ones"
             )
-        return judged(unseen, partial(predicted, loaded(model, self.detector)), self.detector.metric)
+        return judged(unseen, partial(predicted, loaded(model.folder, self.detector)), self.detector.metric)
 
 
 def interval(first: Judged, second: Judged) -> tuple[float, float]:

@@ -39,7 +39,7 @@ class TrainDetector:
     into: Path
 
     def run(self, spark: SparkSession) -> Outcome:
-        rows, held_out = (self.frames.read(spark, split) for split in ("train", "val"))
+        rows, held_out = (self.frames.labelled(split, spark) for split in ("train", "val"))
         pictures = rows.count()
         if not pictures:
             raise LookupError(
@@ -55,7 +55,7 @@ class TrainDetector:
             identity=self.frames.identity,
             start=pretrained(len(self.detector.classes) + 1, read_state(self.weights)),
         )
-        fitted = fit.on(rows.select(PICTURE, TARGETS), held_out.select(PICTURE, TARGETS))
+        fitted = fit.on(rows, held_out)
         last = fitted.history[-1]
         reached = last.metrics[self.detector.metric.name]
         return Outcome(

@@ -20,7 +20,7 @@ from dlcore import Artifact, Training
 from infra.tables.hive import Partition
 from pipelines.binary import baselines
 from pipelines.binary.baselines import Baseline, Baselines, Fitted
-from pipelines.binary.evaluate import Candidate, Evaluate
+from pipelines.binary.evaluate import Evaluate
 from pipelines.binary.frames.bag import Bag
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.frames.statistics import Statistics, fitted
@@ -33,6 +33,7 @@ from pipelines.binary.search import Folds, Search, Winner
 from pipelines.binary.train import Train
 from pipelines.outcome import Outcome, Rows
 from pipelines.publish import Publish, Published
+from pipelines.quantise import Candidate
 from pipelines.registry import Registry
 from pipelines.section import Listing
 from tests.pipelines import frames

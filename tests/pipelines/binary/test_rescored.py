@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from apps.fraud.model import FITTING
 from dlcore import Artifact, AveragePrecision
-from pipelines.binary.evaluate import Candidate, Evaluate
+from pipelines.binary.evaluate import Evaluate
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures.scored import Cost, Scored
 from pipelines.binary.meeting import Meeting
@@ -21,7 +21,7 @@ from pipelines.binary.models.fitting import Setting
 from pipelines.binary.rescored import Rescored, sample, validation
 from pipelines.binary.score import scored
 from pipelines.outcome import Outcome, Rows
-from pipelines.quantise import Precision, Quantise, Quantised
+from pipelines.quantise import Candidate, Precision, Quantise, Quantised
 from pipelines.section import Listing
 from tests.pipelines import frames
 

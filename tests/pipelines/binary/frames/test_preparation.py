@@ -16,7 +16,7 @@ from apps.fraud.model import FITTING, MLP
 from dlcore import Artifact
 from infra.tables import snapshots
 from infra.tables.hive import Partition
-from pipelines.binary.evaluate import Candidate, Evaluate
+from pipelines.binary.evaluate import Evaluate
 from pipelines.binary.frames.bag import Bag
 from pipelines.binary.frames.split import Frames, Split
 from pipelines.binary.measures.scored import Cost
@@ -26,6 +26,7 @@ from pipelines.binary.score import scored
 from pipelines.binary.train import Train
 from pipelines.dated.pin import TablePin
 from pipelines.outcome import Rows
+from pipelines.quantise import Candidate
 from tests.pipelines import frames
 
 COLUMNS = ("a", "b_filled", "shop_hot", "scaled")

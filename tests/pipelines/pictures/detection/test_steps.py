@@ -25,7 +25,7 @@ from pipelines.runner.run import Run
 from pipelines.section import Grid
 from tests.pipelines.pictures.conftest import DS, NAMES, NEXT, Day
 
-PARAMS = {"epochs": 1, "batch": 8, "workers": 2, "seed": 7, "shown": 3}
+PARAMS = {"epochs": 1, "batch": 8, "workers": 2, "seed": 7, "shown": 3, "int8_bound": 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +65,13 @@ def test_a_training_makes_a_champion_that_finds_objects_in_later_days(bench: Ben
     assert "no model is champion yet" in told.summary
 
     dates = {"first_date": DS, "last_date": DS}
-    for step in ("pin", "prepare", "train", "evaluate", "publish"):
+    for step in ("pin", "prepare", "train", "evaluate", "quantise", "publish"):
         told = bench.do("training-1", step, DS, **dates)
     published = told.left(Published)
     assert published.moved and published.champion == published.version
-    candidate = Artifact.load(str(bench.settings.run_folder(bench.app.name, "training-1") / "candidate" / "artifact"))
+    candidate = Artifact.load(str(bench.settings.run_folder(bench.app.name, "training-1") / "quantised"))
     assert candidate.details["pictures"] == {"train": 12, "val": 4, "test": 6}
+    assert candidate.details["precision"] == "int8" and "ir/int8.xml" in candidate.files
     assert {*candidate.details["thresholds"]} == {*bench.app.rules().classes}
 
     for step in ("load", "prepare", "detect"):
