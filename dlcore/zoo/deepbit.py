@@ -45,11 +45,14 @@ class DeepBit(nn.Module):
 
     def activations(self, features: Tensor) -> Tensor:
         """[.., K], about their threshold ``MIDDLE``."""
-        found: Tensor = self.layer((features - self.mean) / self.length) + MIDDLE
-        return found
+        return self._about_threshold(features) + MIDDLE
 
     def forward(self, features: Tensor) -> Tensor:
-        return packed(self.activations(features) > MIDDLE)
+        return packed(self._about_threshold(features) > 0)
+
+    def _about_threshold(self, features: Tensor) -> Tensor:
+        found: Tensor = self.layer((features - self.mean) / self.length)
+        return found
 
 
 class Pooled(nn.Module):
@@ -107,7 +110,7 @@ class Objective:
     given, the last passes the gradient of its mean on to the activations (arXiv:1308.3432).
 
     N workers equal one in the first two losses. The last is of a worker's rows of a step: over N workers it is larger than one worker's
-    by the variance of their means.
+    by half the variance of their means, summed over bits.
     """
 
     quantisation: float = 1.0
@@ -133,10 +136,8 @@ def changed_bits(codes_NPB: Tensor, targets: object) -> Tensor:
     """The share of bits that a turn changes, by which a training may be validated: codes of [N, turns, K/8], the middle turn being none."""
     upright = codes_NPB[:, codes_NPB.shape[1] // 2, None]
     differing = codes_NPB ^ upright
-    ones = sum((differing >> place) & 1 for place in range(8))
-    turns = codes_NPB.shape[1] - 1
-    assert isinstance(ones, Tensor)
-    return ones.float().sum(dim=1).mean() / (8 * turns)
+    ones = torch.stack([(differing >> place) & 1 for place in range(8)])
+    return ones.sum() / (8 * (differing.numel() - upright.numel()))
 
 
 def _moved(x_NPK: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ class Neighbours:
 
     Both sides have the columns ``key`` (numbers, text or bytes, each once) and ``code`` (bytes, of one length); rows in which one is null
     are no queries, and nobody's neighbours. Of one distance the lowest key is first. Without ``itself`` a query is not its own neighbour,
-    where its key is in the index too. A block of the index has at most ``index_block`` codes, one of the queries ``query_block``.
+    where its key is in the index too. A block of the index has at most ``index_block`` codes, one of the queries ``query_block``; queries
+    are broadcast, so all of their keys and codes must fit into the memory of the driver and of each executor.
     """
 
     k: int
@@ -70,17 +71,23 @@ class Neighbours:
         k = self.k if self.itself else self.k + 1
         for batch in pairs:
             columns = [batch.column(f"{side}_{part}") for side in ("query", "index") for part in ("keys", "codes")]
-            for asking, queries, known, codes in zip(*columns, strict=True):
-                one, other = _unpacked(asking, queries), _unpacked(known, codes)
-                if one.shape[1] != other.shape[1]:
-                    raise ValueError(
-                        f"codes must be of one length, got queries of {one.shape[1]} bytes and an index of {other.shape[1]}"
-                    )
-                found = nearest(words(one), words(other), k=k)
-                own = np.repeat(np.arange(len(one)), found.rows.shape[1])
-                distances = pa.array(found.distances.reshape(-1).astype(np.int32))
-                matches = [asking.values.take(pa.array(own)), known.values.take(pa.array(found.rows.reshape(-1)))]
-                yield pa.RecordBatch.from_arrays([*matches, distances], names=list(COLUMNS))
+            for pair in zip(*columns, strict=True):
+                yield _matches(*pair, k=k)
+
+
+def _matches(
+    asking: pa.ListScalar, queries: pa.BinaryScalar, known: pa.ListScalar, codes: pa.BinaryScalar, *, k: int
+) -> pa.RecordBatch:
+    one, other = _unpacked(asking, queries), _unpacked(known, codes)
+    if one.shape[1] != other.shape[1]:
+        raise ValueError(
+            f"codes must be of one length, got queries of {one.shape[1]} bytes and an index of {other.shape[1]}"
+        )
+    found = nearest(words(one), words(other), k=k)
+    own = np.repeat(np.arange(len(one)), found.rows.shape[1])
+    distances = pa.array(found.distances.reshape(-1).astype(np.int32))
+    keys = [asking.values.take(pa.array(own)), known.values.take(pa.array(found.rows.reshape(-1)))]
+    return pa.RecordBatch.from_arrays([*keys, distances], names=list(COLUMNS))
 
 
 def _kind(df: DataFrame, column: str) -> DataType:
