@@ -134,11 +134,12 @@ class Flip:
 class Rotate:
     """Turned about its centre by ``degrees``, against the clock, in a frame of the same size; the corners left over are ``fill``.
 
-    A turned box is the smallest upright one that holds it: it frames what it did, with more around it.
+    Without a ``fill`` they show what the picture has there, of which the frame may be a crop. A turned box is the smallest upright one
+    that holds it: it frames what it did, with more around it.
     """
 
     degrees: Amount
-    fill: Colour = MEAN
+    fill: Colour | None = MEAN
 
     def plan(self, frame: Frame, generator: Generator | None) -> Plan:
         angle = np.deg2rad(drawn(self.degrees, generator, without=0.0))

@@ -1,6 +1,6 @@
 """A picture's bytes and boxes made ready for a model: one function, called by training's loaders and by Spark's tasks alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from features.pictures.boxes import Boxes, boxes
 from features.pictures.chains import Chain, Framed
 from features.pictures.decoding import decode
-from features.pictures.geometry import CropAt, Resize
+from features.pictures.geometry import CropAt, Resize, Rotate
 from features.pictures.headers import Limits
 from features.pictures.rendering import Pixels
 
@@ -90,11 +90,25 @@ def unpack(packed: bytes | None) -> Targets:
 
 def crops(pixels: Pixels, framed: Boxes, *, width: int, height: int, margin: float = 0.0) -> list[Pixels]:
     """What each box frames, with ``margin`` of its sides around it, as a picture of ``width`` x ``height``."""
-    steps = [
-        (CropAt((left, top, right, bottom), margin), Resize(width, height))
-        for left, top, right, bottom in framed.tolist()
-    ]
-    return [Chain(both)(pixels).pixels for both in steps]
+    return [one for (one,) in turned_crops(pixels, framed, width=width, height=height, margin=margin, degrees=(0.0,))]
+
+
+def turned_crops(
+    pixels: Pixels,
+    framed: Boxes,
+    *,
+    width: int,
+    height: int,
+    margin: float = 0.0,
+    degrees: Sequence[float] = (-10.0, -5.0, 0.0, 5.0, 10.0),
+) -> list[Pixels]:
+    """``crops`` turned about the middle of each by all ``degrees``: an array [turns, height, width, 3] a box.
+
+    What comes into the corners is what the picture has there; beyond its edges, nothing of meaning.
+    """
+    cuts = [CropAt((left, top, right, bottom), margin) for left, top, right, bottom in framed.tolist()]
+    end = Resize(width, height)
+    return [np.stack([Chain((cut, Rotate(by, fill=None), end))(pixels).pixels for by in degrees]) for cut in cuts]
 
 
 def _item(row: Any, name: str | None) -> Any:

@@ -17,7 +17,7 @@ from features.pictures.chains import Chain, chances
 from features.pictures.dataframe import Augmented, Jpeg, Prepare, png
 from features.pictures.decoding import decode
 from features.pictures.geometry import CentreCrop, Resize
-from features.pictures.preparing import NONE, Loading, Preparation, crops, pack, unpack
+from features.pictures.preparing import NONE, Loading, Preparation, crops, pack, turned_crops, unpack
 from features.pictures.sampling import ssd
 from features.pictures.voc import annotated
 
@@ -157,3 +157,17 @@ def test_crops_are_what_boxes_frame() -> None:
     assert exact.shape == wide.shape == (8, 16, 3)
     assert (exact == (1, 2, 3)).all() and 0.2 < (wide == (1, 2, 3)).mean() < 0.3
     assert crops(canvas, boxes([]), width=4, height=4) == []
+
+
+def test_turned_crops_show_what_is_around_the_box_and_turn_back() -> None:
+    canvas = np.tile(np.arange(120, dtype=np.uint8)[:, None, None], (1, 120, 3))  # brighter towards the bottom
+    framed = boxes([[40, 40, 80, 80], [0, 0, 20, 20]])
+    inner, edge = turned_crops(canvas, framed, width=40, height=40)
+    assert inner.shape == edge.shape == (5, 40, 40, 3)
+    assert np.array_equal(inner[2], crops(canvas, framed, width=40, height=40)[0]), "the middle one is not turned"
+    y, x = np.mgrid[0.5:40, 0.5:40] - 20
+    for by, seen in zip((-10, -5, 5, 10), inner[[0, 1, 3, 4]], strict=True):
+        angle = np.deg2rad(by)
+        wanted = 59.5 + y * np.cos(angle) + x * np.sin(angle)  # of the canvas, corners too: nothing is filled
+        assert np.abs(seen[..., 0] - wanted).max() < 1
+    assert turned_crops(canvas, boxes([]), width=4, height=4) == []
