@@ -10,10 +10,13 @@ images = App("images")
 with images.training(__doc__) as dag:
     given = parameters()
     pin, train = images.step("pin", **HIVE), images.step("train")
-    evaluate, quantise = images.step("evaluate"), images.step("quantise")
+    evaluate, quantise, codes = map(images.step, ("evaluate", "quantise", "codes"))
     prepare = images.each("prepare", "--ds", days(given), **HIVE)
     publish = images.step("publish", outlets=[images.champion], trigger_rule="none_failed")
-    detect = images.each("detect", "--ds", days(given), **HIVE)
+    detect, encode, neighbours = (
+        images.each(name, "--ds", days(given), **HIVE) for name in ("detect", "encode", "neighbours")
+    )
     report = images.step("report", trigger_rule="none_failed")
 
-    given >> pin >> prepare >> train >> evaluate >> quantise >> approval() >> publish >> detect >> report
+    given >> pin >> prepare >> train >> evaluate >> quantise >> codes >> approval() >> publish
+    publish >> detect >> encode >> neighbours >> report

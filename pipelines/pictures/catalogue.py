@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DoubleType,
     IntegerType,
@@ -63,6 +64,31 @@ DETECTIONS = StructType(
 )
 """An object that was found in a picture: ``place`` 1 is the surest, edges are in dots of the picture as it was delivered, upright."""
 
+CODES = StructType(
+    [
+        StructField("key", StringType()),
+        StructField("place", IntegerType()),
+        StructField("label", StringType()),
+        StructField("code", BinaryType()),
+        StructField("thumbnail", BinaryType()),
+        StructField("model_version", StringType()),
+    ]
+)
+"""The code of an object that was found, and a small JPEG of it."""
+
+NEIGHBOURS = StructType(
+    [
+        StructField("key", StringType()),
+        StructField("place", IntegerType()),
+        StructField("neighbour_key", StringType()),
+        StructField("neighbour_place", IntegerType()),
+        StructField("rank", IntegerType()),
+        StructField("distance", IntegerType()),
+        StructField("model_version", StringType()),
+    ]
+)
+"""A look-alike of an object: ``rank`` 1 is the nearest, ``distance`` is in bits."""
+
 OPTIONAL = ("split",)
 """Columns of a row that may be null."""
 
@@ -107,3 +133,13 @@ class Tables:
     def detections(self) -> Table:
         """What the champion found in pictures."""
         return Table(database=self.database, name="detections", schema=DETECTIONS, version=1)
+
+    @property
+    def codes(self) -> Table:
+        """What the champion's coder made of them."""
+        return Table(database=self.database, name="codes", schema=CODES, version=1)
+
+    @property
+    def neighbours(self) -> Table:
+        """Their look-alikes."""
+        return Table(database=self.database, name="neighbours", schema=NEIGHBOURS, version=1)

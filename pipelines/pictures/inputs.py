@@ -29,3 +29,8 @@ def frames(run: Run) -> Frames:
         prepared=tuple(run.result("prepare", Prepared, ds) for ds in run.dates),
         partitions=run.result("pin", Pinned).rows.partitions,
     )
+
+
+def first(run: Run, step: str) -> Partition | None:
+    """What a step of this date wrote first; None where it did nothing."""
+    return next(iter(run.outcome(step, run.ds).partitions), None)

@@ -18,13 +18,18 @@ from pipelines.runner.reporting import reported, versions
 from pipelines.runner.run import Run, Stage
 
 if TYPE_CHECKING:
+    from infra.expectations import Expectation
+    from infra.tables.hive import Table
     from pipelines.dated.judge import Judge
     from pipelines.pictures.judging import Rules
     from pipelines.pictures.store import Store
 
+OBJECT = ("key", "place")
+"""What names an object of a picture."""
+
 
 def pictures(app: Pictures) -> Mapping[str, Stage]:
-    """Every step of the application: by date load, prepare and detect; by training pin to publish; and the report."""
+    """Every step of the application: by date load to neighbours; by training pin to publish; and the report."""
     steps = Steps(app=app)
     return {
         "load": Stage(steps.load, "hive", each="date"),
@@ -33,8 +38,11 @@ def pictures(app: Pictures) -> Mapping[str, Stage]:
         "train": Stage(steps.train, "spark", reads=("pin", "prepare")),
         "evaluate": Stage(steps.evaluate, "spark", reads=("pin", "prepare", "train")),
         "quantise": Stage(steps.quantise, "spark", reads=("pin", "prepare", "evaluate")),
-        "publish": Stage(steps.publish, "spark", reads=("pin", "prepare", "quantise")),
+        "codes": Stage(steps.codes, "spark", reads=("pin", "prepare", "quantise")),
+        "publish": Stage(steps.publish, "spark", reads=("pin", "prepare", "codes")),
         "detect": Stage(steps.detect, "hive", each="date", reads=("prepare",), may_read=("load", "pin", "publish")),
+        "encode": Stage(steps.encode, "hive", each="date", reads=("prepare", "detect"), may_read=("load", "pin")),
+        "neighbours": Stage(steps.neighbours, "hive", each="date", reads=("detect", "encode")),
         "report": Stage(steps.report, "none"),
     }
 
@@ -133,27 +141,38 @@ class Steps:
             choose=Rejudged(frames=frames, detector=detector),
         )
 
-    def publish(self, run: Run) -> Step:
-        from pipelines.pictures.detection.meeting import DetectorMeeting
-        from pipelines.publish import Publish
+    def codes(self, run: Run) -> Step:
+        from pipelines.pictures.codes.learn import LearnCodes
         from pipelines.quantise import Quantised
 
-        return Publish(
+        return LearnCodes(
+            frames=inputs.frames(run),
             candidate=run.result("quantise", Quantised).folder,
+            detector=self.app.detector(),
+            bits=run.params["bits"],
+            seed=run.params["seed"],
+            workers=run.params["workers"],
+            into=run.folder / "codes",
+        )
+
+    def publish(self, run: Run) -> Step:
+        from pipelines.pictures.codes.learn import Coded
+        from pipelines.pictures.detection.meeting import DetectorMeeting
+        from pipelines.publish import Publish
+
+        return Publish(
+            candidate=run.result("codes", Coded).folder,
             registry=registry(run),
             compare=DetectorMeeting(frames=inputs.frames(run), detector=self.app.detector()),
             run_id=run.id,
         )
 
     def detect(self, run: Run) -> Step:
-        from infra.expectations import between, not_null, one_of, schema, unique
-        from pipelines.dated.judge import Judge
+        from infra.expectations import between, one_of
         from pipelines.pictures.detection.detect import Detect
         from pipelines.pictures.prepare import Prepared
 
         table, detector = self.app.tables.detections, self.app.detector()
-        key = ("key", "place")
-        sound = [*map(not_null, table.schema.names), between("score", 0, 1), one_of("label", detector.classes)]
         return Detect(
             ds=run.ds,
             prepared=run.result("prepare", Prepared, run.ds),
@@ -163,7 +182,47 @@ class Steps:
             version=champion(run),
             table=table,
             results=self.store(run).results,
-            judge=Judge(key=key, expectations=[*schema(table.schema), unique(key), *sound]),
+            judge=self.whole(table, OBJECT, between("score", 0, 1), one_of("label", detector.classes)),
+            run_id=run.id,
+            shown=run.params["shown"],
+        )
+
+    def encode(self, run: Run) -> Step:
+        from infra.expectations import one_of
+        from pipelines.pictures.codes.encode import Encode
+        from pipelines.pictures.detection.detect import Detected
+        from pipelines.pictures.prepare import Prepared
+
+        table = self.app.tables.codes
+        return Encode(
+            ds=run.ds,
+            prepared=run.result("prepare", Prepared, run.ds),
+            catalogue=inputs.catalogue(run),
+            detections=inputs.first(run, "detect"),
+            registry=registry(run),
+            version=run.result("detect", Detected, run.ds).version,
+            table=table,
+            results=self.store(run).results,
+            judge=self.whole(table, OBJECT, one_of("label", self.app.rules().classes)),
+            scratch=run.folder / "coder",
+            run_id=run.id,
+        )
+
+    def neighbours(self, run: Run) -> Step:
+        from infra.expectations import between
+        from pipelines.pictures.codes.neighbours import FindNeighbours
+        from pipelines.pictures.detection.detect import Detected
+
+        table, k = self.app.tables.neighbours, run.params["look_alikes"]
+        return FindNeighbours(
+            ds=run.ds,
+            codes=inputs.first(run, "encode"),
+            among=self.app.tables.codes,
+            version=run.result("detect", Detected, run.ds).version,
+            k=k,
+            table=table,
+            results=self.store(run).results,
+            judge=self.whole(table, (*OBJECT, "rank"), between("rank", 1, k)),
             run_id=run.id,
             shown=run.params["shown"],
         )
@@ -178,6 +237,14 @@ class Steps:
 
         address = opened(run.settings, self.app.name, FAMILIES, regions=self.app.regions)
         return Store(address=address, table=self.app.name)
+
+    def whole(self, table: Table, key: tuple[str, ...], *sound: Expectation) -> Judge:
+        """Holds a date of a table of results to its schema, its key, no null, and what else is ``sound``."""
+        from infra.expectations import not_null, schema, unique
+        from pipelines.dated.judge import Judge
+
+        filled = map(not_null, table.schema.names)
+        return Judge(key=key, expectations=[*schema(table.schema), unique(key), *filled, *sound])
 
     def judge(self, rules: Rules) -> Judge:
         """Holds a day's catalogue to its schema, its keys, one row a content, sizes, boxes, classes and splits."""

@@ -39,6 +39,11 @@ def key(ds: str, name: str, picture: bytes, annotation: bytes | None) -> str:
     return f"{dated(ds, name)}|{both.hexdigest()[:16]}"
 
 
+def result(name: str, version: str) -> str:
+    """The cell of what a model made of a picture, so that results of two models never mix."""
+    return f"{name}_{version[:12]}"
+
+
 def of_day(ds: str) -> Selection:
     """The rows of one day."""
     return EVERYTHING.within([Range.of_prefix(dated(ds, "|")[:-1].encode())])

@@ -16,8 +16,16 @@ from pipelines.pictures.detection.detector import Detector
 from pipelines.pictures.detection.evaluate import loaded, predicted
 from pipelines.pictures.detection.shown import some_found
 from pipelines.pictures.prepare import Prepared
+from pipelines.pictures.store import result
 from pipelines.quantise import precision
 from pipelines.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detected:
+    """The version that looked at a day's pictures, by which later steps go on; None: there was none."""
+
+    version: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +50,8 @@ class Detect:
 
     def run(self, spark: SparkSession) -> Outcome:
         if self.version is None:
-            return Outcome(summary=f"{self.ds} skipped: no model is champion yet; a training that publishes makes one")
+            said = f"{self.ds} skipped: no model is champion yet; a training that publishes makes one"
+            return Outcome(summary=said, result=Detected(version=None))
         found = self.found(spark).persist()
         try:
             return self._found(spark, found)
@@ -89,7 +98,7 @@ class Detect:
 
     def cells(self, found: DataFrame) -> DataFrame:
         """One row a picture, for HBase; a picture in which nothing was found says so."""
-        return found.where("error IS NULL").select("key", F.to_json("found").alias(result(self.model.id, "found")))
+        return found.where("error IS NULL").select("key", F.to_json("found").alias(result("found", self.model.id)))
 
     def outcome(self, found: DataFrame, draft: Draft, written: Written) -> Outcome:
         counts = [
@@ -105,13 +114,9 @@ class Detect:
             rows=Rows(taken=self.prepared.rows, given=self.prepared.rows - errors),
             metrics={"objects": objects, "unscored": errors},
             warnings=_warnings(errors, written),
+            result=Detected(version=self.version),
             sections=(sections.detected(counts, self.prepared.rows, drawn, self.detector.classes),),
         )
-
-
-def result(version: str, name: str) -> str:
-    """The cell of a model's result, so that those of two models never mix."""
-    return f"{name}_{version[:12]}"
 
 
 def _warnings(errors: int, written: Written) -> tuple[str, ...]:
