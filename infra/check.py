@@ -14,11 +14,11 @@ import pyspark
 
 from infra.airflow.service import Service
 from infra.hbase.client import Address
-from infra.hbase.jars import Jars
 from infra.hbase.service import Service as Hbase
 from infra.hbase.service import answers, reached
 from infra.settings import Settings
 from infra.setup import jre
+from infra.setup.jars import Jars
 from infra.spark import java_home, mkl
 
 Finding = tuple[bool | None, str]

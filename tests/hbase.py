@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 
 from infra.hbase.client import Address
-from infra.hbase.jars import Jars, cache
 from infra.hbase.service import Service
 from infra.settings import Settings
+from infra.setup.jars import Jars, cache
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from features.pictures.dataframe import Encoding
     from features.pictures.preparing import Preparation
     from pipelines.pictures.detection.detector import Detector
-    from pipelines.pictures.judging import Rules
+    from pipelines.pictures.intake.judging import Rules
 
 CLASSES = ("RBC", "WBC", "Platelets")
 SHORT = 480
@@ -19,7 +19,7 @@ SHORT = 480
 
 
 def rules() -> Rules:
-    from pipelines.pictures.judging import Rules
+    from pipelines.pictures.intake.judging import Rules
 
     return Rules(classes=CLASSES, sides=(64, 4096))
 

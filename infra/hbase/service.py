@@ -16,11 +16,12 @@ from pathlib import Path
 import psutil
 
 from infra import processes
-from infra.hbase import jars, site
+from infra.hbase import site
 from infra.hbase.client import OUTAGES, Address
-from infra.hbase.jars import Jars
 from infra.hbase.regions import require
 from infra.settings import Settings
+from infra.setup import jars
+from infra.setup.jars import Jars
 
 PROGRAMS = {"hbase": (site.MASTER, "start"), "hbase-thrift": (site.THRIFT, "start")}
 
@@ -157,7 +158,7 @@ class Service:
     def _command(self, program: str, *arguments: str) -> list[str]:
         folder = Jars(cache=self.cache).folder
         if not folder.exists():
-            raise FileNotFoundError(f"HBase's jars are not at {folder}; fetch them with: python -m infra.hbase.jars")
+            raise FileNotFoundError(f"HBase's jars are not at {folder}; fetch them with: python -m infra.setup.jars")
         places = {"conf": self.home / "conf", "jars": folder, "scratch": self.home / "scratch"}
         return site.command(jars.java(Path(sys.prefix)), program, *arguments, **places)
 

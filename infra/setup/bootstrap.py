@@ -19,8 +19,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 (the modules below do not even loa
     version = platform.python_version()
     raise SystemExit(f"Python must be 3.11 to 3.13, got {version}; name another with: make PYTHON=python3.11")
 
-from infra.hbase import jars
-from infra.setup import jre, preflight, provisions
+from infra.setup import jars, jre, preflight, provisions
 from infra.setup import weights as weight_files
 from infra.setup.provisions import Provision
 from infra.setup.sources import sources
@@ -141,7 +140,7 @@ def archive_classes(state: Path) -> None:
 
 def fetch_jars(state: Path) -> None:
     """Fetch them by the environment's Ivy and Java."""
-    subprocess.run([state / "venv" / "bin" / "python", "-m", "infra.hbase.jars"], cwd=REPOSITORY, check=True)
+    subprocess.run([state / "venv" / "bin" / "python", "-m", "infra.setup.jars"], cwd=REPOSITORY, check=True)
 
 
 def fetch_weights(state: Path) -> None:

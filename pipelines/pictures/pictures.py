@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from features.pictures.dataframe import Encoding
     from features.pictures.preparing import Preparation
     from pipelines.pictures.detection.detector import Detector
-    from pipelines.pictures.judging import Rules
+    from pipelines.pictures.intake.judging import Rules
 
 
 @dataclass(frozen=True, kw_only=True)

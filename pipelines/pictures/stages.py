@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from infra.expectations import Expectation
     from infra.tables.hive import Table
     from pipelines.dated.judge import Judge
-    from pipelines.pictures.judging import Rules
+    from pipelines.pictures.intake.judging import Rules
     from pipelines.pictures.store import Store
 
 OBJECT = ("key", "place")
@@ -54,9 +54,9 @@ class Steps:
     app: Pictures
 
     def load(self, run: Run) -> Step:
-        from pipelines.pictures.delivery import Delivery
-        from pipelines.pictures.load import Load
-        from pipelines.pictures.storing import Storing
+        from pipelines.pictures.intake.delivery import Delivery
+        from pipelines.pictures.intake.load import Load
+        from pipelines.pictures.intake.storing import Storing
 
         rules = self.app.rules()
         return Load(

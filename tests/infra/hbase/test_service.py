@@ -7,9 +7,9 @@ import psutil
 import pytest
 
 from infra.hbase.client import Address
-from infra.hbase.jars import VERSION
 from infra.hbase.service import Service
 from infra.settings import Settings
+from infra.setup.jars import VERSION
 
 
 def listening(service: Service) -> set[str]:

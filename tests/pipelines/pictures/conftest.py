@@ -11,12 +11,12 @@ from apps.images import data
 from apps.images.recipe import CELLS, CLASSES
 from infra.hbase.service import Service
 from pipelines.pictures.catalogue import Tables
-from pipelines.pictures.delivery import Delivery
-from pipelines.pictures.judging import Rules
-from pipelines.pictures.load import Load
+from pipelines.pictures.intake.delivery import Delivery
+from pipelines.pictures.intake.judging import Rules
+from pipelines.pictures.intake.load import Load
+from pipelines.pictures.intake.storing import Storing
 from pipelines.pictures.stages import Steps
 from pipelines.pictures.store import Store
-from pipelines.pictures.storing import Storing
 from tests.hbase import made
 
 DS, NEXT = "2024-03-01", "2024-03-02"

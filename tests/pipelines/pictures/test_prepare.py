@@ -18,7 +18,7 @@ from infra.tables.hive import Partition
 from pipelines.dated.pin import HBasePin
 from pipelines.outcome import Rows
 from pipelines.pictures.catalogue import Tables
-from pipelines.pictures.load import Load
+from pipelines.pictures.intake.load import Load
 from pipelines.pictures.prepare import Prepared, PreparePictures
 from pipelines.pictures.preparing import Preparing
 from pipelines.pictures.store import FAMILIES, SCHEMA, Store, of_day

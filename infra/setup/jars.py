@@ -1,4 +1,4 @@
-"""The jars of HBase and its Thrift server, fetched once a machine into a cache outside the checkout: ``python -m infra.hbase.jars``.
+"""The jars of HBase and its Thrift server, fetched once a machine into a cache outside the checkout: ``python -m infra.setup.jars``.
 
 Ivy, which Spark brings along, fetches them; no Maven is asked for. Standard library alone: this is a stage of set-up.
 """

@@ -7,7 +7,7 @@ import pytest
 
 from features.pictures.decoding import decode
 from features.pictures.headers import Limits
-from pipelines.pictures.judging import Rules
+from pipelines.pictures.intake.judging import Rules
 from tests.pipelines.pictures.conftest import NAMES, RULES, SAMPLE
 
 NAME = NAMES[0]

@@ -15,7 +15,7 @@ from features.pictures.voc import Annotation, BadAnnotation
 from pipelines.pictures import store
 from pipelines.pictures.catalogue import EDGES, ROW, WHY
 from pipelines.pictures.drawing import glimpse
-from pipelines.pictures.judging import Known, Refused, Rules
+from pipelines.pictures.intake.judging import Known, Refused, Rules
 from pipelines.pictures.store import Store
 
 VERDICT = StructType([*ROW.fields, *WHY, StructField("thumbnail", BinaryType())])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.hbase.jars import MODULES, VERSION, Damaged, Jars, cache, digest, follow, ivy, java, mirrored
+from infra.setup.jars import MODULES, VERSION, Damaged, Jars, cache, digest, follow, ivy, java, mirrored
 
 MAVEN = """<settings xmlns="urn:maven-settings"><mirrors>
 <mirror><id>other</id><mirrorOf>elsewhere</mirrorOf><url>http://elsewhere/</url></mirror>

@@ -20,10 +20,10 @@ from pipelines.dated.judge import GateFailed, Judge, Judgement, drafting, settle
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures import sections
 from pipelines.pictures.catalogue import REFUSED, ROW, Tables, measured
-from pipelines.pictures.delivery import Delivery
-from pipelines.pictures.repeats import later, once
+from pipelines.pictures.intake.delivery import Delivery
+from pipelines.pictures.intake.repeats import later, once
+from pipelines.pictures.intake.storing import VERDICT, Storing
 from pipelines.pictures.store import SCHEMA
-from pipelines.pictures.storing import VERDICT, Storing
 
 
 @dataclass(frozen=True, kw_only=True)

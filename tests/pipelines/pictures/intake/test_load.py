@@ -13,7 +13,7 @@ from pipelines.dated.judge import GateFailed
 from pipelines.dated.source import BadDelivery
 from pipelines.outcome import Rows
 from pipelines.pictures.catalogue import Tables
-from pipelines.pictures.load import Load
+from pipelines.pictures.intake.load import Load
 from pipelines.pictures.store import Store
 from pipelines.section import Grid
 from tests.pipelines.pictures.conftest import DS, NAMES, NEXT, SAMPLE, Day
