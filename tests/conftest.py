@@ -17,6 +17,7 @@ from infra import settings as platform
 from infra import spark as engine
 from infra.settings import Settings
 from infra.tables.hive import Table
+from tests import services
 
 pytest_plugins = ["tests.services", "tests.hbase", "tests.chromium", "tests.runs", "tests.wheels"]
 
@@ -31,11 +32,23 @@ LANES = {
 """Tests that share a service, by their folders: a process takes a lane whole; all others share the Spark session with Hive."""
 
 
+def lane(nodeid: str) -> str:
+    return next((lane for lane, folders in LANES.items() if nodeid.startswith(folders)), "session")
+
+
 class ByService(LoadScopeScheduling):  # type: ignore[misc]
     """Tests in two processes: one begins with the Airflow, the other with the Spark session, and whoever is free goes on."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((lane for lane, folders in LANES.items() if nodeid.startswith(folders)), "session")
+        return lane(nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """No Airflow runs beside the lanes that come after its own: it takes a third of a core, though nobody asks it anything."""
+    if nextitem is None or lane(item.nodeid) != lane(nextitem.nodeid):
+        while services.RUNNING:
+            services.RUNNING.pop().stop()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByService:

@@ -23,6 +23,8 @@ DAILY, TRAINING = f"{APP}_daily", f"{APP}_training"
 DAY = "2013-09-01"
 QUICK = {"first_date": DAY, "last_date": DAY, "members": 1, "epochs": 1, "workers": 1}
 EVERY = 25  # of the normal rows; all frauds are kept
+RUNNING: list[Service] = []
+"""Airflows that a fixture started."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     home = tmp_path_factory.mktemp("stand")
     settings = load([f"state={home / 'state'}"])
     service = Service(settings=settings, dags=quick_dags(home))
+    RUNNING.append(service)
     try:
         stand = Stand(service, service.start())
         stand.deliver(DAY, sample(Path(load().landing)))

@@ -142,9 +142,7 @@ def test_a_whole_week_of_features_makes_a_training_and_the_days_asked_for_are_ne
 
 
 @pytest.mark.parametrize(("app", "made"), [("fraud", "engineer"), ("images", "prepare")])
-def test_what_a_day_has_and_a_champion_are_assets(
-    app: str, made: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    daily, training = (_read(kind, tmp_path_factory.getbasetemp(), app)["tasks"] for kind in KINDS)
+def test_what_a_day_has_and_a_champion_are_assets(app: str, made: str, read: dict[str, Any]) -> None:
+    daily, training = (read["dags"][f"{app}_{kind}"]["tasks"] for kind in KINDS)
     left = [{name: task["outlets"] for name, task in tasks.items() if task["outlets"]} for tasks in (daily, training)]
     assert left == [{made: [f"{app}.features"]}, {"publish": [f"{app}.champion"]}]
