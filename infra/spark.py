@@ -75,6 +75,7 @@ def java_options(settings: Settings) -> list[str]:
         f"-Dlog4j2.configurationFile={(settings.state / 'spark' / 'log4j2.properties').as_uri()}",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        "-XX:ReservedCodeCacheSize=256m",  # of the first compiler's 48 MB a long session fills all, and is then interpreted
         "-XX:-DontCompileHugeMethods",  # of wide rows, whose generated code would be interpreted else
     ]
     if (archive := class_archive()).exists():
