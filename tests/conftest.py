@@ -17,7 +17,6 @@ from infra import settings as platform
 from infra import spark as engine
 from infra.settings import Settings
 from infra.tables.hive import Table
-from tests import services
 
 pytest_plugins = ["tests.services", "tests.hbase", "tests.chromium", "tests.runs", "tests.wheels"]
 
@@ -46,6 +45,8 @@ class ByService(LoadScopeScheduling):  # type: ignore[misc]
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """No Airflow runs beside the lanes that come after its own: it takes a third of a core, though nobody asks it anything."""
+    from tests import services  # here, since it is a plugin, whose assertions are rewritten as it is loaded
+
     if nextitem is None or lane(item.nodeid) != lane(nextitem.nodeid):
         while services.RUNNING:
             services.RUNNING.pop().stop()
