@@ -6,6 +6,7 @@ and no file says which. A box is so at most one pixel off.
 
 import math
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -87,8 +88,8 @@ def annotated(folder: Path) -> Annotated:
     """All of ``Annotations``, with the pictures that they name in ``JPEGImages``, and the splits of ``ImageSets/Main``."""
     if not (folder / "Annotations").is_dir():
         raise ValueError(f"a folder in VOC's layout must have a folder Annotations, {folder} has none")
-    splits = {file.stem: _names(file) for file in sorted((folder / "ImageSets" / "Main").glob("*.txt"))}
     files = {file.stem: file for file in sorted((folder / "Annotations").glob("*.xml"))}
+    splits = {file.stem: _names(file, files) for file in sorted((folder / "ImageSets" / "Main").glob("*.txt"))}
     read: dict[str, Annotation] = {}
     refused: dict[str, BadAnnotation] = {}
     for name in sorted({*files, *(each for names in splits.values() for each in names)}):
@@ -136,9 +137,10 @@ def _read(name: str, file: Path | None, pictures: Path) -> Annotation:
     return found
 
 
-def _names(file: Path) -> tuple[str, ...]:
-    """The first word of each line: a class's own lists have 1 or -1 behind it."""
-    return tuple(line.split()[0] for line in file.read_text().splitlines() if line.strip())
+def _names(file: Path, known: Container[str]) -> tuple[str, ...]:
+    """Each line, or its first word where it is no known name: a class's own lists have 1 or -1 behind it."""
+    lines = [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    return tuple(line if line in known else line.split()[0] for line in lines)
 
 
 class _Plain(TreeBuilder):

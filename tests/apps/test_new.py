@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,19 +15,18 @@ import pytest
 from pyspark.sql import SparkSession
 from sklearn.datasets import load_breast_cancer
 
-from apps.__main__ import APPS, main
+from apps.__main__ import APPS
 from apps.new import other
 from apps.new.command import REPOSITORY, arguments, of_other_table
 from apps.new.profile import profile
 from apps.new.proposal import propose
 from infra.settings import Settings
-from pipelines import outcome
-from pipelines.outcome import Outcome, Rows
+from pipelines.outcome import Rows
 from pipelines.publish import Published
 from pipelines.runner import params
-from pipelines.runner.perform import write
 from pipelines.runner.run import Run
-from tests.dags.test_dags import READ
+from tests.made import dag, lint, made, of_the_app, refused, remove, stages
+from tests.steps import perform
 
 APP, OTHER = "made_by_a_test", "made_of_a_table"
 SCHEMA = "mean_radius double, mean_texture double, mean_perimeter double, mean_area double, mean_smoothness double, "
@@ -58,22 +55,6 @@ def cells() -> pd.DataFrame:
     return df.assign(malignant=np.where(found.target == 0, "yes", "no"))
 
 
-def of_the_app(app: str) -> list[str]:
-    """Every file that is there of an app."""
-    folders = [REPOSITORY / "apps" / app, REPOSITORY / "tests" / "apps" / app]
-    found = [
-        file for folder in folders for file in folder.rglob("*") if "__pycache__" not in file.parts and file.is_file()
-    ]
-    return sorted(str(file.relative_to(REPOSITORY)) for file in [*found, *(REPOSITORY / "dags").glob(f"{app}_*.py")])
-
-
-def remove(app: str) -> None:
-    for file in of_the_app(app):
-        (REPOSITORY / file).unlink()
-    for folder in (REPOSITORY / "apps" / app, REPOSITORY / "tests" / "apps" / app):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A state folder of which the command line knows."""
@@ -90,33 +71,25 @@ def file(state: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(file: Path) -> Iterator[None]:
-    remove(APP)
-    main(["new", APP, "--from", str(file), "--label", "malignant", "--time", "seen on"])
-    yield
-    remove(APP)
+def app(file: Path) -> Iterator[None]:
+    with made(APP, "--from", str(file), "--label", "malignant", "--time", "seen on"):
+        yield
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("app")
 def test_it_is_exactly_these_files_and_lint_and_types_are_clean() -> None:
     assert of_the_app(APP) == sorted(FILES)
     lint([file for file in FILES if file.endswith(".py")])
 
 
-def lint(files: list[str]) -> None:
-    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        done = subprocess.run([sys.executable, "-m", *tool, *files], cwd=REPOSITORY, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("app")
 def test_its_own_tests_pass() -> None:
     command = [sys.executable, "-m", "pytest", "-q", f"tests/apps/{APP}"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("app")
 def test_the_file_landed_by_day_and_lands_once(state: Path, file: Path) -> None:
     data = importlib.import_module(f"apps.{APP}.data")
     landed = {
@@ -128,7 +101,7 @@ def test_the_file_landed_by_day_and_lands_once(state: Path, file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def ran(made: None, spark: SparkSession, settings: Settings, state: Path) -> Run:
+def ran(app: None, spark: SparkSession, settings: Settings, state: Path) -> Run:
     """The whole application, each step as the command line would run it, in one session."""
     schema = params.schema(APPS / APP / "params.json")
     given = {"first_date": DAYS[0], "last_date": DAYS[-1], "members": 2}
@@ -149,15 +122,8 @@ def ran(made: None, spark: SparkSession, settings: Settings, state: Path) -> Run
     plan += [("evaluate", [{}]), ("quantise", [{}]), ("publish", [{}]), ("score", days), ("report", [{}])]
     for name, changes in plan:
         for change in changes:
-            perform(spark, replace(run, **change), name)
+            perform(spark, replace(run, **change), name, stages(APP))
     return run
-
-
-def perform(spark: SparkSession, run: Run, name: str) -> None:
-    stage = importlib.import_module(f"apps.{run.app}.recipe").STEPS[name]
-    step = stage.build(replace(run, reads=frozenset((*stage.reads, *stage.may_read))))
-    found: Outcome = step.run(None if stage.session == "none" else spark)
-    write(outcome.file(run.folder, stage.instance(name, run)), found.to_json())
 
 
 def test_it_runs_whole_and_tells_the_classes_apart(ran: Run, spark: SparkSession) -> None:
@@ -178,23 +144,19 @@ def test_nulls_stay_null_in_rows_and_texts_keep_their_commas_and_quotation_marks
     assert counted == expected["Clinic"].value_counts().to_dict()
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("app")
 def test_its_form_has_the_parameters_that_every_training_reads() -> None:
     fraud, own = (json.loads((APPS / app / "params.json").read_text()) for app in ("fraud", APP))
     assert {kind: list(rules) for kind, rules in own.items()} == {kind: list(rules) for kind, rules in fraud.items()}
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("app")
 def test_airflow_reads_its_dags_whose_steps_are_the_recipes(tmp_path: Path) -> None:
     steps: set[str] = set()
     for kind in ("daily", "training"):
-        environment = os.environ | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-        command = [sys.executable, "-c", READ, str(REPOSITORY / "dags" / f"{APP}_{kind}.py")]
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        tasks = json.loads(done.stdout.splitlines()[-1])["tasks"]
+        tasks = dag(APP, kind, tmp_path)["tasks"]
         steps |= {name for name, task in tasks.items() if task["type"] == "SparkSubmitOperator"}
-    assert steps == importlib.import_module(f"apps.{APP}.recipe").STEPS.keys()
+    assert steps == stages(APP).keys()
 
 
 @pytest.mark.parametrize(
@@ -208,6 +170,7 @@ def test_airflow_reads_its_dags_whose_steps_are_the_recipes(tmp_path: Path) -> N
         (["class", "--label", "y"], "a name must be small letters"),
         (["new", "--label", "y"], "a name must be small letters"),
         (["fraud", "--label", "y"], "there is an app named 'fraud' already, and nothing is overwritten"),
+        (["free"], "--label must name the column to be foretold, got none"),
         (["free", "--label", "z"], "--label must name a column of .*, got 'z'; it has x, y, same, three, words"),
         (["free", "--label", "same"], "--label must name a column of two values, got 'same' with a constant"),
         (["free", "--label", "three"], "--label must name a column of two values, got 'three' with 3 different values"),
@@ -245,7 +208,7 @@ def test_a_file_that_is_no_table_is_refused_with_a_sentence(
     refused(["new", "free", "--from", str(tmp_path / "bad.csv"), "--label", "y"], sentence)
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("app")
 def test_what_is_there_is_never_overwritten(file: Path) -> None:
     before = {name: (REPOSITORY / name).read_bytes() for name in FILES}
     refused(["new", APP, "--from", str(file), "--label", "malignant"], f"there is an app named '{APP}' already")
@@ -264,11 +227,13 @@ def other_made(spark: SparkSession) -> Iterator[None]:
     df.write.partitionBy("seen_on").saveAsTable(f"{OTHER}_source.cells")
     remove(OTHER)
     given = ["--from", f"{OTHER}_source.cells", "--label", "malignant"]
-    found = other.profile(spark, f"{OTHER}_source.cells")
-    print(of_other_table(arguments().parse_args([OTHER, *given]), found))
-    yield
-    remove(OTHER)
-    spark.sql(f"DROP DATABASE {OTHER}_source CASCADE")
+    try:
+        found = other.profile(spark, f"{OTHER}_source.cells")
+        print(of_other_table(arguments().parse_args([OTHER, *given]), found))
+        yield
+    finally:
+        remove(OTHER)
+        spark.sql(f"DROP DATABASE {OTHER}_source CASCADE")
 
 
 @pytest.mark.usefixtures("other_made")
@@ -278,7 +243,7 @@ def test_another_teams_table_is_read_where_it_is(spark: SparkSession, settings: 
     values = params.validated(params.schema(APPS / OTHER / "params.json"), {})
     run = Run(app=OTHER, id="other", ds=DAYS[0], member=0, params=values, settings=settings)
     for name in ("ingest", "engineer"):
-        perform(spark, run, name)
+        perform(spark, run, name, stages(OTHER))
     taken = spark.table(f"{OTHER}_source.cells").where(f"seen_on = '{DAYS[0]}'").count()
     assert run.outcome("engineer", DAYS[0]).rows == Rows(taken=taken, given=taken)
 
@@ -302,9 +267,3 @@ def test_days_without_rows_are_named_and_a_skewed_number_is_told(tmp_path: Path)
     assert [column.name for column in found.skewed] == ["fee"]
     assert [column.name for column in found.texts] == ["clinic"]
     assert (found.label.positive, found.left_out) == ("no", {"id": "it counts the rows"})
-
-
-def refused(argv: list[str], sentence: str) -> None:
-    with pytest.raises(SystemExit, match=sentence):
-        main(argv)
-    assert not (APPS / "free").exists()

@@ -16,7 +16,7 @@ from torch.optim import SGD
 from dlcore import Artifact, Constant, Field, Output, Training
 from dlcore.scoring.prediction import Prediction
 from dlcore.zoo.deepbit import DeepBit, Objective, Pooled, begin, changed_bits
-from dlcore.zoo.projections import itq, random_projection
+from dlcore.zoo.projections import Projection, itq, random_projection
 from features.codes.retrieval import retrieval_precision
 from pipelines.fit import Fit
 from pipelines.outcome import Outcome, Rows
@@ -50,8 +50,9 @@ class Coded:
 class LearnCodes:
     """Add a coder of ``bits`` to the ``detector``'s artifact in ``candidate``, and write both as one to ``into``.
 
-    DeepBit begins from ITQ's projection of the features of training objects, and goes on in two stages. Objects of test pictures are
-    searched among those of training pictures, where one of the same class is right, beside ITQ's and a random projection's codes.
+    DeepBit begins from ITQ's projection of the features of training objects, where these are more than bits, else from a random one, and
+    goes on in two stages. Objects of test pictures are searched among those of training pictures, where one of the same class is right,
+    beside the codes of these projections.
     """
 
     frames: Frames
@@ -83,7 +84,7 @@ class LearnCodes:
 
     def learned(self, rows: DataFrame, upright: NDArray[np.float32]) -> nn.Module:
         """DeepBit's layer after both stages."""
-        start = begin(itq(upright, bits=self.bits, seed=self.seed), upright)
+        start = begin(next(iter(projections(upright, bits=self.bits, seed=self.seed).values())), upright)
         plan = partial(
             Training,
             model=partial(DeepBit, features=WIDTH, bits=self.bits),
@@ -113,8 +114,7 @@ class LearnCodes:
         gallery, queries = sampled(known, SAMPLE), sampled(asked, QUERIES)
         encoders: dict[str, Callable[[NDArray[np.float32]], NDArray[np.uint8]]] = {
             "DeepBit": partial(encoded, layer),
-            "ITQ": itq(upright, bits=self.bits, seed=self.seed),
-            "Random projection": random_projection(upright, bits=self.bits, seed=self.seed),
+            **projections(upright, bits=self.bits, seed=self.seed),
         }
         rows = matrix(gallery, "features"), matrix(queries, "features")
         classes = [np.array(each.select("label").toArrow()["label"].to_pylist()) for each in (gallery, queries)]
@@ -135,6 +135,12 @@ class LearnCodes:
             result=Coded(folder=self.into / "artifact", version=whole.id),
             sections=(sections.learned(figures, self.bits, AMONG),),
         )
+
+
+def projections(features: NDArray[np.float32], *, bits: int, seed: int) -> dict[str, Projection]:
+    """Those that so many rows allow, the best first: about their mean N rows vary in N - 1 directions, and ITQ takes a bit from each."""
+    found = {"ITQ": itq(features, bits=bits, seed=seed)} if len(features) > bits else {}
+    return {**found, "Random projection": random_projection(features, bits=bits, seed=seed)}
 
 
 def sampled(rows: DataFrame, most: int) -> DataFrame:

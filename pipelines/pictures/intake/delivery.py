@@ -83,13 +83,14 @@ class Delivery:
         return annotations.withColumn("copy", place)
 
     def _named(self, files: DataFrame, splits: Sequence[str]) -> DataFrame:
-        """stem, splits: the lists that name it."""
+        """stem, splits: the lists that name it, by its whole line or by the first word: a class's own lists have 1 or -1 behind it."""
         lists = files.where(F.col("kind") == "list").where(F.col("stem").isin(list(splits)))
         lines = lists.select(
             F.col("stem").alias("split"), F.explode(F.split(F.decode("content", "UTF-8"), "\n")).alias("line")
-        )
-        first = F.regexp_extract("line", r"^\s*(\S*)", 1)  # a class's own lists have 1 or -1 behind it
-        names = lines.select("split", first.alias("stem"))
+        ).select("split", F.regexp_replace("line", r"^\s+|\s+$", "").alias("stem"))
+        known = files.where("kind != 'list'").select("stem", F.lit(True).alias("known")).distinct()
+        name = F.when(F.col("known"), F.col("stem")).otherwise(F.regexp_extract("stem", r"^\S*", 0))
+        names = lines.join(known, "stem", "left").select("split", name.alias("stem"))
         return names.where("stem != ''").groupBy("stem").agg(F.sort_array(F.collect_set("split")).alias("splits"))
 
     def _alone(self, pictures: DataFrame, annotations: DataFrame, named: DataFrame) -> DataFrame:

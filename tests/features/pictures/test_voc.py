@@ -114,15 +114,15 @@ def test_a_folder_is_read_with_what_is_wrong_in_it(tmp_path: Path) -> None:
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (tmp_path / name).mkdir(parents=True)
     picture = cv2.imencode(".jpg", np.zeros((40, 60, 3), np.uint8))[1].tobytes()
-    pictures = {"a": picture, "cut": picture[:200], "small": picture}
+    pictures = {"a": picture, "a b": picture, "cut": picture[:200], "small": picture}
     for name, data in pictures.items():
         (tmp_path / "JPEGImages" / f"{name}.jpg").write_bytes(data)
-    for name, size in {"a": (60, 40), "cut": (60, 40), "small": (60, 41), "gone": (60, 40)}.items():
+    for name, size in {"a": (60, 40), "a b": (60, 40), "cut": (60, 40), "small": (60, 41), "gone": (60, 40)}.items():
         (tmp_path / "Annotations" / f"{name}.xml").write_text(xml((1, 2, 9, 9), picture=f"{name}.jpg", size=size))
     (tmp_path / "Annotations" / "text.xml").write_text("hello")
-    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a 1\nnowhere -1\n\ncut\n")
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a 1\na b\nnowhere -1\n\ncut\n")
     found = annotated(tmp_path)
-    assert [*found.annotations] == ["a"] and [*found.split("train")] == ["a"]
+    assert [*found.annotations] == ["a", "a b"] and [*found.split("train")] == ["a", "a b"]
     assert {name: wrong.rule for name, wrong in found.refused.items()} == {
         "cut": "bad picture",
         "gone": "no picture",

@@ -1,7 +1,7 @@
 """From landing files to look-alikes in HBase, by the application's own steps, on few pictures: a training and a later day."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +14,17 @@ from infra.hbase.rows import Rows as HBaseRows
 from infra.hbase.service import Service, opened
 from infra.settings import Settings
 from infra.tables.hive import read_files
-from pipelines import outcome
-from pipelines.outcome import Outcome, Rows
-from pipelines.pictures.pictures import Pictures
+from pipelines.outcome import Rows
 from pipelines.pictures.stages import pictures
 from pipelines.pictures.store import FAMILIES, FAMILY, RESULTS, result
 from pipelines.publish import Published
 from pipelines.registry import Registry
-from pipelines.runner.perform import write
-from pipelines.runner.run import Run
 from pipelines.section import Grid
 from tests.pipelines.pictures.conftest import DS, NAMES, NEXT, Day
+from tests.steps import Bench
 
 PARAMS = {"epochs": 1, "batch": 8, "workers": 2, "seed": 7, "shown": 3, "int8_bound": 1.0, "bits": 16, "look_alikes": 2}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """Runs steps of an application as the command line does: each with the outcomes that its stage declares."""
-
-    spark: SparkSession
-    app: Pictures
-    settings: Settings
-
-    def do(self, run_id: str, step: str, ds: str, **given: Any) -> Outcome:
-        stage = pictures(self.app)[step]
-        params = {**PARAMS, "first_date": None, "last_date": None, **given}
-        run = Run(app=self.app.name, id=run_id, ds=ds, member=0, params=params, settings=self.settings)
-        run = replace(run, reads=frozenset((*stage.reads, *stage.may_read)))
-        left = stage.build(run).run(self.spark)
-        write(outcome.file(run.folder, stage.instance(step, run)), left.to_json())
-        return left
+NO_DATES = {"first_date": None, "last_date": None}
 
 
 @pytest.fixture
@@ -57,7 +37,8 @@ def bench(spark: SparkSession, hbase: Service, database: str, tmp_path: Path) ->
         first.deliver(*names, split=split)
     later.deliver(*NAMES[22:25], annotated=False)
     settings = Settings(state=hbase.settings.state, landing=str(landing), registry=str(tmp_path / "registry"))
-    return Bench(spark=spark, app=replace(CELLS, name=database, regions=2), settings=settings)
+    stages = pictures(replace(CELLS, name=database, regions=2))
+    return Bench(spark=spark, app=database, stages=stages, settings=settings, params=PARAMS | NO_DATES)
 
 
 def test_a_training_makes_a_champion_that_finds_objects_and_look_alikes_in_later_days(bench: Bench) -> None:
@@ -70,14 +51,14 @@ def test_a_training_makes_a_champion_that_finds_objects_and_look_alikes_in_later
         told = bench.do("training-1", step, DS, **dates)
     published = told.left(Published)
     assert published.moved and published.champion == published.version
-    champion = Registry(folder=Path(bench.settings.registry) / bench.app.name).champion()
+    champion = Registry(folder=Path(bench.settings.registry) / bench.app).champion()
     assert champion.details["pictures"] == {"train": 12, "val": 4, "test": 6}
     assert champion.details["precision"] == "int8" and {"ir/int8.xml", "coder/weights.safetensors"} <= {
         "coder/weights.safetensors" if name.startswith("coder/") else name for name in champion.files
     }
     thresholds = dict.fromkeys(champion.details["thresholds"], 0.0)  # two steps of training make nobody sure
     everything = champion.with_details({"thresholds": thresholds}, folder=str(bench.settings.state / "everything"))
-    with (registry := Registry(folder=Path(bench.settings.registry) / bench.app.name)).changing():
+    with (registry := Registry(folder=Path(bench.settings.registry) / bench.app)).changing():
         registry.promote(registry.add(everything), by="test", reason="it finds something")
 
     found = [bench.do("daily-2", step, NEXT) for step in ("load", "prepare", "detect", "encode", "neighbours")]
@@ -110,10 +91,10 @@ def brute_force(codes: list[Any]) -> dict[tuple[str, int, int], int]:
 
 def in_hbase(bench: Bench, name: str, version: str) -> dict[str, int]:
     """How many entries HBase has under a name for each picture of the later day."""
-    address = opened(bench.settings, bench.app.name, FAMILIES, regions=2)
+    address = opened(bench.settings, bench.app, FAMILIES, regions=2)
     schema = StructType(
         [StructField("key", StringType()), StructField(f"{RESULTS}:{result(name, version)}", StringType())]
     )
-    rows = HBaseRows(address=address, table=bench.app.name, schema=schema, family=FAMILY)
+    rows = HBaseRows(address=address, table=bench.app, schema=schema, family=FAMILY)
     told = rows.mapped(bench.spark, lambda batches: batches, schema).collect()
     return {row[0]: len(json.loads(row[1])) for row in told if row[1] is not None}

@@ -81,6 +81,22 @@ def test_what_has_no_picture_and_names_that_are_taken_are_counted_too(
     }
 
 
+def test_a_picture_whose_name_has_blanks_is_in_the_split_that_lists_it(
+    spark: SparkSession, day: Day, load: Loading, tables: Tables
+) -> None:
+    day.deliver(*NAMES[:2])
+    named, annotation = "a cell (1)", day.annotation(NAMES[0])
+    day.picture(f"{NAMES[0]}.jpg").rename(day.picture(f"{named}.jpg"))
+    day.annotation(named).write_text(annotation.read_text().replace(NAMES[0], named))
+    annotation.unlink()
+    (day.folder / "ImageSets" / "Main" / "train.txt").write_text(f"{named}\r\n{NAMES[1]}  1\r\n")
+    assert load(day).run(spark).rows == Rows(taken=2, given=2)
+    assert {row["name"]: row["split"] for row in tables.catalogue.read(spark, [DS]).collect()} == {
+        f"{named}.jpg": "train",
+        f"{NAMES[1]}.jpg": "train",
+    }
+
+
 def test_a_day_delivered_again_has_its_new_pictures_and_no_old_ones(
     spark: SparkSession, day: Day, load: Loading, tables: Tables, keys: Keys
 ) -> None:
