@@ -12,7 +12,7 @@ from features.pictures.headers import BadPicture
 from features.pictures.voc import BadAnnotation
 from infra.setup.annotated import Found
 from infra.setup.splits import SHARES, Splits
-from pipelines.pictures.judging import Known, Refused, Rules
+from pipelines.pictures.intake.judging import Known, Refused, Rules
 
 ANY_SIDE = (1, 2**31)
 NO_SPLIT = "none"
