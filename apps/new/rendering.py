@@ -27,7 +27,7 @@ def rendered(kind: str, files: Mapping[str, str], context: Mapping[str, Any]) ->
 def literal(value: Any) -> str:
     """A value as Python, in the quotation marks that ``ruff format`` leaves."""
     if isinstance(value, str):
-        return repr(value) if '"' in value and "'" not in value else json.dumps(value, ensure_ascii=False)
+        return repr(value) if value.count('"') > value.count("'") else json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

@@ -16,9 +16,9 @@ from dlcore.zoo.ssd import Pixels
 
 
 class _Tracer(fx.Tracer):
-    """Names the layers of interest in the graph, whatever they consist of."""
+    """Names the layers of interest in the graph, whatever they consist of; torch.fx makes one without any as it unpickles a cut network."""
 
-    def __init__(self, layers: tuple[str, ...]) -> None:
+    def __init__(self, layers: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.layers = layers
 

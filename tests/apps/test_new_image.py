@@ -36,6 +36,7 @@ NAMES = sorted(file.stem for file in (SAMPLE / "JPEGImages").iterdir())[:30]
 CLASSES = {"RBC": "red one", "WBC": 'a "white" one'}
 ONCE = {"epochs": 1, "batch": 8, "shown": 3, "int8_bound": 1.0, "bits": 16, "look_alikes": 2}
 TRAINING = ("load", "pin", "prepare", "train", "evaluate", "quantise", "codes", "publish")
+TOOLS = (["check", "--ignore", "I001"], ["format", "--check"])  # of text alone ruff cannot tell whose a module is
 USING = ("detect", "encode", "neighbours", "report")
 
 
@@ -114,7 +115,7 @@ def test_lint_is_clean_whatever_the_names_are(folder: Path, tmp_path: Path) -> N
             file = source.folder / f"{name}.xml"
             file.write_text(file.read_text().replace(names[0], label))
         for path, text in image.files(image.Proposal(source=source, found=seen(source.folder))).items():
-            for tool in (["check"], ["format", "--check"]) if path.endswith(".py") else ():
+            for tool in TOOLS if path.endswith(".py") else ():
                 command = [sys.executable, "-m", "ruff", *tool, "--stdin-filename", path, "-"]
                 done = subprocess.run(command, input=text, cwd=REPOSITORY, capture_output=True, text=True)
                 assert done.returncode == 0, done.stdout + done.stderr

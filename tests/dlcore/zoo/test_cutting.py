@@ -1,5 +1,7 @@
 """Networks are cut at a layer and frozen up to it by what they compute, with their own weights."""
 
+import pickle
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,11 @@ def test_a_cut_computes_up_to_the_layer_with_the_same_weights() -> None:
     torch.testing.assert_close(early, model.early(x))
     torch.testing.assert_close(beside, model.beside(x))
     assert not part.training
+
+
+def test_a_cut_network_goes_to_other_processes() -> None:
+    part, x = cut(Branched().eval(), "early.1"), torch.randn(2, 3, 9, 9)
+    torch.testing.assert_close(pickle.loads(pickle.dumps(part))(x), part(x))
 
 
 def test_freezing_follows_the_computation() -> None:
