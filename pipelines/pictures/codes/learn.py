@@ -149,9 +149,9 @@ def sampled(rows: DataFrame, most: int) -> DataFrame:
 
 
 def matrix(rows: DataFrame, column: str) -> NDArray[np.float32]:
-    """A column of arrays [N, D] on the driver."""
+    """A column of arrays [N, D] on the driver, as a copy: Arrow's own memory cannot be written to, and torch warns of it."""
     found = rows.select(column).toArrow()[column].combine_chunks()
-    return np.asarray(found.flatten().to_numpy(), np.float32).reshape(len(found), -1)
+    return np.array(found.flatten().to_numpy(), np.float32).reshape(len(found), -1)
 
 
 def encoded(layer: nn.Module, features: NDArray[np.float32]) -> NDArray[np.uint8]:
