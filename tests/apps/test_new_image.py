@@ -147,6 +147,7 @@ def bench(app: None, spark: SparkSession, hbase: Service, state: Path) -> Iterat
     spark.sql(f"DROP DATABASE IF EXISTS {APP} CASCADE")
 
 
+@pytest.mark.timeout(1200)  # two minutes on two cores that nobody else uses
 def test_it_runs_whole_from_load_to_report(bench: Bench) -> None:
     told = {step: bench.do("first", step, DAY) for step in (*TRAINING, *USING)}
     assert told.keys() == bench.stages.keys()

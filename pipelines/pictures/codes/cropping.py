@@ -50,7 +50,7 @@ def detected(row: Row, classes: Sequence[str]) -> tuple[Boxes, list[str]]:
     """The objects that a detector found, from ``objects``, whose edges are relative to the picture."""
     found = row["objects"]
     edges = np.array([[one[edge] for edge in EDGES] for one in found], np.float64).reshape(-1, 4)
-    return edges * [row["width"], row["height"]] * 2, [one["label"] for one in found]
+    return edges * np.array([row["width"], row["height"]] * 2), [one["label"] for one in found]
 
 
 @dataclass(frozen=True, kw_only=True)

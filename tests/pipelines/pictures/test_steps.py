@@ -41,6 +41,7 @@ def bench(spark: SparkSession, hbase: Service, database: str, tmp_path: Path) ->
     return Bench(spark=spark, app=database, stages=stages, settings=settings, params=PARAMS | NO_DATES)
 
 
+@pytest.mark.timeout(1200)  # two minutes on two cores that nobody else uses
 def test_a_training_makes_a_champion_that_finds_objects_and_look_alikes_in_later_days(bench: Bench) -> None:
     for step in ("load", "prepare", "detect", "encode", "neighbours"):
         told = bench.do("daily-1", step, DS)
