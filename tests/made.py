@@ -58,7 +58,8 @@ def dag(app: str, kind: str, home: Path) -> dict[str, Any]:
     command = [sys.executable, "-c", READ, str(REPOSITORY / "dags" / f"{app}_{kind}.py")]
     done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    read = json.loads(done.stdout.splitlines()[-1])
+    return {**read["dags"][f"{app}_{kind}"], "ours": read["ours"]}
 
 
 def lint(files: Sequence[str]) -> None:
