@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from infra.tables.hive import Table
     from pipelines.dated.judge import Judge
     from pipelines.pictures.intake.judging import Rules
+    from pipelines.pictures.results import Results
     from pipelines.pictures.store import Store
 
 OBJECT = ("key", "place")
@@ -172,18 +173,15 @@ class Steps:
         from pipelines.pictures.detection.detect import Detect
         from pipelines.pictures.prepare import Prepared
 
-        table, detector = self.app.tables.detections, self.app.detector()
+        detector = self.app.detector()
+        sound = between("score", 0, 1), one_of("label", detector.classes)
         return Detect(
-            ds=run.ds,
             prepared=run.result("prepare", Prepared, run.ds),
             partition=inputs.catalogue(run),
             detector=detector,
             registry=registry(run),
             version=champion(run),
-            table=table,
-            results=self.store(run).results,
-            judge=self.whole(table, OBJECT, between("score", 0, 1), one_of("label", detector.classes)),
-            run_id=run.id,
+            results=self.results(run, self.app.tables.detections, OBJECT, *sound),
             shown=run.params["shown"],
         )
 
@@ -193,19 +191,15 @@ class Steps:
         from pipelines.pictures.detection.detect import Detected
         from pipelines.pictures.prepare import Prepared
 
-        table = self.app.tables.codes
+        sound = one_of("label", self.app.rules().classes)
         return Encode(
-            ds=run.ds,
             prepared=run.result("prepare", Prepared, run.ds),
             catalogue=inputs.catalogue(run),
             detections=inputs.first(run, "detect"),
             registry=registry(run),
             version=run.result("detect", Detected, run.ds).version,
-            table=table,
-            results=self.store(run).results,
-            judge=self.whole(table, OBJECT, one_of("label", self.app.rules().classes)),
+            results=self.results(run, self.app.tables.codes, OBJECT, sound),
             scratch=run.folder / "coder",
-            run_id=run.id,
         )
 
     def neighbours(self, run: Run) -> Step:
@@ -213,17 +207,13 @@ class Steps:
         from pipelines.pictures.codes.neighbours import FindNeighbours
         from pipelines.pictures.detection.detect import Detected
 
-        table, k = self.app.tables.neighbours, run.params["look_alikes"]
+        k = run.params["look_alikes"]
         return FindNeighbours(
-            ds=run.ds,
             codes=inputs.first(run, "encode"),
             among=self.app.tables.codes,
             version=run.result("detect", Detected, run.ds).version,
             k=k,
-            table=table,
-            results=self.store(run).results,
-            judge=self.whole(table, (*OBJECT, "rank"), between("rank", 1, k)),
-            run_id=run.id,
+            results=self.results(run, self.app.tables.neighbours, (*OBJECT, "rank"), between("rank", 1, k)),
             shown=run.params["shown"],
         )
 
@@ -238,13 +228,20 @@ class Steps:
         address = opened(run.settings, self.app.name, FAMILIES, regions=self.app.regions)
         return Store(address=address, table=self.app.name)
 
-    def whole(self, table: Table, key: tuple[str, ...], *sound: Expectation) -> Judge:
-        """Holds a date of a table of results to its schema, its key, no null, and what else is ``sound``."""
+    def results(self, run: Run, table: Table, key: tuple[str, ...], *sound: Expectation) -> Results:
+        """Where a date's results go, held to their schema, their key, no null, and what else is ``sound``."""
         from infra.expectations import not_null, schema, unique
         from pipelines.dated.judge import Judge
+        from pipelines.pictures.results import Results
 
         filled = map(not_null, table.schema.names)
-        return Judge(key=key, expectations=[*schema(table.schema), unique(key), *filled, *sound])
+        return Results(
+            ds=run.ds,
+            table=table,
+            writer=self.store(run).results,
+            judge=Judge(key=key, expectations=[*schema(table.schema), unique(key), *filled, *sound]),
+            run_id=run.id,
+        )
 
     def judge(self, rules: Rules) -> Judge:
         """Holds a day's catalogue to its schema, its keys, one row a content, sizes, boxes, classes and splits."""

@@ -56,15 +56,6 @@ def cells() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state folder of which the command line knows."""
-    folder = tmp_path_factory.mktemp("state")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMBERLINE_STATE", str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def file(state: Path) -> Path:
     cells().to_csv(state / "cells.csv", index=False, na_rep="NA")
     return state / "cells.csv"

@@ -41,15 +41,6 @@ USING = ("detect", "encode", "neighbours", "report")
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state folder of which the command line knows."""
-    folder = tmp_path_factory.mktemp("state")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMBERLINE_STATE", str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def folder(state: Path) -> Path:
     """Thirty good pictures, and of each kind of what cannot be used one file."""
     found = state / "cells"

@@ -8,14 +8,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dlcore import Artifact
-from infra.hbase.writing import Writer
-from infra.tables.hive import Draft, Partition, Table, read_files
-from pipelines.dated.judge import Judge, drafting, settled
+from infra.tables.hive import Draft, Partition, read_files
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.catalogue import EDGES
 from pipelines.pictures.codes import coder
 from pipelines.pictures.codes.cropping import Cropping, detected
 from pipelines.pictures.prepare import Prepared
+from pipelines.pictures.results import Results
 from pipelines.pictures.store import result
 from pipelines.registry import Registry
 
@@ -24,36 +23,28 @@ from pipelines.registry import Registry
 class Encode:
     """Replace the codes of a day: one for each object of the ``detections`` of that day, by the coder of the same ``version``.
 
-    ``results`` gets of each picture the cell ``codes_VERSION``: the codes of its objects by place, as JSON, in hexadecimal. ``detections``
+    HBase gets of each picture the cell ``codes_VERSION``: the codes of its objects by place, as JSON, in hexadecimal. ``detections``
     are none where there was no model.
     """
 
-    ds: str
     prepared: Prepared
     catalogue: Partition
     detections: Partition | None
     registry: Registry
     version: str | None
-    table: Table
-    results: Writer
-    judge: Judge
+    results: Results
     scratch: Path
-    run_id: str
+
+    @property
+    def ds(self) -> str:
+        return self.results.ds
 
     def run(self, spark: SparkSession) -> Outcome:
         if self.version is None or self.detections is None:
             return Outcome(summary=f"{self.ds} skipped: nothing was looked for, since no model is champion yet")
         if not self.detections.rows:
             return Outcome(summary=f"{self.ds} skipped: nothing was found in its pictures")
-        with drafting() as drafts:
-            inputs = {f"{self.detections.table} ds={self.ds}": self.detections.fingerprint}
-            drafts.append(
-                draft := self.table.stage(spark, self.codes(spark), ds=self.ds, run=self.run_id, inputs=inputs)
-            )
-            judgement = self.judge.draft(draft)
-            written = self.results.write(self.cells(draft.rows(spark)))
-            outcome = self.outcome(draft, written.failed)
-        return settled(outcome, drafts, [judgement])
+        return self.results.put(self.codes(spark), made_of=self.detections, cells=self.cells, outcome=self.outcome)
 
     @cached_property
     def coder(self) -> Artifact:
@@ -82,7 +73,7 @@ class Encode:
         objects = codes.groupBy("key").agg(F.sort_array(F.collect_list(one)).alias("objects"))
         return objects.select("key", F.to_json("objects").alias(result("codes", str(self.version))))
 
-    def outcome(self, draft: Draft, refused: int) -> Outcome:
+    def outcome(self, draft: Draft) -> Outcome:
         assert self.detections is not None
         coded = draft.partition.rows
         lost = self.detections.rows - coded
@@ -90,8 +81,5 @@ class Encode:
             summary=f"{coded:,} of {self.detections.rows:,} objects of {self.ds} encoded by {str(self.version)[:12]}",
             rows=Rows(taken=self.detections.rows, given=coded),
             metrics={"codes": coded},
-            warnings=(
-                *((f"{lost:,} objects have no code: their boxes have no area",) if lost else ()),
-                *((f"HBase refused {refused:,} results",) if refused else ()),
-            ),
+            warnings=(f"{lost:,} objects have no code: their boxes have no area",) if lost else (),
         )

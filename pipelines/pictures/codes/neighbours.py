@@ -6,11 +6,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.codes.dataframe import Neighbours
-from infra.hbase.writing import Writer
 from infra.tables.hive import Draft, Partition, Table, read_files
-from pipelines.dated.judge import Judge, drafting, settled
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.codes import sections
+from pipelines.pictures.results import Results
 from pipelines.pictures.store import result
 
 SHOWN = 5
@@ -19,34 +18,33 @@ SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class FindNeighbours:
-    """Replace the look-alikes of a day: the ``k`` nearest of each of its ``codes`` among all in ``table``, those of other models left out.
+    """Replace the look-alikes of a day: the ``k`` nearest of each of its ``codes`` ``among`` those of all days by the same model.
 
-    ``results`` gets of each picture the cell ``neighbours_VERSION`` as JSON. The report shows ``shown`` objects with their look-alikes.
+    HBase gets of each picture the cell ``neighbours_VERSION`` as JSON. The report shows ``shown`` objects with their look-alikes.
     ``codes`` are none where nothing was encoded.
     """
 
-    ds: str
     codes: Partition | None
     among: Table
     version: str | None
     k: int
-    table: Table
-    results: Writer
-    judge: Judge
-    run_id: str
+    results: Results
     shown: int = 12
+
+    @property
+    def ds(self) -> str:
+        return self.results.ds
 
     def run(self, spark: SparkSession) -> Outcome:
         if self.codes is None:
             return Outcome(summary=f"{self.ds} skipped: none of its objects has a code")
-        with drafting() as drafts:
-            inputs = {f"{self.codes.table} ds={self.ds}": self.codes.fingerprint}
-            found = self.found(spark, self.codes)
-            drafts.append(draft := self.table.stage(spark, found, ds=self.ds, run=self.run_id, inputs=inputs))
-            judgement = self.judge.draft(draft)
-            written = self.results.write(self.cells(draft.rows(spark)))
-            outcome = self.outcome(spark, self.codes, draft, written.failed)
-        return settled(outcome, drafts, [judgement])
+        codes = self.codes
+        return self.results.put(
+            self.found(spark, codes),
+            made_of=codes,
+            cells=self.cells,
+            outcome=lambda draft: self.outcome(spark, codes, draft),
+        )
 
     def index(self, spark: SparkSession) -> DataFrame:
         """The codes of this model of all days."""
@@ -70,13 +68,12 @@ class FindNeighbours:
         objects = found.groupBy("key").agg(F.sort_array(F.collect_list(one)).alias("objects"))
         return objects.select("key", F.to_json("objects").alias(result("neighbours", str(self.version))))
 
-    def outcome(self, spark: SparkSession, codes: Partition, draft: Draft, refused: int) -> Outcome:
+    def outcome(self, spark: SparkSession, codes: Partition, draft: Draft) -> Outcome:
         rows = draft.partition.rows
         return Outcome(
             summary=f"{rows:,} look-alikes of {codes.rows:,} objects of {self.ds}",
             rows=Rows(taken=codes.rows, given=codes.rows),
             metrics={"neighbours": rows},
-            warnings=(f"HBase refused {refused:,} results",) if refused else (),
             sections=(sections.look_alikes(self.some(spark, codes, draft.rows(spark))),),
         )
 

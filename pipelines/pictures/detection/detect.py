@@ -7,15 +7,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dlcore import Artifact
-from infra.hbase.writing import Writer, Written
-from infra.tables.hive import Draft, Partition, Table, read_files
-from pipelines.dated.judge import Judge, drafting, settled
+from infra.tables.hive import Draft, Partition, read_files
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.detection import sections
 from pipelines.pictures.detection.detector import Detector
 from pipelines.pictures.detection.evaluate import loaded, predicted
 from pipelines.pictures.detection.shown import some_found
 from pipelines.pictures.prepare import Prepared
+from pipelines.pictures.results import Results
 from pipelines.pictures.store import result
 from pipelines.quantise import precision
 from pipelines.registry import Registry
@@ -32,21 +31,21 @@ class Detected:
 class Detect:
     """Replace the detections of a day: those of at least their classes' thresholds, by the ``version`` of the registry.
 
-    ``results`` gets of each picture the cell ``found_VERSION``, the same as JSON: of two models each has its own. Without a version
-    there is nothing to detect by, and nothing is done.
+    HBase gets of each picture the cell ``found_VERSION``, the same as JSON: of two models each has its own. Without a version there is
+    nothing to detect by, and nothing is done.
     """
 
-    ds: str
     prepared: Prepared
     partition: Partition
     detector: Detector
     registry: Registry
     version: str | None
-    table: Table
-    results: Writer
-    judge: Judge
-    run_id: str
+    results: Results
     shown: int = 12
+
+    @property
+    def ds(self) -> str:
+        return self.results.ds
 
     def run(self, spark: SparkSession) -> Outcome:
         if self.version is None:
@@ -54,7 +53,12 @@ class Detect:
             return Outcome(summary=said, result=Detected(version=None))
         found = self.found(spark).persist()
         try:
-            return self._found(spark, found)
+            return self.results.put(
+                self.objects(found),
+                made_of=self.partition,
+                cells=lambda _: self.cells(found),
+                outcome=lambda draft: self.outcome(found, draft),
+            )
         finally:
             found.unpersist()
 
@@ -71,17 +75,6 @@ class Detect:
         thresholds = F.array([F.lit(each) for each in self.model.details["thresholds"].values()])
         sure = F.filter("found", lambda one: one["score"] >= F.element_at(thresholds, one["label"]))
         return predicted(self.model, rows.join(F.broadcast(names), "key")).withColumn("found", sure)
-
-    def _found(self, spark: SparkSession, found: DataFrame) -> Outcome:
-        with drafting() as drafts:
-            inputs = {f"{self.partition.table} ds={self.ds}": self.partition.fingerprint}
-            drafts.append(
-                draft := self.table.stage(spark, self.objects(found), ds=self.ds, run=self.run_id, inputs=inputs)
-            )
-            judgement = self.judge.draft(draft)
-            written = self.results.write(self.cells(found))
-            outcome = self.outcome(found, draft, written)
-        return settled(outcome, drafts, [judgement])
 
     def objects(self, found: DataFrame) -> DataFrame:
         """One row an object."""
@@ -100,7 +93,7 @@ class Detect:
         """One row a picture, for HBase; a picture in which nothing was found says so."""
         return found.where("error IS NULL").select("key", F.to_json("found").alias(result("found", self.model.id)))
 
-    def outcome(self, found: DataFrame, draft: Draft, written: Written) -> Outcome:
+    def outcome(self, found: DataFrame, draft: Draft) -> Outcome:
         counts = [
             (row["label"], row["count"])
             for row in draft.rows(found.sparkSession).groupBy("label").count().orderBy("label").collect()
@@ -113,16 +106,10 @@ class Detect:
             summary=f"{objects:,} objects in {self.prepared.rows:,} pictures of {self.ds} found by {by}",
             rows=Rows(taken=self.prepared.rows, given=self.prepared.rows - errors),
             metrics={"objects": objects, "unscored": errors},
-            warnings=_warnings(errors, written),
+            warnings=(f"{errors:,} pictures could not be looked at by the detector",) if errors else (),
             result=Detected(version=self.version),
             sections=(sections.detected(counts, self.prepared.rows, drawn, self.detector.classes),),
         )
-
-
-def _warnings(errors: int, written: Written) -> tuple[str, ...]:
-    lost = (f"{errors:,} pictures could not be looked at by the detector",) if errors else ()
-    refused = (f"HBase refused {written.failed:,} results: {'; '.join(written.reasons)}",) if written.failed else ()
-    return (*lost, *refused)
 
 
 def _none(spark: SparkSession) -> DataFrame:

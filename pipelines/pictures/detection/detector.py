@@ -36,15 +36,11 @@ PICTURE, TARGETS = "pixels", "targets"
 RATE, RISE, DECAY, CLIP = 2e-3, 0.2, 0.01, 5.0
 
 
-def network(classes: int) -> nn.Module:
-    """An untrained detector of so many classes, the background among them, whose first layers do not learn."""
-    model = mobilenet_ssd(classes=classes)
-    freeze(model, upto=FROZEN)
-    return model
+def network(classes: int, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """A detector of so many classes, the background among them, whose first layers do not learn.
 
-
-def pretrained(classes: int, weights: Mapping[str, Tensor]) -> nn.Module:
-    """The same with its backbone's weights: the state of torchvision's ``mobilenet_v2``."""
+    ``weights`` are its backbone's: the state of torchvision's ``mobilenet_v2``.
+    """
     model = mobilenet_ssd(classes=classes, weights=weights)
     freeze(model, upto=FROZEN)
     return model

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
+from torch import nn
 
 from dlcore import Artifact
+from dlcore.scoring.artifact import WEIGHTS
+from dlcore.scoring.prediction import Prediction
 from dlcore.zoo.pretrained import read_state
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.detection import sections
@@ -37,24 +39,27 @@ class EvaluateDetector:
     shown: int = 12
 
     def run(self, spark: SparkSession) -> Outcome:
-        draft = self.artifact(spark, self.into / "draft", {})
-        predict = partial(predicted, draft)
+        predict = Prediction(module=self.module(), features=PICTURE, outputs=OUTPUTS, transform=self.detector.transform)
         val, test = (judged(self.frames.read(spark, split), predict, self.detector.metric) for split in ("val", "test"))
-        thresholds = surest(val)
-        candidate = self.artifact(spark, self.into / "artifact", self.details(val, test, thresholds))
+        candidate = self.candidate(spark, self.details(val, test, surest(val)))
         return self.outcome(spark, candidate, val, test, predict)
 
-    def artifact(self, spark: SparkSession, into: Path, details: Mapping[str, object]) -> Artifact:
-        seen = self.frames.seen(spark, "train", "val")
+    def module(self) -> nn.Module:
+        """The trained network."""
+        found = network(len(self.detector.classes) + 1)
+        found.load_state_dict(read_state(self.trained.folder / WEIGHTS))
+        return found.eval()
+
+    def candidate(self, spark: SparkSession, details: Mapping[str, object]) -> Artifact:
         return Artifact.save(
-            str(into),
+            str(self.into),
             model=MODEL,
             arguments={"classes": len(self.detector.classes) + 1},
-            tensors=read_state(self.trained.folder / "weights.safetensors"),
+            tensors=read_state(self.trained.folder / WEIGHTS),
             features=PICTURE,
             outputs=OUTPUTS,
             transform=self.detector.transform,
-            files={SEEN: seen.tobytes()},
+            files={SEEN: self.frames.seen(spark, "train", "val").tobytes()},
             models={MODEL: network},
             details=details,
         )
@@ -88,7 +93,7 @@ class EvaluateDetector:
                 "Area": f"{figures['area']:.4f}",
                 "Model": candidate.id[:12],
             },
-            result=Candidate(folder=self.into / "artifact", version=candidate.id),
+            result=Candidate(folder=self.into, version=candidate.id),
             sections=sections.evaluated(val, test, thresholds, drawn),
         )
 

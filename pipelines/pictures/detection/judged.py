@@ -33,7 +33,7 @@ Predict = Callable[[DataFrame], DataFrame]
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """The metric's state of each picture by its key, and of how many there was no prediction."""
+    """The metric's state of each picture by its key."""
 
     metric: MeanPrecision
     pictures: Mapping[str, State]

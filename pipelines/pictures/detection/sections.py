@@ -6,11 +6,11 @@ from typing import Protocol
 import numpy as np
 
 from dlcore.zoo.mean_precision import State
-from pipelines.charts import Step
+from pipelines.charts import Step, learning
 from pipelines.pictures.detection.judged import Judged
 from pipelines.pictures.detection.shown import LEGEND
 from pipelines.pictures.drawing import colour
-from pipelines.section import Card, Column, Figure, Grid, Line, Listing, Plot, Section, Tile
+from pipelines.section import Card, Column, Grid, Line, Listing, Plot, Section, Tile
 
 HEADING = "Detector"
 POINTS = 200
@@ -24,7 +24,7 @@ class Record(Step, Protocol):
     def metrics(self) -> Mapping[str, float]: ...
 
 
-def learned(loss: Figure, history: Sequence[Record]) -> Section:
+def learned(history: Sequence[Record]) -> Section:
     """How the loss went, and the mean precision on validation pictures after each epoch."""
     told = [(record.step, record.metrics["voc07"]) for record in history if "voc07" in record.metrics]
     line = {
@@ -41,7 +41,7 @@ def learned(loss: Figure, history: Sequence[Record]) -> Section:
         heading=HEADING,
         place=50,
         parts=(
-            Plot(title="Loss", figure=loss),
+            Plot(title="Loss", figure=learning("detector", history)),
             Plot(title="Mean precision (VOC07) on val", figure={"data": [line], "layout": layout}),
         ),
     )

@@ -6,11 +6,10 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from dlcore.zoo.pretrained import read_state
-from pipelines.charts import learning
 from pipelines.fit import Fit
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.detection import sections
-from pipelines.pictures.detection.detector import PICTURE, TARGETS, Detector, pretrained
+from pipelines.pictures.detection.detector import PICTURE, TARGETS, Detector, network
 from pipelines.pictures.detection.frames import Frames
 
 
@@ -53,7 +52,7 @@ class TrainDetector:
             workers=self.workers,
             into=self.into,
             identity=self.frames.identity,
-            start=pretrained(len(self.detector.classes) + 1, read_state(self.weights)),
+            start=network(len(self.detector.classes) + 1, read_state(self.weights)),
         )
         fitted = fit.on(rows, held_out)
         last = fitted.history[-1]
@@ -63,5 +62,5 @@ class TrainDetector:
             rows=Rows(taken=pictures, given=pictures),
             metrics={"loss": last.loss, "voc07": reached, "rows_per_s": last.rows_per_s, "seconds": last.seconds},
             result=Trained(folder=self.into, pictures=pictures),
-            sections=(sections.learned(learning("detector", fitted.history), fitted.history),),
+            sections=(sections.learned(fitted.history),),
         )
