@@ -22,7 +22,7 @@ class Detections(NamedTuple):
 class Detect:
     """In each class the ``top`` priors scored above ``confidence``, without those that overlap a better one by more than ``iou``.
 
-    Of all classes together the best ``keep`` stay. The defaults are the paper's.
+    Of all classes together the best ``keep`` that have an area inside the picture stay. The defaults are the paper's.
     """
 
     priors: Priors
@@ -43,9 +43,11 @@ class Detect:
         classes = [self._one_class(boxes_P4, scores_P) for scores_P in scores_CP]
         labels = torch.cat([torch.full_like(kept, label) for label, kept in enumerate(classes, 1)])
         chosen = torch.cat(classes)
+        boxes = boxes_P4[chosen].clamp(0, 1)
         scores = scores_CP[labels - 1, chosen]
-        order = scores.argsort(descending=True, stable=True)[: self.keep]
-        return Detections(boxes_P4[chosen[order]].clamp(0, 1), labels[order], scores[order])
+        order = scores.argsort(descending=True, stable=True)
+        order = order[(boxes[order, 2:] > boxes[order, :2]).all(dim=1)][: self.keep]
+        return Detections(boxes[order], labels[order], scores[order])
 
     def _one_class(self, boxes_P4: Tensor, scores_P: Tensor) -> Tensor:
         """The priors that stay, best first; among equal scores the first."""

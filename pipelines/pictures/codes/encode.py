@@ -79,7 +79,9 @@ class Encode:
         lost = self.detections.rows - coded
         return Outcome(
             summary=f"{coded:,} of {self.detections.rows:,} objects of {self.ds} encoded by {str(self.version)[:12]}",
-            rows=Rows(taken=self.detections.rows, given=coded),
+            rows=Rows(taken=self.detections.rows, given=coded, left_out=lost),
             metrics={"codes": coded},
-            warnings=(f"{lost:,} objects have no code: their boxes have no area",) if lost else (),
+            warnings=(f"{lost:,} objects have no code: their boxes frame nothing, or the coder fails on them",)
+            if lost
+            else (),
         )

@@ -104,7 +104,7 @@ class Detect:
         drawn = some_found(found.where("error IS NULL"), self.detector.classes, self.shown)
         return Outcome(
             summary=f"{objects:,} objects in {self.prepared.rows:,} pictures of {self.ds} found by {by}",
-            rows=Rows(taken=self.prepared.rows, given=self.prepared.rows - errors),
+            rows=Rows(taken=self.prepared.rows, given=self.prepared.rows - errors, left_out=errors),
             metrics={"objects": objects, "unscored": errors},
             warnings=(f"{errors:,} pictures could not be looked at by the detector",) if errors else (),
             result=Detected(version=self.version),

@@ -3,7 +3,7 @@
 import torch
 
 from dlcore.zoo.detections import Detect
-from dlcore.zoo.priors import decode
+from dlcore.zoo.priors import Priors, decode
 from tests.dlcore.zoo import plain
 from tests.dlcore.zoo.test_matching import SMALL
 
@@ -28,3 +28,13 @@ def test_a_picture_of_background_has_none() -> None:
     logits = torch.tensor([20.0, 0, 0]).expand(1, len(SMALL), 3)
     (found,) = Detect(priors=SMALL)((logits, torch.zeros(1, len(SMALL), 4)))
     assert [len(part) for part in found] == [0, 0, 0]
+
+
+def test_a_box_outside_of_the_picture_is_none() -> None:
+    priors = Priors(image=100, grids=(2,), steps=(50,), scales=(0.2, 0.3), ratios=((),))
+    logits = torch.tensor([0.0, 5.0]).expand(1, len(priors), 2)
+    offsets = torch.zeros(1, len(priors), 4)
+    offsets[0, 0, 0] = -1000.0  # far to the left
+    (found,) = Detect(priors=priors, iou=1.0)((logits, offsets))
+    assert len(found.boxes) == len(priors) - 1
+    assert bool((found.boxes[:, 2:] > found.boxes[:, :2]).all())
