@@ -76,5 +76,5 @@ def test_an_hbase_that_does_not_come_up_says_why(tmp_path: Path) -> None:
 
 
 def test_jars_that_are_not_there_are_named_with_the_command(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"fetch them with: python -m infra\.hbase\.jars"):
+    with pytest.raises(FileNotFoundError, match=r"fetch them with: python -m infra\.setup\.jars"):
         Service(settings=Settings(state=tmp_path), cache=tmp_path).start()
