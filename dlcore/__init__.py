@@ -3,18 +3,28 @@
 from dlcore.data.fields import Field
 from dlcore.data.vocabulary import Vocabulary
 from dlcore.optim.clipping import ClipNorm, ClipValue
-from dlcore.optim.groups import ByName, decay_only_matrices
-from dlcore.optim.lars import LARS
-from dlcore.optim.schedules import (
-    Constant,
+from dlcore.optim.decays import (
     Cosine,
     Exponential,
+    InverseTime,
+    MultiStep,
+    NaturalExponential,
     OneCycle,
     Plateau,
     Poly,
-    Schedule,
     Step,
+)
+from dlcore.optim.groups import ByName, decay_only_matrices
+from dlcore.optim.lamb import LAMB
+from dlcore.optim.lars import LARS
+from dlcore.optim.penalties import L1, L2, ByLayer
+from dlcore.optim.schedules import (
+    Constant,
+    Epochs,
+    Schedule,
+    SequentialSchedule,
     Warmup,
+    scale_by_root,
     scale_linearly,
 )
 from dlcore.run.start import Start
@@ -31,22 +41,30 @@ from dlcore.storage.manifest import ArtifactError
 from dlcore.training import Training
 
 __all__ = [
+    "L1",
+    "L2",
+    "LAMB",
     "LARS",
     "Accuracy",
     "Artifact",
     "ArtifactError",
     "AveragePrecision",
+    "ByLayer",
     "ByName",
     "ClipNorm",
     "ClipValue",
     "Constant",
     "Cosine",
+    "Epochs",
     "Exponential",
     "Field",
     "Fitted",
     "Folder",
+    "InverseTime",
     "MeanLoss",
     "Metric",
+    "MultiStep",
+    "NaturalExponential",
     "OneCycle",
     "Output",
     "Plateau",
@@ -54,6 +72,7 @@ __all__ = [
     "Progress",
     "QuantisationRefused",
     "Schedule",
+    "SequentialSchedule",
     "Start",
     "Step",
     "Training",
@@ -65,6 +84,7 @@ __all__ = [
     "import_model",
     "joined",
     "quantize",
+    "scale_by_root",
     "scale_linearly",
     "summed",
 ]

@@ -25,7 +25,7 @@ def refuse_unfit(plan: Plan, session: SparkSession, folder: str | Folder | None)
     """Say before anything is written what workers would fail at."""
     refuse_no_folder(str(session.sparkContext.master), folder)
     refuse_dynamic_allocation(session.sparkContext.getConf())
-    for name in ("model", "loss", "step", "optimizer", "schedule", "clip", "transform", "metrics"):
+    for name in ("model", "loss", "step", "optimizer", "schedule", "clip", "penalty", "transform", "metrics"):
         _refuse_unshippable(name, getattr(plan, name))
     refuse_other_python(session)
 

@@ -17,7 +17,8 @@ from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_sh
 from dlcore.data.order import Order, Place
 from dlcore.data.rows import Rows
 from dlcore.optim.eager import stepper
-from dlcore.optim.schedules import after, base_rate
+from dlcore.optim.penalties import add_gradient
+from dlcore.optim.schedules import after, base_rate, in_steps
 from dlcore.parallel.collective import Alone, Collective
 from dlcore.parallel.gradients import Gradients
 from dlcore.parallel.normalisation import BatchStatistics
@@ -54,6 +55,7 @@ class Engine:
         self._method, self._rows, self._validation = method, rows, validation
         self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
         self._order = self._whole
+        self._planned = in_steps(method.schedule, self._whole.steps)
         self.model = tune_model(method.build())
         self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
         self._gradients = Gradients(self.model, Alone(), slots=4)
@@ -109,7 +111,7 @@ class Engine:
 
     def _take_up(self, figures: Figures) -> None:
         self.step, self._records, self._validations = figures.step, figures.records, figures.validations
-        self._schedule = after(self._method.schedule, self._validations)
+        self._schedule = after(self._planned, self._validations)
         self._since, self._pause = replace(figures.since), Pause()
 
     @property
@@ -202,6 +204,8 @@ class Engine:
         return weight
 
     def _update(self, rate: float) -> None:
+        if self._method.penalty is not None:
+            add_gradient(self._method.penalty, self.model)
         if self._method.clip is not None:
             self._method.clip(self._gradients.flats)
         for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
@@ -234,7 +238,7 @@ class Engine:
         number, self._records = self._records, self._records + 1
         if validation is not None:
             self._validations += (validation,)
-            self._schedule = after(self._method.schedule, self._validations)
+            self._schedule = after(self._planned, self._validations)
         report(number, progress)
 
     def _recorded(self, place: Place) -> int:

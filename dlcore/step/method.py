@@ -10,6 +10,7 @@ from torch.optim import LBFGS, Optimizer
 from dlcore.data.transform import Transform
 from dlcore.optim.clipping import Clip
 from dlcore.optim.eager import build
+from dlcore.optim.penalties import Penalty
 from dlcore.optim.schedules import Schedule, base_rate
 from dlcore.step.losses import Loss, Pair, refuse_reduced
 from dlcore.step.randomness import own_randomness, seed_all
@@ -37,6 +38,7 @@ class Method:
     ``model`` is called with one tensor, or with several by keyword; ``loss`` with the prediction and one target, or a dict of them.
     ``step(model, inputs, targets)`` gives what a step minimises where that is not ``loss(model(inputs), targets)``, by which validation
     judges. No more than ``micro_batch`` rows go through a worker's model at a time; the gradients of a step are accumulated.
+    ``penalty(model)`` is added to what a step minimises, once a step, and to no loss that is told (``dlcore.optim.penalties``).
     ``transform`` makes of a row what the model and the loss get (``dlcore.data.transform``).
     When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
@@ -53,6 +55,7 @@ class Method:
     epochs: int
     seed: int = 0
     clip: Clip | None = None
+    penalty: Penalty | None = None
     precision: Precision = "float32"
     kept_batch: KeptBatch = "global"
     transform: Transform | None = None
