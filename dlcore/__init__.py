@@ -2,6 +2,10 @@
 
 from dlcore.data.fields import Field
 from dlcore.data.vocabulary import Vocabulary
+from dlcore.metrics.classification import F1, Accuracy, ConfusionMatrix, Precision, Recall, TopAccuracy
+from dlcore.metrics.metric import Metric, joined, summed
+from dlcore.metrics.ranking import NDCG, AveragePrecision, HitRatio, RocAuc
+from dlcore.metrics.regression import R2, MeanAbsoluteError, RootMeanSquaredError
 from dlcore.optim.clipping import ClipNorm, ClipValue
 from dlcore.optim.decays import (
     Cosine,
@@ -33,18 +37,21 @@ from dlcore.scoring.exporting import add_ir, import_model
 from dlcore.scoring.fitted import Fitted
 from dlcore.scoring.outputs import Output
 from dlcore.scoring.quantizing import QuantisationRefused, quantize
+from dlcore.step.losses import MeanLoss
 from dlcore.step.method import TrainingStep
-from dlcore.step.metrics import Accuracy, AveragePrecision, MeanLoss, Metric, joined, summed
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder
 from dlcore.storage.manifest import ArtifactError
 from dlcore.training import Training
 
 __all__ = [
+    "F1",
     "L1",
     "L2",
     "LAMB",
     "LARS",
+    "NDCG",
+    "R2",
     "Accuracy",
     "Artifact",
     "ArtifactError",
@@ -53,6 +60,7 @@ __all__ = [
     "ByName",
     "ClipNorm",
     "ClipValue",
+    "ConfusionMatrix",
     "Constant",
     "Cosine",
     "Epochs",
@@ -60,7 +68,9 @@ __all__ = [
     "Field",
     "Fitted",
     "Folder",
+    "HitRatio",
     "InverseTime",
+    "MeanAbsoluteError",
     "MeanLoss",
     "Metric",
     "MultiStep",
@@ -69,12 +79,17 @@ __all__ = [
     "Output",
     "Plateau",
     "Poly",
+    "Precision",
     "Progress",
     "QuantisationRefused",
+    "Recall",
+    "RocAuc",
+    "RootMeanSquaredError",
     "Schedule",
     "SequentialSchedule",
     "Start",
     "Step",
+    "TopAccuracy",
     "Training",
     "TrainingStep",
     "Vocabulary",

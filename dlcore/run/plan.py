@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcore.data.pieces import RESIDENT_BYTES
+from dlcore.metrics.metric import Metric
+from dlcore.metrics.tally import refuse_unnamed
 from dlcore.step.method import Method
-from dlcore.step.metrics import Metric, refuse_unnamed
 
 
 @dataclass(frozen=True, kw_only=True)

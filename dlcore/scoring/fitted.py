@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from dlcore.data.fields import Tensors
+from dlcore.metrics.metric import Metric
 from dlcore.scoring.artifact import WEIGHTS, Artifact, packed
 from dlcore.scoring.evaluation import evaluate
 from dlcore.scoring.outputs import Outputs
 from dlcore.scoring.prediction import D, Prediction
 from dlcore.step.method import Method
-from dlcore.step.metrics import Metric
 from dlcore.step.progress import Progress, time_shares
 from dlcore.storage.folder import Folder
 

@@ -16,6 +16,7 @@ import torch
 from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
 from dlcore.data.order import Order, Place
 from dlcore.data.rows import Rows
+from dlcore.metrics.metric import Metric
 from dlcore.optim.eager import stepper
 from dlcore.optim.penalties import add_gradient
 from dlcore.optim.schedules import after, base_rate, in_steps
@@ -24,7 +25,6 @@ from dlcore.parallel.gradients import Gradients
 from dlcore.parallel.normalisation import BatchStatistics
 from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.method import Method
-from dlcore.step.metrics import Metric
 from dlcore.step.objective import Objective, validated
 from dlcore.step.progress import WAITS, Progress, reported
 from dlcore.step.randomness import own_randomness, seed_all, seed_of

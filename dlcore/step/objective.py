@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from dlcore.data.feed import Batch
+from dlcore.metrics.metric import Metric
+from dlcore.metrics.tally import Tally
 from dlcore.parallel.collective import Collective
 from dlcore.step.losses import Found, found, recognised
 from dlcore.step.method import Method, align, in_float32, predicted
-from dlcore.step.metrics import Metric, Tally
 from dlcore.step.tuning import computing_in
 
 
