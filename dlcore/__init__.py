@@ -40,6 +40,21 @@ from dlcore.scoring.quantizing import QuantisationRefused, quantize
 from dlcore.step.losses import MeanLoss
 from dlcore.step.method import TrainingStep
 from dlcore.step.progress import Progress
+from dlcore.step.triggers import (
+    Above,
+    AfterSeconds,
+    AllOf,
+    AnyOf,
+    AtMaximum,
+    AtMinimum,
+    Below,
+    EarlyStopping,
+    EveryEpochs,
+    EverySteps,
+    Moment,
+    Trigger,
+    Validation,
+)
 from dlcore.storage.folder import Folder
 from dlcore.storage.manifest import ArtifactError
 from dlcore.training import Training
@@ -52,10 +67,17 @@ __all__ = [
     "LARS",
     "NDCG",
     "R2",
+    "Above",
     "Accuracy",
+    "AfterSeconds",
+    "AllOf",
+    "AnyOf",
     "Artifact",
     "ArtifactError",
+    "AtMaximum",
+    "AtMinimum",
     "AveragePrecision",
+    "Below",
     "ByLayer",
     "ByName",
     "ClipNorm",
@@ -63,7 +85,10 @@ __all__ = [
     "ConfusionMatrix",
     "Constant",
     "Cosine",
+    "EarlyStopping",
     "Epochs",
+    "EveryEpochs",
+    "EverySteps",
     "Exponential",
     "Field",
     "Fitted",
@@ -73,6 +98,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanLoss",
     "Metric",
+    "Moment",
     "MultiStep",
     "NaturalExponential",
     "OneCycle",
@@ -92,6 +118,8 @@ __all__ = [
     "TopAccuracy",
     "Training",
     "TrainingStep",
+    "Trigger",
+    "Validation",
     "Vocabulary",
     "Warmup",
     "add_ir",

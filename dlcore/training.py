@@ -16,7 +16,6 @@ from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout
 from dlcore.data.rows import Rows
 from dlcore.data.sources import is_dataset, is_frame, table_of
-from dlcore.optim.schedules import follows_validation
 from dlcore.run.chain import Chain, History, OnProgress, advance
 from dlcore.run.commits import Commit, Commits, Saved
 from dlcore.run.describe import differences, settings
@@ -62,14 +61,14 @@ class Training(Plan):
         A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
         dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
         tensors, in one of the ways that ``dlcore.data.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
-        One that holds an unfinished run of the same settings and data is gone on from; of others it is refused. ``start`` are the
+        One that holds a run of the same settings and data is gone on from, to more epochs too; of others it is refused. ``start`` are the
         weights to begin with, by the names of the model's, or a ``Start`` that says how they are named.
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
-        if validation is None and follows_validation(self.schedule):
+        if validation is None and self.following:
             raise ValueError(
-                f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
+                f"{', '.join(self.following)} follow what validations find; give fit a validation= to take them on"
             )
         columns = partial(self._laid, features=features, label=label)
         begin = partial(self._chain, on_progress=on_progress, start=None if start is None else Start.of(start))
@@ -101,9 +100,9 @@ class Training(Plan):
         chain = begin(folder, settings(self, data=name, workers=1))
         threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
-        engine = Engine(self, rows, held_out, metrics=self.metrics, loaders=loaders)
+        engine = Engine(self, rows, held_out, metrics=self.metrics, pauses=self.pauses, loaders=loaders)
         with computing_with(threads), closing(engine):
-            return advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s))
+            return advance(chain, GroupsHere(engine, chain, self.group_s))
 
     def _fit_on_spark(
         self,
@@ -123,7 +122,7 @@ class Training(Plan):
         now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
         run = groups(self, session, train, held_out, chain, workers)
-        return advance(chain, epochs=self.epochs, group=run)
+        return advance(chain, run)
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -153,7 +152,7 @@ class Training(Plan):
             model.load_state_dict(weights, strict=False)
             now = {**now, "start": digest(weights)}
         commit = self._begin(commits, now, model)
-        return Chain(commits, commit, History(on_progress, list(commit.history)))
+        return Chain(commits, commit, History(on_progress, list(commit.history)), self)
 
     def _begin(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
         """The commit to go on from: the newest of the folder, or a first one with ``model``."""
@@ -167,15 +166,19 @@ class Training(Plan):
                 f"{commits.folder.where} holds a run of another training: {'; '.join(different)}. "
                 "Train into another folder, or delete that one"
             )
+        if commit.epochs > self.epochs:
+            raise ValueError(
+                f"{commits.folder.where} holds a run of {commit.epochs} epochs; Training.epochs must be no less, got {self.epochs}"
+            )
         log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
         return commit
 
     def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
-        chain.commits.end(chain.commit.step)
-        model = self.build()
-        restore(model, None, chain.commits.load(chain.commit.saved))
+        saved, model = chain.end(), self.build()
+        restore(model, None, chain.commits.load(saved))
         history = tuple(chain.commit.history)
-        fitted = Fitted(module=model.eval(), history=history, method=self, features=features, label=label)
+        best = next((each for each in history if self.keep_best is not None and each.step == saved.step), None)
+        fitted = Fitted(module=model.eval(), history=history, best=best, method=self, features=features, label=label)
         log.info("of the time: %s", told(fitted.time_shares))
         return fitted
 

@@ -1,10 +1,11 @@
-"""The driver's loop: groups from commit to commit, until the last epoch or a stop."""
+"""The driver's loop: groups from commit to commit, until the run's end or a stop."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dlcore.run.commits import Commit, Commits, Saved
+from dlcore.step.method import Method
 from dlcore.step.progress import Progress
 
 log = logging.getLogger("dlcore")
@@ -33,19 +34,37 @@ class History:
 class Chain:
     """The run's commits, one after the other; ``commit`` is the newest."""
 
-    def __init__(self, commits: Commits, commit: Commit, history: History) -> None:
-        self.commits, self.commit, self.history = commits, commit, history
+    def __init__(self, commits: Commits, commit: Commit, history: History, method: Method) -> None:
+        self.commits, self.commit, self.history, self._method = commits, commit, history, method
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has come to its end, or a stop is asked for."""
+        return self.history.stop or self._method.ends(self.commit.saved.figures.moment)
+
+    def best(self, saved: Saved) -> int | None:
+        """The step whose weights stay as the best up to ``saved``."""
+        keep = self._method.keep_best
+        return None if keep is None else keep.best(saved.figures.validations)
+
+    def end(self) -> Saved:
+        """Drop what is not needed any more, and return the state that the run has led to: its best where that is kept, else its last."""
+        best = self.best(self.commit.saved)
+        self.commits.end(self.commit.step, best=best)
+        return self.commit.saved if best is None else self.commits.at(best).saved
 
     def extend(self, saved: Saved) -> None:
         """Seal a saved state that is newer than the newest commit, with the records up to it."""
         if saved.step > self.commit.step:
             history = tuple(self.history.told[: saved.figures.records])
-            self.commit = self.commits.seal(saved, settings=self.commit.settings, history=history)
+            self.commit = self.commits.seal(
+                saved, settings=self.commit.settings, history=history, best=self.best(saved)
+            )
             log.debug("committed step %d", saved.step)
 
 
-def advance(chain: Chain, *, epochs: int, group: Callable[[Saved], Saved]) -> Chain:
-    """Run groups until ``epochs`` epochs are done or a stop is asked for."""
-    while chain.commit.epochs < epochs and not chain.history.stop:
+def advance(chain: Chain, group: Callable[[Saved], Saved]) -> Chain:
+    """Run groups until the run's end or a stop."""
+    while not chain.over:
         chain.extend(group(chain.commit.saved))
     return chain

@@ -14,7 +14,7 @@ from dlcore.step.progress import Progress
 from dlcore.step.state import Figures, Slice
 from dlcore.storage.folder import Folder
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
 
 
@@ -69,7 +69,7 @@ class CommitError(RuntimeError):
 
 @dataclass(frozen=True)
 class Commits:
-    """The commits of one run below ``folder``; the newest ``keep`` stay, and while it runs the newest two.
+    """The commits of one run below ``folder``; the newest ``keep`` stay, and while it runs the newest two, and the ``best``.
 
     The group that runs may have begun from the one before the newest, which a worker that joins it late has yet to load.
     """
@@ -85,7 +85,9 @@ class Commits:
             sink.write(content)
         return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), plain=part.plain)
 
-    def seal(self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress]) -> Commit:
+    def seal(
+        self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress], best: int | None = None
+    ) -> Commit:
         """Make a saved state the newest commit, and drop older ones that need not stay, and what lost groups left before it."""
         content = {
             "format": FORMAT,
@@ -94,17 +96,17 @@ class Commits:
             "history": [asdict(record) for record in history],
         }
         (self.folder / _name(saved.step)).write(MANIFEST, json.dumps(content, indent=1).encode())
-        self._drop(saved.step, keep=max(self.keep, 2))
+        self._drop(saved.step, keep=max(self.keep, 2), best=best)
         return Commit(saved=saved, settings=settings, history=history)
 
-    def end(self, step: int) -> None:
+    def end(self, step: int, *, best: int | None = None) -> None:
         """Drop what no group needs any more, at the end of a run whose newest commit is that of ``step``."""
-        self._drop(step, keep=self.keep)
+        self._drop(step, keep=self.keep, best=best)
 
-    def _drop(self, step: int, *, keep: int) -> None:
+    def _drop(self, step: int, *, keep: int, best: int | None) -> None:
         upto = [name for name in self.folder.names() if name <= _name(step)]
         whole = [name for name in upto if (self.folder / name).exists(MANIFEST)]
-        for name in set(upto) - set(whole[-keep:]):
+        for name in set(upto) - {*whole[-keep:], *([] if best is None else [_name(best)])}:
             (self.folder / name).remove()
 
     def latest(self) -> Commit | None:
@@ -113,6 +115,10 @@ class Commits:
             if (self.folder / name).exists(MANIFEST):
                 return self._read(name)
         return None
+
+    def at(self, step: int) -> Commit:
+        """The commit of ``step``."""
+        return self._read(_name(step))
 
     def load(self, saved: Saved) -> Iterator[Slice]:
         """Read a saved state back, slice by slice, refusing bytes that are not those written."""

@@ -27,13 +27,17 @@ HISTORY = "history.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it."""
+    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it.
+
+    With ``Training.keep_best`` the module's weights are those of the record ``best``.
+    """
 
     module: nn.Module
     history: tuple[Progress, ...]
     method: Method
     features: Tensors
     label: Tensors
+    best: Progress | None = None
 
     @property
     def time_shares(self) -> dict[str, float]:

@@ -115,7 +115,8 @@ def _take_part(assignment: Assignment, control: ControlClient, group: str, kept:
         _run(assignment, control, kept, heartbeat)
         last = heartbeat.asked or kept.engine.done
         heartbeat.writing = True
-        _commit(kept, group, workers=assignment.workers, wait=last or _must_wait(assignment, warm=warm))
+        wait = last or kept.engine.due or _must_wait(assignment, warm=warm)
+        _commit(kept, group, workers=assignment.workers, wait=wait)
     ended = Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
     if last:
         PROCESS.drop()
@@ -167,6 +168,7 @@ def _engine(assignment: Assignment, cores: int) -> Engine:
         assignment.train.open(),
         validation.open() if validation else None,
         metrics=assignment.method.metrics,
+        pauses=assignment.method.pauses,
         sharded=assignment.sharded,
         loaders=loaders,
     )

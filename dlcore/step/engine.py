@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 
 from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
-from dlcore.data.order import Order, Place
+from dlcore.data.order import Order
 from dlcore.data.rows import Rows
 from dlcore.metrics.metric import Metric
 from dlcore.optim.eager import stepper
@@ -26,19 +26,21 @@ from dlcore.parallel.normalisation import BatchStatistics
 from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.step.method import Method
 from dlcore.step.objective import Objective, validated
-from dlcore.step.progress import WAITS, Progress, reported
+from dlcore.step.progress import WAITS, Progress
 from dlcore.step.randomness import own_randomness, seed_all, seed_of
 from dlcore.step.state import Figures, Pause, Since, Slice, capture, restore
+from dlcore.step.triggers import Moment, Pauses, Validation
 from dlcore.step.tuning import evaluating, tune_model
 
-LOSS, STOP, WEIGHT, PAIRS = range(4)
-"""What travels with the gradients: the loss, how many ask for a stop, the weight, and how many losses were not means over rows."""
+LOSS, STOP, WEIGHT, PAIRS, SECONDS = range(5)
+"""What travels with the gradients: the loss, how many ask for a stop, the weight, how many losses were no means, and rank 0's time."""
 
 
 class Engine:
     """One rank's live model and optimizer: a cache of a committed state that steps move forward.
 
     ``loaders`` threads run the method's transform; without any, the training thread does. ``metrics`` are of the validation rows.
+    ``due`` says whether the last group ended so that its state is committed.
     """
 
     def __init__(
@@ -48,17 +50,18 @@ class Engine:
         validation: Rows | None,
         *,
         metrics: Sequence[Metric] = (),
+        pauses: Pauses | None = None,
         sharded: bool = False,
         loaders: int = 0,
     ) -> None:
-        self.step, self._loaders, self._metrics = -1, loaders, metrics
+        self.step, self._loaders, self._metrics, self._pauses = -1, loaders, metrics, pauses or Pauses()
         self._method, self._rows, self._validation = method, rows, validation
         self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
         self._order = self._whole
         self._planned = in_steps(method.schedule, self._whole.steps)
         self.model = tune_model(method.build())
         self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
-        self._gradients = Gradients(self.model, Alone(), slots=4)
+        self._gradients = Gradients(self.model, Alone(), slots=5)
         self.objective = Objective(method, self.model)
         self._sharded = sharded
         self._collective: Collective = Alone()
@@ -67,7 +70,11 @@ class Engine:
     @property
     def done(self) -> bool:
         """Whether the run is at its end."""
-        return self._order.place(self.step).epoch >= self._method.epochs
+        return self._method.ends(self._moment)
+
+    @property
+    def _moment(self) -> Moment:
+        return Moment(place=self._order.place(self.step), validations=self._validations, seconds=self._seconds)
 
     def join(self, collective: Collective) -> None:
         """Work with these from now on."""
@@ -111,8 +118,12 @@ class Engine:
 
     def _take_up(self, figures: Figures) -> None:
         self.step, self._records, self._validations = figures.step, figures.records, figures.validations
-        self._schedule = after(self._planned, self._validations)
+        self._seconds = self._elapsed = figures.seconds
         self._since, self._pause = replace(figures.since), Pause()
+        self._follow_validations()
+
+    def _follow_validations(self) -> None:
+        self._schedule = after(self._planned, [each.loss for each in self._validations])
 
     @property
     def figures(self) -> Figures:
@@ -120,6 +131,7 @@ class Engine:
             place=self._order.place(self.step),
             records=self._records,
             validations=self._validations,
+            seconds=self._seconds,
             since=replace(self._since),
         )
 
@@ -142,13 +154,16 @@ class Engine:
     def run(self, stop: Callable[[], bool], report: Callable[[int, Progress], None]) -> None:
         """Take steps to the run's end; end early, all workers after the same step, when ``stop`` says so on any of them."""
         self._pause.end(self._since)
-        ended = False
+        ended = self.due = False
         with own_randomness():
             while not ended and not self.done:
                 before = time.perf_counter()
                 ended = self._iterate(stop())
                 self._since.seconds += time.perf_counter() - before
                 self._report(report)
+                self._elapsed += time.perf_counter() - before
+                self.due = self._pauses.commit is not None and self._pauses.commit(self._moment)
+                ended = ended or self.due
         self._pause.begin()
 
     def _iterate(self, stop: bool) -> bool:
@@ -157,6 +172,7 @@ class Engine:
         rate = self._rate(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
+        self._gradients.slots[SECONDS] = 0.0 if self._collective.rank else self._elapsed
         seed_all(seed_of(self._method.seed, step=self.step, rank=self._collective.rank))
         self._backward(batch)
         with self._counted("synchronisation_s"):
@@ -169,6 +185,7 @@ class Engine:
         self._since.weight += weight
         self._since.rows += batch.whole
         self.step += 1
+        self._seconds = float(self._gradients.slots[SECONDS])
         return float(self._gradients.slots[STOP]) > 0
 
     @contextmanager
@@ -219,38 +236,40 @@ class Engine:
         return self._schedule(self._whole.step_at(self._order.place(step))) * (self._order.batch / self._method.batch)
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:
-        before, now = self._order.place(self.step - 1), self._order.place(self.step)
-        if self._recorded(now) == self._recorded(before):
+        rate = self._rate(self.step - 1)  # before a validation, which may change the schedule
+        found = self._validated()
+        if found is None and not self.done and not self._pauses.record(self._moment):
             return
-        validation, metrics = self._validate() if now.row == 0 else (None, {})
         since, self._since = self._since, Since()
         progress = Progress(
             step=self.step,
-            epoch=before.epoch + 1,
+            epoch=self._order.place(self.step - 1).epoch + 1,
             loss=since.loss / since.weight if since.weight else math.nan,
-            lr=self._rate(self.step - 1),
+            lr=rate,
             rows_per_s=since.rows / max(since.seconds, 1e-9),
             seconds=since.seconds,
-            validation=validation,
-            metrics=metrics,
+            validation=None if found is None else found.loss,
+            metrics={} if found is None else found.metrics,
             **{wait: getattr(since, wait) for wait in WAITS},
         )
         number, self._records = self._records, self._records + 1
-        if validation is not None:
-            self._validations += (validation,)
-            self._schedule = after(self._planned, self._validations)
         report(number, progress)
 
-    def _recorded(self, place: Place) -> int:
-        return reported(self._whole.step_at(place), self._whole.steps)
+    def _validated(self) -> Validation | None:
+        """What is found of the validation rows, if this is when they are judged."""
+        if self._validation is None or not self._method.validate(self._moment):
+            return None
+        loss, metrics = self._judge(self._validation)
+        found = Validation(step=self.step, loss=loss, metrics=metrics)
+        self._validations += (found,)
+        self._follow_validations()
+        return found
 
-    def _validate(self) -> tuple[float | None, dict[str, float]]:
+    def _judge(self, validation: Rows) -> tuple[float, dict[str, float]]:
         """Loss and metrics of the validation rows, each worker taking its share in batches of no more rows than a pass of training has."""
-        if self._validation is None:
-            return None, {}
         rank, workers = self._collective.rank, self._collective.workers
         rows = min(self._method.micro_batch or self._order.batch, -(-self._order.batch // workers))
-        shares = validation_shares(self._validation.count, batch=rows, rank=rank, workers=workers)
-        batches = self._fed(self._validation, shares.__getitem__, len(shares))
+        shares = validation_shares(validation.count, batch=rows, rank=rank, workers=workers)
+        batches = self._fed(validation, shares.__getitem__, len(shares))
         with closing(batches), evaluating(self.model):
             return validated(self.objective, map(batches, range(len(shares))), self._metrics, self._collective)

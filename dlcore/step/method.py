@@ -14,6 +14,7 @@ from dlcore.optim.penalties import Penalty
 from dlcore.optim.schedules import Schedule, base_rate
 from dlcore.step.losses import Loss, Pair, refuse_reduced
 from dlcore.step.randomness import own_randomness, seed_all
+from dlcore.step.triggers import EACH_EPOCH, Best, Moment, Trigger
 from dlcore.step.tuning import Precision
 
 KeptBatch = Literal["global", "worker"]
@@ -44,6 +45,8 @@ class Method:
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
     Batch normalisation sees a worker's rows; with ``sync_batchnorm`` those of the global batch. Modules that ``model`` gives in
     evaluation mode, and parameters that take no gradient, stay so.
+    It ends after ``epochs``, or earlier when the trigger ``end`` says so; ``validate`` says after which steps the validation rows are
+    judged. With ``keep_best`` the weights of the best validation stay, and are what is fitted.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
     """
 
@@ -62,6 +65,9 @@ class Method:
     step: TrainingStep | None = None
     micro_batch: int | None = None
     sync_batchnorm: bool = False
+    validate: Trigger = EACH_EPOCH
+    end: Trigger | None = None
+    keep_best: Best | None = None
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -77,6 +83,10 @@ class Method:
             raise ValueError(f"Training.precision must be one of {get_args(Precision)}, got {self.precision!r}")
         if self.kept_batch not in get_args(KeptBatch):
             raise ValueError(f"Training.kept_batch must be one of {get_args(KeptBatch)}, got {self.kept_batch!r}")
+
+    def ends(self, moment: Moment) -> bool:
+        """Whether a run is at its end."""
+        return moment.place.epoch >= self.epochs or (self.end is not None and self.end(moment))
 
     def batch_of(self, workers: int, *, wanted: int) -> int:
         """The global batch while ``workers`` of the ``wanted`` workers are there."""

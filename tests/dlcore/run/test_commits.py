@@ -15,6 +15,7 @@ from dlcore.data.order import Place
 from dlcore.parallel.parameters import slice_names, split_parameters
 from dlcore.run.commits import CommitError, Commits, Saved
 from dlcore.step.state import Figures, Since, capture, restore
+from dlcore.step.triggers import Validation
 from dlcore.storage.folder import Folder
 
 
@@ -29,12 +30,19 @@ def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module,
     return model, running
 
 
+FOUND = (Validation(step=2, loss=0.25, metrics={"accuracy": 0.5}),)
+
+
 def saved_at(commits: Commits, step: int) -> Saved:
     model, optimizer = trained(partial(SGD, momentum=0.9), 1)
     written = commits.write(capture(model, optimizer, model.state_dict()), step=step, name="g")
     return Saved(
         figures=Figures(
-            place=Place(step=step), records=1, validations=(0.25,), since=Since(loss=1.5, rows=3, seconds=0.5)
+            place=Place(step=step),
+            records=1,
+            validations=FOUND,
+            seconds=7.5,
+            since=Since(loss=1.5, rows=3, seconds=0.5),
         ),
         slices=(written,),
     )
@@ -123,6 +131,6 @@ def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CommitError, match="000000010 is corrupt"):
         list(commits.load(saved))
     manifest = tmp_path / "000000010" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 9'))
-    with pytest.raises(CommitError, match="has format 9, this version reads 4"):
+    manifest.write_text(manifest.read_text().replace('"format": 5', '"format": 9'))
+    with pytest.raises(CommitError, match="has format 9, this version reads 5"):
         commits.latest()
