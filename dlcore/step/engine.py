@@ -24,6 +24,7 @@ from dlcore.parallel.collective import Alone, Collective
 from dlcore.parallel.gradients import Gradients
 from dlcore.parallel.normalisation import BatchStatistics
 from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
+from dlcore.step.finiteness import finite, skip_or_stop
 from dlcore.step.method import Method
 from dlcore.step.objective import Objective, validated
 from dlcore.step.progress import WAITS, Progress
@@ -177,16 +178,31 @@ class Engine:
         self._backward(batch)
         with self._counted("synchronisation_s"):
             self._gradients.finish()
+        if finite(self._gradients.slots[LOSS], self._gradients.flats):
+            self._learn(batch, rate)
+        else:
+            self._skip()
+        self._since.rows += batch.whole
+        self.step += 1
+        self._seconds = float(self._gradients.slots[SECONDS])
+        return float(self._gradients.slots[STOP]) > 0
+
+    def _learn(self, batch: Batch, rate: float) -> None:
+        """Take what the step has found into statistics, weights and the record."""
+        with self._counted("synchronisation_s"):
             self._statistics.average(batch.mine / batch.whole)
         weight = self._weight(batch.whole)
         if weight:
             self._update(rate)
         self._since.loss += float(self._gradients.slots[LOSS]) * batch.whole
         self._since.weight += weight
-        self._since.rows += batch.whole
-        self.step += 1
-        self._seconds = float(self._gradients.slots[SECONDS])
-        return float(self._gradients.slots[STOP]) > 0
+
+    def _skip(self) -> None:
+        """Leave the state as it was before a step that is not finite, if it may be skipped."""
+        skip_or_stop(self._method.on_nan, self.model, self._own_loss, self._collective, step=self.step)
+        for buffer, before in zip(self.model.buffers(), self._before, strict=True):
+            buffer.copy_(before)
+        self._since.skipped += 1
 
     @contextmanager
     def _counted(self, wait: str) -> Iterator[None]:
@@ -196,7 +212,9 @@ class Engine:
 
     def _backward(self, batch: Batch) -> None:
         """Accumulate the gradient of this worker's share, in as many passes on each worker as the largest share needs."""
-        slots = self._gradients.slots
+        slots, self._own_loss = self._gradients.slots, torch.zeros(())
+        if self._method.on_nan == "skip":
+            self._before = [buffer.detach().clone() for buffer in self.model.buffers()]
         passes = self._method.passes(batch.whole, workers=self._collective.workers)
         pieces = batch.pieces(passes, stand_in=self._statistics.synchronised)
         for number, piece in enumerate(pieces, 1):
@@ -204,6 +222,7 @@ class Engine:
             found = self.objective.training(piece)
             part = found.part(batch.whole)
             slots[LOSS] += part.detach()
+            self._own_loss += part.detach()
             slots[WEIGHT] += found.counted
             slots[PAIRS] += found.weight is not None
             self._gradients.expect(last=number == len(pieces))
@@ -244,6 +263,7 @@ class Engine:
         progress = Progress(
             step=self.step,
             epoch=self._order.place(self.step - 1).epoch + 1,
+            skipped=since.skipped,
             loss=since.loss / since.weight if since.weight else math.nan,
             lr=rate,
             rows_per_s=since.rows / max(since.seconds, 1e-9),

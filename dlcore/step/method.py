@@ -12,6 +12,7 @@ from dlcore.optim.clipping import Clip
 from dlcore.optim.eager import build
 from dlcore.optim.penalties import Penalty
 from dlcore.optim.schedules import Schedule, base_rate
+from dlcore.step.finiteness import OnNan
 from dlcore.step.losses import Loss, Pair, refuse_reduced
 from dlcore.step.randomness import own_randomness, seed_all
 from dlcore.step.triggers import EACH_EPOCH, Best, Moment, Trigger
@@ -47,6 +48,7 @@ class Method:
     evaluation mode, and parameters that take no gradient, stay so.
     It ends after ``epochs``, or earlier when the trigger ``end`` says so; ``validate`` says after which steps the validation rows are
     judged. With ``keep_best`` the weights of the best validation stay, and are what is fitted.
+    A step whose loss or gradient is not finite ends the run with an error that says where, or with ``on_nan="skip"`` changes nothing.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
     """
 
@@ -68,6 +70,7 @@ class Method:
     validate: Trigger = EACH_EPOCH
     end: Trigger | None = None
     keep_best: Best | None = None
+    on_nan: OnNan = "stop"
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -81,6 +84,8 @@ class Method:
             raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
         if self.precision not in get_args(Precision):
             raise ValueError(f"Training.precision must be one of {get_args(Precision)}, got {self.precision!r}")
+        if self.on_nan not in get_args(OnNan):
+            raise ValueError(f"Training.on_nan must be one of {get_args(OnNan)}, got {self.on_nan!r}")
         if self.kept_batch not in get_args(KeptBatch):
             raise ValueError(f"Training.kept_batch must be one of {get_args(KeptBatch)}, got {self.kept_batch!r}")
 

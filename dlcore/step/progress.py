@@ -12,6 +12,8 @@ class Progress:
 
     After a validation ``validation`` is the loss of the validation rows, and ``metrics`` has the figures of Training's.
 
+    ``skipped`` steps were not finite, and changed nothing.
+
     ``seconds`` is the time of the steps. In them rank 0 waited ``data_s`` for rows and, after its own backward, ``synchronisation_s``
     for the sum over workers. Beside them, between groups, ``commits_s`` went to holding the state still, ``scheduling_s`` to all else.
     """
@@ -28,10 +30,12 @@ class Progress:
     commits_s: float = 0.0
     data_s: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    skipped: int = 0
 
     def __str__(self) -> str:
         validation = "" if self.validation is None else f", validation {self.validation:.5f}"
         validation += "".join(f", {name} {figure:.5f}" for name, figure in self.metrics.items())
+        validation += f", {self.skipped} steps skipped" if self.skipped else ""
         return (
             f"epoch {self.epoch}, step {self.step}: loss {self.loss:.5f}{validation}, "
             f"rate {self.lr:.4g}, {self.rows_per_s:,.0f} rows/s"

@@ -24,6 +24,7 @@ class Since:
     loss: float = 0.0
     weight: float = 0.0
     rows: int = 0
+    skipped: int = 0
     seconds: float = 0.0
     scheduling_s: float = 0.0
     synchronisation_s: float = 0.0
