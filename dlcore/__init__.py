@@ -31,7 +31,9 @@ from dlcore.optim.schedules import (
     scale_by_root,
     scale_linearly,
 )
+from dlcore.run.callbacks import Callback, Run
 from dlcore.run.start import Start
+from dlcore.run.stopping import Stop
 from dlcore.scoring.artifact import Artifact
 from dlcore.scoring.exporting import add_ir, import_model
 from dlcore.scoring.fitted import Fitted
@@ -57,6 +59,8 @@ from dlcore.step.triggers import (
 )
 from dlcore.storage.folder import Folder
 from dlcore.storage.manifest import ArtifactError
+from dlcore.tracking.bar import ProgressBar
+from dlcore.tracking.tensorboard import TensorBoard, read_scalars
 from dlcore.training import Training
 
 __all__ = [
@@ -80,6 +84,7 @@ __all__ = [
     "Below",
     "ByLayer",
     "ByName",
+    "Callback",
     "ClipNorm",
     "ClipValue",
     "ConfusionMatrix",
@@ -107,14 +112,18 @@ __all__ = [
     "Poly",
     "Precision",
     "Progress",
+    "ProgressBar",
     "QuantisationRefused",
     "Recall",
     "RocAuc",
     "RootMeanSquaredError",
+    "Run",
     "Schedule",
     "SequentialSchedule",
     "Start",
     "Step",
+    "Stop",
+    "TensorBoard",
     "TopAccuracy",
     "Training",
     "TrainingStep",
@@ -127,6 +136,7 @@ __all__ = [
     "import_model",
     "joined",
     "quantize",
+    "read_scalars",
     "scale_by_root",
     "scale_linearly",
     "summed",

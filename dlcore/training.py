@@ -1,7 +1,7 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,14 +14,17 @@ from torch import nn
 from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout
+from dlcore.data.order import Order
 from dlcore.data.rows import Rows
 from dlcore.data.sources import is_dataset, is_frame, table_of
-from dlcore.run.chain import Chain, History, OnProgress, advance
+from dlcore.run.callbacks import Callback, OnProgress, Run, callbacks_of, given_settings
+from dlcore.run.chain import Chain, History, advance
 from dlcore.run.commits import Commit, Commits, Saved
 from dlcore.run.describe import differences, settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
 from dlcore.run.start import Start, Weights, digest
+from dlcore.run.stopping import Stop, StopRequests
 from dlcore.scoring.fitted import Fitted
 from dlcore.step.engine import Engine
 from dlcore.step.progress import told
@@ -54,6 +57,8 @@ class Training(Plan):
         folder: str | Folder | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
+        callbacks: Sequence[Callback] = (),
+        stop: Stop | None = None,
         start: Start | Weights | None = None,
     ) -> Fitted:
         """Train on ``data`` and return the fitted module.
@@ -63,6 +68,10 @@ class Training(Plan):
         tensors, in one of the ways that ``dlcore.data.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
         One that holds a run of the same settings and data is gone on from, to more epochs too; of others it is refused. ``start`` are the
         weights to begin with, by the names of the model's, or a ``Start`` that says how they are named.
+
+        ``on_progress``, a function of records, and ``callbacks`` are called in this thread. A run stops after a step, with a commit, when
+        one of them says True to a record, when ``stop`` is set, when a file ``stop`` is put into its folder, and at SIGINT and SIGTERM,
+        which are delivered then.
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
@@ -71,7 +80,12 @@ class Training(Plan):
                 f"{', '.join(self.following)} follow what validations find; give fit a validation= to take them on"
             )
         columns = partial(self._laid, features=features, label=label)
-        begin = partial(self._chain, on_progress=on_progress, start=None if start is None else Start.of(start))
+        begin = partial(
+            self._chain,
+            callbacks=callbacks_of(on_progress, callbacks),
+            stop=stop,
+            start=None if start is None else Start.of(start),
+        )
         if validation is None and self.metrics:
             raise ValueError(
                 f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
@@ -102,7 +116,8 @@ class Training(Plan):
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
         engine = Engine(self, rows, held_out, metrics=self.metrics, pauses=self.pauses, loaders=loaders)
         with computing_with(threads), closing(engine):
-            return advance(chain, GroupsHere(engine, chain, self.group_s))
+            run = self._run(chain, folder, rows=rows.count, workers=1)
+            return advance(chain, run, GroupsHere(engine, chain, self.group_s))
 
     def _fit_on_spark(
         self,
@@ -121,8 +136,19 @@ class Training(Plan):
         held_out = None if validation is None else pieces(validation, folder / "validation")
         now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
-        run = groups(self, session, train, held_out, chain, workers)
-        return advance(chain, run)
+        run = self._run(chain, folder, rows=sum(train.pieces.rows), workers=workers)
+        return advance(chain, run, groups(self, session, train, held_out, chain, workers))
+
+    def _run(self, chain: Chain, folder: Folder, *, rows: int, workers: int) -> Run:
+        order = Order(rows=rows, batch=self.batch, seed=self.seed, start=chain.commit.saved.figures.place)
+        return Run(
+            settings=given_settings(self),
+            rows=rows,
+            workers=workers,
+            step=chain.commit.step,
+            steps=order.end(self.epochs),
+            folder=folder.where,
+        )
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -143,7 +169,13 @@ class Training(Plan):
         return held(table, columns(table.schema))
 
     def _chain(
-        self, folder: Folder, now: Mapping[str, str], *, on_progress: OnProgress | None, start: Start | None
+        self,
+        folder: Folder,
+        now: Mapping[str, str],
+        *,
+        callbacks: Sequence[Callback],
+        stop: Stop | None,
+        start: Start | None,
     ) -> Chain:
         """The folder's commits, from the one to go on from, which must be of the settings of ``now`` and of the same start."""
         commits, model = Commits(folder / "commits", keep=self.keep_commits), self.build()
@@ -152,7 +184,8 @@ class Training(Plan):
             model.load_state_dict(weights, strict=False)
             now = {**now, "start": digest(weights)}
         commit = self._begin(commits, now, model)
-        return Chain(commits, commit, History(on_progress, list(commit.history)), self)
+        history = History(callbacks, StopRequests(stop, folder), list(commit.history))
+        return Chain(commits, commit, history, self)
 
     def _begin(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
         """The commit to go on from: the newest of the folder, or a first one with ``model``."""

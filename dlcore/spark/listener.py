@@ -1,10 +1,11 @@
-"""The driver's ear while a Spark job holds its main thread."""
+"""The driver's ear while a Spark job runs: it listens in the caller's thread, and the job is waited for in another."""
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+
+from pyspark import InheritableThread
 
 from dlcore.run.chain import Chain
 from dlcore.run.commits import Saved
@@ -21,42 +22,39 @@ class Listener:
 
     def __init__(self, control: ControlServer, run: str, chain: Chain) -> None:
         self._control, self._run, self._chain = control, run, chain
-        self._left = threading.Event()
         self._error: Exception | None = None
 
     @property
     def stopped(self) -> bool:
         return self._chain.history.stop
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen while the body runs; an error of ``on_progress`` or of a commit stops the run and is raised at the end of the body."""
-        self._left.clear()
-        thread = threading.Thread(target=self._listen, name="dlcore-listener", daemon=True)
+    def during(self, group: Callable[[], Saved]) -> Saved:
+        """What ``group`` returns, which runs in a thread of its own, with the caller's properties of jobs, while this one listens.
+
+        An error of a callback's or of a commit stops the run, and is raised once the group has ended.
+        """
+        ended: Future[Saved] = Future()
+        thread = InheritableThread(target=_into, args=(ended, group), name="dlcore-group", daemon=True)
         thread.start()
-        try:
-            yield
-        finally:
-            self._left.set()
-            thread.join()
+        while not wait([ended], timeout=POLL_S).done:
+            self._take()
+        self._take()  # what came before the end
+        thread.join()
+        saved = ended.result()
         if self._error is not None:
             raise self._error
-
-    def _listen(self) -> None:
-        over = False
-        while not over:
-            over = self._left.wait(POLL_S)  # what came before the end is taken after it
-            self._take()
+        return saved
 
     def _take(self) -> None:
         self._pass_on()
+        stop = True
         if self._error is None:
             try:
                 self._take_records_and_commit()
-            except Exception as error:  # noqa: BLE001 - of the user's function or the file system; raised again in the user's thread
+                stop = self._chain.history.stop
+            except Exception as error:  # noqa: BLE001 - of a callback or the file system; raised again when the workers have stopped
                 self._error = error
-                self._chain.history.stop = True
-        if self._chain.history.stop:
+        if stop:
             self._control.post(f"{self._run}/stop", True)
 
     def _pass_on(self) -> None:
@@ -74,6 +72,13 @@ class Listener:
             self._chain.history.add(len(self._chain.history.told), Progress(**message))
         if saved is not None:
             self._chain.extend(Saved.of(saved))
+
+
+def _into(ended: "Future[Saved]", group: Callable[[], Saved]) -> None:
+    try:
+        ended.set_result(group())
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        ended.set_exception(error)
 
 
 @dataclass(frozen=True)
@@ -97,5 +102,4 @@ class HeardGroups:
         return saved
 
     def _heard(self, start: Saved) -> Saved:
-        with self.listener.listening():
-            return self.groups(start)
+        return self.listener.during(lambda: self.groups(start))
