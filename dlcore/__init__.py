@@ -39,7 +39,7 @@ from dlcore.scoring.exporting import add_ir, import_model
 from dlcore.scoring.fitted import Fitted
 from dlcore.scoring.outputs import Output
 from dlcore.scoring.quantizing import QuantisationRefused, quantize
-from dlcore.step.losses import MeanLoss
+from dlcore.step.losses import LossByName, MeanLoss
 from dlcore.step.method import TrainingStep
 from dlcore.step.progress import Progress
 from dlcore.step.triggers import (
@@ -100,6 +100,7 @@ __all__ = [
     "Folder",
     "HitRatio",
     "InverseTime",
+    "LossByName",
     "MeanAbsoluteError",
     "MeanLoss",
     "Metric",

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pyspark import InheritableThread
 
@@ -29,24 +30,17 @@ class Listener:
         return self._chain.history.stop
 
     def during(self, group: Callable[[], Saved]) -> Saved:
-        """What ``group`` returns, which runs in a thread of its own, with the caller's properties of jobs, while this one listens.
+        """What ``group`` returns, while this thread listens.
 
         An error of a callback's or of a commit stops the run, and is raised once the group has ended.
         """
-        ended: Future[Saved] = Future()
-        thread = InheritableThread(target=_into, args=(ended, group), name="dlcore-group", daemon=True)
-        thread.start()
-        while not wait([ended], timeout=POLL_S).done:
-            self._take()
-        self._take()  # what came before the end
-        thread.join()
-        saved = ended.result()
+        saved = beside(group, self._take)
         if self._error is not None:
             raise self._error
         return saved
 
     def _take(self) -> None:
-        self._pass_on()
+        pass_on(self._control, self._run)
         stop = True
         if self._error is None:
             try:
@@ -57,15 +51,6 @@ class Listener:
         if stop:
             self._control.post(f"{self._run}/stop", True)
 
-    def _pass_on(self) -> None:
-        """Log what workers say, but no more at a time than leaves room for all else."""
-        for _ in range(WAITING):
-            told = self._control.take(f"{self._run}/told")
-            if told is None:
-                return
-            for level, text in told["entries"]:
-                log.log(level, "rank %d: %s", told["rank"], text)
-
     def _take_records_and_commit(self) -> None:
         saved = self._control.look(f"{self._run}/saved")  # first, so that the records up to it are there
         while message := self._control.look(f"{self._run}/progress/{len(self._chain.history.told)}"):
@@ -74,9 +59,34 @@ class Listener:
             self._chain.extend(Saved.of(saved))
 
 
-def _into(ended: "Future[Saved]", group: Callable[[], Saved]) -> None:
+T = TypeVar("T")
+
+
+def beside(job: Callable[[], T], listen: Callable[[], None]) -> T:
+    """What ``job`` returns, which runs in a thread of its own, with the caller's properties of jobs; this one listens until its end."""
+    ended: Future[T] = Future()
+    thread = InheritableThread(target=_into, args=(ended, job), name="dlcore-group", daemon=True)
+    thread.start()
+    while not wait([ended], timeout=POLL_S).done:
+        listen()
+    listen()  # to what came before the end
+    thread.join()
+    return ended.result()
+
+
+def pass_on(control: ControlServer, run: str) -> None:
+    """Log what workers say, but no more at a time than leaves room for all else."""
+    for _ in range(WAITING):
+        told = control.take(f"{run}/told")
+        if told is None:
+            return
+        for level, text in told["entries"]:
+            log.log(level, "rank %d: %s", told["rank"], text)
+
+
+def _into(ended: "Future[T]", job: Callable[[], T]) -> None:
     try:
-        ended.set_result(group())
+        ended.set_result(job())
     except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
         ended.set_exception(error)
 

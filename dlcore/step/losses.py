@@ -210,3 +210,28 @@ class MeanLoss:
 
     def result(self, state: State) -> float:
         return float(state["sum"] / state["weight"])
+
+
+@dataclass(frozen=True)
+class LossByName:
+    """The weighted sum of a loss for each output, by the name that it and its target have.
+
+    >>> LossByName({"kind": cross_entropy, "box": smooth_l1_loss}, {"box": 0.5})
+
+    Each is a mean over rows; one whose ``weights`` do not name it counts once. Targets of other names are no loss's.
+    """
+
+    losses: Mapping[str, Callable[[Any, Any], Tensor]]
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.losses or not self.weights.keys() <= self.losses.keys():
+            raise ValueError(
+                f"LossByName needs losses, and weights of theirs alone, got losses {[*self.losses]}, weights {[*self.weights]}"
+            )
+
+    def __call__(self, prediction: Mapping[str, Any], target: Mapping[str, Any]) -> Tensor:
+        found = [
+            self.weights.get(name, 1.0) * loss(prediction[name], target[name]) for name, loss in self.losses.items()
+        ]
+        return torch.stack(found).sum()
