@@ -81,8 +81,7 @@ class Commits:
         """Write a slice's file; it counts for nothing until its state is sealed."""
         content = part.to_bytes()
         file = f"slice-{name}.safetensors"
-        with (self.folder / _name(step)).writer(file) as sink:
-            sink.write(content)
+        (self.folder / _name(step)).put(file, content)
         return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), plain=part.plain)
 
     def seal(self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress]) -> Commit:

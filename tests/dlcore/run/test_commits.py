@@ -65,7 +65,7 @@ def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], wor
 
 FOLDERS: list[Callable[[Path], Folder]] = [
     lambda path: Folder(str(path)),
-    lambda path: Folder(f"file://{path}/run"),
+    lambda path: Folder.of(f"file://{path}/run"),
     lambda path: Folder("run", SubTreeFileSystem(str(path), LocalFileSystem())),
 ]
 
