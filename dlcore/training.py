@@ -122,8 +122,8 @@ class Training(Plan):
         held_out = None if validation is None else pieces(validation, folder / "validation")
         now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
-        run = groups(self, session, train, held_out, chain, workers)
-        return advance(chain, epochs=self.epochs, group=run)
+        with closing(groups(self, session, train, held_out, chain, workers)) as run:
+            return advance(chain, epochs=self.epochs, group=run)
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)

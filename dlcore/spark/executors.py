@@ -79,6 +79,7 @@ def groups(
         ahead=chain.commit.step,
         host=control.host,
         port=control.port,
+        key=control.key,
         workers=workers,
         batch=plan.batch,
         sharded=plan.shard_optimizer,
