@@ -28,7 +28,7 @@ from dlcore.step.engine import Engine
 from dlcore.step.progress import told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Place
 from dlcore.storage.scratch import temporary
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Training(Plan):
         features: Tensors,
         label: Tensors,
         workers: int = 1,
-        folder: str | Folder | None = None,
+        folder: Place | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
         start: Start | Weights | None = None,
@@ -79,12 +79,12 @@ class Training(Plan):
             )
         taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
-            with _place(folder) as place:
+            with _opened(folder) as place:
                 return self._fitted(self._fit_here(data, validation, columns, place, begin), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
-        with _place(folder) as place:
+        with _opened(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, begin)
             return self._fitted(chain, taken, label)
 
@@ -122,8 +122,8 @@ class Training(Plan):
         held_out = None if validation is None else pieces(validation, folder / "validation")
         now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
-        run = groups(self, session, train, held_out, chain, workers)
-        return advance(chain, epochs=self.epochs, group=run)
+        with closing(groups(self, session, train, held_out, chain, workers)) as run:
+            return advance(chain, epochs=self.epochs, group=run)
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -181,10 +181,12 @@ class Training(Plan):
 
 
 @contextmanager
-def _place(folder: str | Folder | None) -> Iterator[Folder]:
+def _opened(folder: Place | None) -> Iterator[Folder]:
     """The folder of the run; without one, a temporary folder of this machine for as long as the run lasts."""
     if folder is not None:
-        yield Folder.of(folder)
+        opened = Folder.of(folder)
+        opened.refuse_unreachable()
+        yield opened
         return
     with temporary() as place:
         yield Folder(str(place))

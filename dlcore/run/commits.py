@@ -6,6 +6,7 @@ them all, into place beside them; a commit without a manifest does not exist.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from dlcore.storage.folder import Folder
 
 FORMAT = 4
 MANIFEST = "manifest.json"
+FILE = re.compile(r"slice-[0-9A-Za-z_-]+\.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,10 @@ class Written:
     file: str
     sha256: str
     plain: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not FILE.fullmatch(self.file):
+            raise ValueError(f"the file of a slice must have a name such as slice-a-0.safetensors, got {self.file!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +87,7 @@ class Commits:
         """Write a slice's file; it counts for nothing until its state is sealed."""
         content = part.to_bytes()
         file = f"slice-{name}.safetensors"
-        with (self.folder / _name(step)).writer(file) as sink:
-            sink.write(content)
+        (self.folder / _name(step)).put(file, content)
         return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), plain=part.plain)
 
     def seal(self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress]) -> Commit:

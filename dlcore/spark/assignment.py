@@ -1,6 +1,6 @@
 """What the driver gives a worker to do in a group, and what it gets back."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 from pyspark.sql import Row
@@ -29,7 +29,7 @@ class Assignment:
     """One group's work, the same for each of its workers.
 
     The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``. Where their processes
-    are not ``lasting``, which Spark calls reuse, none can write beside the next group.
+    are not ``lasting``, which Spark calls reuse, none can write beside the next group. ``key`` is that of the driver's control server.
     """
 
     run: str
@@ -41,6 +41,7 @@ class Assignment:
     ahead: int
     host: str
     port: int
+    key: bytes = field(repr=False)
     workers: int
     batch: int
     sharded: bool

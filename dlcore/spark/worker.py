@@ -78,7 +78,7 @@ def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
 
     A worker that does not reach the driver raises, since it can tell the others in no other way.
     """
-    control = ControlClient(assignment.host, assignment.port, patience_s=MEETING_S)
+    control = ControlClient(assignment.host, assignment.port, assignment.key, patience_s=MEETING_S)
     try:
         tuned = tune_process(cores, loaders=assignment.loaders)
         rank, warm = _meet(assignment, control, group)

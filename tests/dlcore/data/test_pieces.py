@@ -39,7 +39,7 @@ def on_another_system(path: Path) -> Folder:
 
 
 @pytest.mark.parametrize(
-    "kind", [lambda path: Folder(str(path)), lambda path: Folder(f"file://{path}"), on_another_system]
+    "kind", [lambda path: Folder(str(path)), lambda path: Folder.of(f"file://{path}"), on_another_system]
 )
 def test_mapped_and_resident_rows_are_the_same(
     kind: Callable[[Path], Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

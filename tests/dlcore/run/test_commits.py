@@ -1,6 +1,7 @@
 """Commits: whole or not there, the newest kept, damage and other formats refused."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], wor
 
 FOLDERS: list[Callable[[Path], Folder]] = [
     lambda path: Folder(str(path)),
-    lambda path: Folder(f"file://{path}/run"),
+    lambda path: Folder.of(f"file://{path}/run"),
     lambda path: Folder("run", SubTreeFileSystem(str(path), LocalFileSystem())),
 ]
 
@@ -112,6 +113,14 @@ def test_the_commit_that_a_group_runs_from_stays_until_the_end(tmp_path: Path) -
     assert len(list(commits.load(begun))) == 1
     commits.end(50)
     assert commits.folder.names() == ["000000050"]
+
+
+@pytest.mark.parametrize("name", ["../{}", "/tmp/{}", "a/../../{}", "index.json"])
+def test_a_slice_that_would_be_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    saved = asdict(saved_at(Commits(Folder(str(tmp_path))), 10))
+    saved["slices"][0]["file"] = name.format(saved["slices"][0]["file"])
+    with pytest.raises(ValueError, match="the file of a slice must"):
+        Saved.of(saved)
 
 
 def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:

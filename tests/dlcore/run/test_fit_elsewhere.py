@@ -1,0 +1,73 @@
+"""A run on HDFS and on S3 is that of this machine, bit for bit: data, commits, stop and resume, a kill in mid-commit."""
+
+import logging
+import random
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from dlcore import Artifact, Fitted, Folder
+from tests.dlcore.run.far import fit, network
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def parquet(tumours: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("rows") / "rows.parquet"
+    tumours.to_parquet(file, index=False)
+    return str(file)
+
+
+@pytest.fixture(scope="session")
+def here(parquet: str) -> Fitted:
+    return fit(parquet, None)
+
+
+@pytest.fixture(params=["hdfs", "s3"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    server: str = request.getfixturevalue(request.param)
+    return server.format(tmp_path.name) if request.param == "s3" else f"hdfs://{server}/{tmp_path.name}"
+
+
+def same(one: Fitted, other: Fitted) -> bool:
+    pairs = zip(one.module.parameters(), other.module.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_run_is_stopped_and_gone_on_from(
+    uri: str, parquet: str, here: Fitted, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        first = fit(parquet, uri, on_progress=lambda record: record.epoch == 2)
+        rest = fit(parquet, Folder.of(uri))
+    assert not same(first, here)
+    assert same(rest, here)
+    assert f"in {Folder.of(uri).where}/commits" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("seed", [date.today().toordinal()])
+def test_a_run_that_is_killed_in_mid_commit_is_gone_on_from(uri: str, parquet: str, here: Fitted, seed: int) -> None:
+    """Its groups are one step long, so that it commits most of the time; at other moments each day, the test's name tells which."""
+    command = [sys.executable, "-m", "tests.dlcore.run.far", parquet, uri]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("committed step 5") for line in process.stdout)
+        time.sleep(random.Random(seed).uniform(0, 0.2))
+        process.kill()
+    begun = (Folder.of(uri) / "commits").names()
+    assert begun
+    assert same(fit(parquet, uri), here)
+
+
+def test_an_artifact_is_kept_there(uri: str, here: Fitted) -> None:
+    outputs = {"probability": torch.sigmoid}
+    exported = here.export(uri, outputs=outputs)
+    assert Artifact.load(uri, models={"model": network}, outputs=outputs).id == exported.id
