@@ -45,7 +45,7 @@ def form(page: Page, service: Service, address: str) -> None:
     """Log in, and open the form."""
     page.goto(address)
     page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", service.password())
+    page.fill("input[name=password]", service.password().get_secret_value())
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{address}*")
     page.get_by_role("button", name="Trigger").first.click()
