@@ -55,7 +55,7 @@ class Component(standalone_command.SubCommand):
 
     def stop(self) -> None:
         self.stopping.set()
-        super().stop()
+        super().stop()  # type: ignore[no-untyped-call]
 
 
 def main() -> None:

@@ -180,7 +180,7 @@ def test_another_file_system_gives_the_same_and_larger_data_is_mapped_there_too(
 @pytest.fixture
 def default_hdfs(spark: SparkSession, hdfs: str) -> Iterator[str]:
     """The session's default file system is a nameservice that its configuration alone describes."""
-    conf: Any = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+    conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
     named = {
         "fs.defaultFS": "hdfs://ours",
         "dfs.nameservices": "ours",
