@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -137,10 +137,20 @@ def existing(folder: Folder, layout: Layout, fingerprint: str) -> Pieces:
     return pieces
 
 
-def clear(folder: Folder) -> None:
-    """Delete the pieces that a job left which did not come to its index; other files in the folder are not ours."""
-    for name in filter(PIECE.fullmatch, folder.names()):
+def clear(folder: Folder, *, keep: Collection[str]) -> None:
+    """Delete the pieces of those who did not come to an index; other files in the folder are not ours."""
+    for name in sorted({*filter(PIECE.fullmatch, folder.names())} - {*keep}):
         folder.delete(name)
+
+
+def settled(folder: Folder, pieces: Pieces) -> Pieces:
+    """The index of ``folder``, which one driver alone can make: ``pieces``, or those of another if they hold the same rows."""
+    if folder.create(INDEX, pieces.to_json().encode()):
+        clear(folder, keep=pieces.files)
+        return pieces
+    for file in pieces.files:
+        folder.delete(file)
+    return existing(folder, pieces.layout, pieces.fingerprint)
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

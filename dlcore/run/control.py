@@ -145,7 +145,7 @@ class _Meeting(Store):
     def get(self, key: str) -> bytes:
         return base64.b64decode(self._client.wait(f"{self._prefix}/{key}"))
 
-    def wait(self, keys: list[str], timeout: timedelta | None = None) -> None:  # type: ignore[override]
+    def wait(self, keys: list[str], timeout: timedelta | None = None) -> None:
         for key in keys:
             self._client.wait(f"{self._prefix}/{key}")
 

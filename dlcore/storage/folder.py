@@ -1,5 +1,6 @@
 """A folder on any file system that pyarrow knows, with the one guarantee that training needs: a file appears whole."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,18 +9,26 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 from pyarrow import fs
 
+from dlcore.storage.exclusive import KNOWN, creator
 from dlcore.storage.hdfs import Hdfs
 from dlcore.storage.location import located, shown
+
+log = logging.getLogger("dlcore")
 
 CHUNK = 4 * 2**20
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A ``path`` on a file ``system``, this machine's unless one is given. It is made when first written to."""
+    """A ``path`` on a file ``system``, this machine's unless one is given. It is made when first written to.
+
+    A run needs files that one driver alone can create. Where the file system has none, ``single_writer`` promises in their place that
+    nobody else trains into the folder, this run's own driver of before included.
+    """
 
     path: str
     system: fs.FileSystem = field(default_factory=fs.LocalFileSystem)
+    single_writer: bool = False
 
     def __post_init__(self) -> None:
         if "://" in self.path:
@@ -67,6 +76,19 @@ class Folder:
                 f"the folder {self.where} cannot be reached: {str(error).partition(chr(10))[0]}"
             ) from error
 
+    def refuse_several_writers(self) -> None:
+        """Raise a ValueError where two drivers could own a run in this folder; warn where it is promised that there is one."""
+        if creator(self.system) is None and not self.single_writer:
+            raise ValueError(
+                f"a run's folder must be on a file system where of several drivers one alone can create a file: {KNOWN} have that, "
+                f"{self.system.type_name} is not known to. Take another, or promise by Folder(path, system, single_writer=True) that "
+                "nobody else ever trains into it at the same time"
+            )
+        if creator(self.system) is None:
+            log.warning(
+                "%s has no exclusive files: a second driver that trains into it would do harm unseen", self.where
+            )
+
     def exists(self, file: str) -> bool:
         return bool(self.system.get_file_info(self.at(file)).type == fs.FileType.File)
 
@@ -85,6 +107,16 @@ class Folder:
         """Write a file so that it appears whole or not at all: beside its place, then renamed."""
         self.put(f"{file}.partial", content)
         self.system.move(self.at(f"{file}.partial"), self.at(file))
+
+    def create(self, file: str, content: bytes) -> bool:
+        """Write a file whole unless there is one of that name; whether it now is this one, made now or by an earlier try."""
+        create = creator(self.system)
+        if create is None:
+            if not (there := self.exists(file)):
+                self.write(file, content)
+        else:
+            there = not create(self.at(file), content)
+        return not there or self.read(file) == content
 
     def read(self, file: str) -> bytes:
         with self.system.open_input_file(self.at(file)) as source:  # a stream of S3's is a hundred times slower
