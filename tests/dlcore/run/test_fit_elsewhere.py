@@ -15,6 +15,7 @@ import torch
 from dlcore import Artifact, Fitted, Folder, Progress
 from dlcore.run.journal import LostRun
 from tests.dlcore.run.far import fit, network
+from tests.dlcore.storage.unsteady import unsteady
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -85,6 +86,11 @@ def test_a_driver_that_another_has_taken_the_run_from_says_so_and_harms_it_in_no
         fit(parquet, uri, on_progress=retry)
     assert same(retried[0], here)
     assert same(fit(parquet, uri), here)
+
+
+def test_storage_that_fails_now_and_then_changes_nothing(parquet: str, here: Fitted, tmp_path: Path) -> None:
+    system, _ = unsteady(3)
+    assert same(fit(parquet, Folder(str(tmp_path), system, single_writer=True)), here)
 
 
 def test_an_artifact_is_kept_there(uri: str, here: Fitted) -> None:
