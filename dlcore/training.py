@@ -153,26 +153,26 @@ class Training(Plan):
             weights = start.fitting(model)
             model.load_state_dict(weights, strict=False)
             now = {**now, "start": digest(weights)}
-        commit = self._begin(commits, now, model)
-        return Chain(commits, commit, History(on_progress, list(commit.history)))
-
-    def _begin(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
-        """The commit to go on from: the newest of the folder, or a first one with ``model``."""
-        commit = commits.latest()
-        if commit is None:
-            part = capture(model, self.optimize(model), names=model.state_dict())
-            saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
-            return commits.seal(saved, settings=now, history=())
-        if different := differences(commit.settings, now):
+        before = commits.latest()
+        if before is not None and (different := differences(before.settings, now)):
             raise ValueError(
                 f"{commits.folder.where} holds a run of another training: {'; '.join(different)}. "
                 "Train into another folder, or delete that one"
             )
-        log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
-        return commit
+        commits = commits.claimed()
+        newest = commits.sound() or [self._first(commits, now, model)]
+        if before is not None:
+            log.info("going on from the commit of step %d in %s", newest[-1].step, commits.folder.where)
+        return Chain(commits, newest, History(on_progress, list(newest[-1].history)))
+
+    def _first(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
+        """The commit of step zero, with ``model`` as it is."""
+        part = capture(model, self.optimize(model), names=model.state_dict())
+        saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
+        return commits.seal(saved, after=None, settings=now, history=())
 
     def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
-        chain.commits.end(chain.commit.step)
+        chain.end()
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
         history = tuple(chain.commit.history)
@@ -187,6 +187,7 @@ def _opened(folder: Place | None) -> Iterator[Folder]:
     if folder is not None:
         opened = Folder.of(folder)
         opened.refuse_unreachable()
+        opened.refuse_several_writers()
         yield opened
         return
     with temporary() as place:

@@ -102,12 +102,18 @@ class ControlClient:
         """The message under ``key``, or None while there is none."""
         return self._ask("look", key)
 
-    def wait(self, key: str) -> Any:
-        """The message under ``key``; a BrokenGroup when it does not come within this client's patience."""
-        deadline = time.monotonic() + self._patience_s
+    def wait(self, key: str, *, signs: str = "") -> Any:
+        """The message under ``key``; a BrokenGroup when it does not come within this client's patience.
+
+        It is as patient again where the counter ``signs`` has grown meanwhile.
+        """
+        deadline, seen = time.monotonic() + self._patience_s, self.look(signs)
         while not (found := self._ask("wait", key, TURN_S)):
             if time.monotonic() > deadline:
-                raise BrokenGroup(f"waited in vain for the others ({key}), for {self._patience_s:g} s")
+                before, seen = seen, self.look(signs)
+                if seen == before:
+                    raise BrokenGroup(f"waited in vain for the others ({key}), for {self._patience_s:g} s")
+                deadline = time.monotonic() + self._patience_s
             time.sleep(PAUSE_S)
         return found[0]
 

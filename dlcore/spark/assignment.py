@@ -9,7 +9,7 @@ from dlcore.data.pieces import Pieces
 from dlcore.data.rows import Rows
 from dlcore.run.commits import Commits, Saved
 from dlcore.run.plan import Plan
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +20,8 @@ class Stored:
     pieces: Pieces
     resident_bytes: int
 
-    def open(self) -> Rows:
-        return self.pieces.open(self.folder, resident_bytes=self.resident_bytes)
+    def open(self, sign: Sign) -> Rows:
+        return self.pieces.open(self.folder, resident_bytes=self.resident_bytes, sign=sign)
 
 
 @dataclass(frozen=True, kw_only=True)

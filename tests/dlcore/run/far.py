@@ -1,4 +1,4 @@
-"""A training in one process whose run is elsewhere: ``python -m tests.dlcore.run.far PARQUET FOLDER`` says when it has committed."""
+"""A training in one process whose run is elsewhere."""
 
 import logging
 import sys
@@ -35,6 +35,7 @@ def fit(parquet: str, folder: Place | None, *, epochs: int = 4, on_progress: OnP
     return training.fit(rows, features=features, label="benign", folder=folder, on_progress=on_progress)
 
 
-if __name__ == "__main__":
+def tell(parquet: str, folder: str) -> None:
+    """Fit, saying on standard output what the log says, commits too."""
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(message)s")
-    fit(*sys.argv[1:3])
+    fit(parquet, folder)

@@ -144,3 +144,21 @@ def test_a_process_group_meets_through_it(control: ControlServer) -> None:
     for worker in workers:
         worker.join()
     assert summed == {0: [3.0, 3.0], 1: [3.0, 3.0]}
+
+
+def test_who_waits_is_patient_with_those_that_come_on(control: ControlServer) -> None:
+    client, stopped = connected(control, patience_s=0.4), threading.Event()
+
+    def come_on() -> None:
+        other = connected(control)
+        for _ in range(10):
+            other.count("loading")
+            stopped.wait(0.1)
+        other.post("go", True)
+
+    loading = threading.Thread(target=come_on)
+    loading.start()
+    assert client.wait("go", signs="loading") is True
+    loading.join()
+    with pytest.raises(BrokenGroup, match="waited in vain"):
+        client.wait("none", signs="loading")

@@ -1,4 +1,4 @@
-"""A run on HDFS and on S3 is that of this machine, bit for bit: data, commits, stop and resume, a kill in mid-commit."""
+"""A run on HDFS and on S3 is that of this machine, bit for bit: data, commits, stop and resume, a kill in mid-commit, a second driver."""
 
 import logging
 import random
@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from dlcore import Artifact, Fitted, Folder
+from dlcore import Artifact, Fitted, Folder, Progress
+from dlcore.run.journal import LostRun
 from tests.dlcore.run.far import fit, network
+from tests.dlcore.storage.unsteady import unsteady
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -30,8 +32,10 @@ def here(parquet: str) -> Fitted:
     return fit(parquet, None)
 
 
-@pytest.fixture(params=["hdfs", "s3"])
+@pytest.fixture(params=["local", "hdfs", "s3"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "local":
+        return str(tmp_path / "run")
     server: str = request.getfixturevalue(request.param)
     return server.format(tmp_path.name) if request.param == "s3" else f"hdfs://{server}/{tmp_path.name}"
 
@@ -56,7 +60,8 @@ def test_a_run_is_stopped_and_gone_on_from(
 @pytest.mark.parametrize("seed", [date.today().toordinal()])
 def test_a_run_that_is_killed_in_mid_commit_is_gone_on_from(uri: str, parquet: str, here: Fitted, seed: int) -> None:
     """Its groups are one step long, so that it commits most of the time; at other moments each day, the test's name tells which."""
-    command = [sys.executable, "-m", "tests.dlcore.run.far", parquet, uri]
+    program = f"from tests.dlcore.run.far import tell; tell({parquet!r}, {uri!r})"
+    command = [sys.executable, "-c", program]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any(line.startswith("committed step 5") for line in process.stdout)
@@ -65,6 +70,27 @@ def test_a_run_that_is_killed_in_mid_commit_is_gone_on_from(uri: str, parquet: s
     begun = (Folder.of(uri) / "commits").names()
     assert begun
     assert same(fit(parquet, uri), here)
+
+
+def test_a_driver_that_another_has_taken_the_run_from_says_so_and_harms_it_in_nothing(
+    uri: str, parquet: str, here: Fitted
+) -> None:
+    """A zombie goes on training while its retry comes, ends and leaves."""
+    retried: list[Fitted] = []
+
+    def retry(record: Progress) -> None:
+        if record.epoch == 2 and not retried:
+            retried.append(fit(parquet, uri))
+
+    with pytest.raises(LostRun, match="was taken over by process"):
+        fit(parquet, uri, on_progress=retry)
+    assert same(retried[0], here)
+    assert same(fit(parquet, uri), here)
+
+
+def test_storage_that_fails_now_and_then_changes_nothing(parquet: str, here: Fitted, tmp_path: Path) -> None:
+    system, _ = unsteady(3)
+    assert same(fit(parquet, Folder(str(tmp_path), system, single_writer=True)), here)
 
 
 def test_an_artifact_is_kept_there(uri: str, here: Fitted) -> None:
