@@ -31,7 +31,7 @@ from dlcore.optim.schedules import (
     scale_by_root,
     scale_linearly,
 )
-from dlcore.run.callbacks import Callback, Run
+from dlcore.run.journal import LostRun
 from dlcore.run.start import Start
 from dlcore.run.stopping import Stop
 from dlcore.scoring.artifact import Artifact
@@ -60,6 +60,7 @@ from dlcore.step.triggers import (
 from dlcore.storage.folder import Folder
 from dlcore.storage.manifest import ArtifactError
 from dlcore.tracking.bar import ProgressBar
+from dlcore.tracking.callbacks import Callback, Run
 from dlcore.tracking.tensorboard import TensorBoard, read_scalars
 from dlcore.training import Training
 
@@ -101,6 +102,7 @@ __all__ = [
     "HitRatio",
     "InverseTime",
     "LossByName",
+    "LostRun",
     "MeanAbsoluteError",
     "MeanLoss",
     "Metric",

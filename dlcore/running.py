@@ -9,7 +9,7 @@ import struct
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from pyspark import BarrierTaskContext, cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from dlcore.run.control import ControlClient
+from dlcore.run.control import ControlClient, ControlServer
 from dlcore.spark.errors import cause_of, described, noted, pickled, rebuilt
 from dlcore.spark.group import (
     GRACE_S,
@@ -50,6 +50,7 @@ class Call:
     run: str
     host: str
     port: int
+    key: bytes
     workers: int
 
 
@@ -69,10 +70,22 @@ def run(
         raise ValueError(f"run needs an active Spark session and at least one worker, got {session=}, {workers=}")
     refuse_dynamic_allocation(session.sparkContext.getConf())
     wait_for_slots(partial(slots_of, session), workers, least=workers, wait_s=slots_wait_s, shrunk=False)
-    control = open_control_server(session.sparkContext.getConf())
-    call = Call(function=function, run=uuid.uuid4().hex[:12], host=control.host, port=control.port, workers=workers)
+    with closing(open_control_server(session.sparkContext.getConf())) as control:
+        call = Call(
+            function=function,
+            run=uuid.uuid4().hex[:12],
+            host=control.host,
+            port=control.port,
+            key=control.key,
+            workers=workers,
+        )
+        return _returned(_rows(session, control, call, slots_wait_s))
+
+
+def _rows(session: SparkSession, control: ControlServer, call: Call, slots_wait_s: float) -> list[Any]:
+    """What the workers of a call have ended with; raises what a failed job is to be told as."""
     limits = Limits(
-        workers=workers, slots_s=max(LAUNCH_S, slots_wait_s), begin_s=MEETING_S, batch_s=math.inf, end_s=GRACE_S
+        workers=call.workers, slots_s=max(LAUNCH_S, slots_wait_s), begin_s=MEETING_S, batch_s=math.inf, end_s=GRACE_S
     )
     watchdog = Watchdog(session.sparkContext, control, call.run, limits)
 
@@ -81,10 +94,13 @@ def run(
             return _barrier_job(session, call)
 
     try:
-        rows = beside(job, lambda: pass_on(control, call.run))
+        return beside(job, lambda: pass_on(control, call.run))
     except (Py4JJavaError, PySparkException) as error:
         told = control.look(f"{call.run}/error")
         raise (rebuilt(told) if told else LostWorkers(str(watchdog.cause or cause_of(error)))) from error
+
+
+def _returned(rows: list[Any]) -> list[Any]:
     for row in rows:
         if row.error:  # unpickled, since it came over Spark's own channel, of this very job
             raise noted(cloudpickle.loads(bytes(row.error)), rank=row.rank, trace=row.trace)
@@ -103,7 +119,7 @@ def _barrier_job(session: SparkSession, call: Call) -> list[Any]:
 
 def _called(call: Call, *, cores: int) -> dict[str, Any]:
     """One worker's part: its rank, and what the function returned or raised."""
-    control = ControlClient(call.host, call.port, patience_s=MEETING_S)
+    control = ControlClient(call.host, call.port, call.key, patience_s=MEETING_S)
     tune_process(cores)
     rank = control.count(f"{call.run}/arrived")
     returned: dict[str, Any] = {"rank": rank, "value": b"", "error": b"", "trace": ""}

@@ -17,10 +17,9 @@ from dlcore.data.layout import Layout
 from dlcore.data.order import Order
 from dlcore.data.rows import Rows
 from dlcore.data.sources import is_dataset, is_frame, table_of
-from dlcore.run.callbacks import Callback, OnProgress, Run, callbacks_of, given_settings
-from dlcore.run.chain import Chain, History, advance
+from dlcore.run.chain import Chain, History, advance, refuse_other
 from dlcore.run.commits import Commit, Commits, Saved
-from dlcore.run.describe import differences, settings
+from dlcore.run.describe import settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
 from dlcore.run.start import Start, Weights, digest
@@ -30,8 +29,9 @@ from dlcore.step.engine import Engine
 from dlcore.step.progress import told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Place
 from dlcore.storage.scratch import temporary
+from dlcore.tracking.callbacks import Callback, OnProgress, Run, callbacks_of, given_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -54,7 +54,7 @@ class Training(Plan):
         features: Tensors,
         label: Tensors,
         workers: int = 1,
-        folder: str | Folder | None = None,
+        folder: Place | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
         callbacks: Sequence[Callback] = (),
@@ -75,6 +75,7 @@ class Training(Plan):
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
+        self.refuse_workers(workers)
         if validation is None and self.following:
             raise ValueError(
                 f"{', '.join(self.following)} follow what validations find; give fit a validation= to take them on"
@@ -92,12 +93,12 @@ class Training(Plan):
             )
         taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
-            with _place(folder) as place:
+            with _opened(folder) as place:
                 return self._fitted(self._fit_here(data, validation, columns, place, begin), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
-        with _place(folder) as place:
+        with _opened(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, begin)
             return self._fitted(chain, taken, label)
 
@@ -137,7 +138,8 @@ class Training(Plan):
         now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
         run = self._run(chain, folder, rows=sum(train.pieces.rows), workers=workers)
-        return advance(chain, run, groups(self, session, train, held_out, chain, workers))
+        with closing(groups(self, session, train, held_out, chain, workers)) as group:
+            return advance(chain, run, group)
 
     def _run(self, chain: Chain, folder: Folder, *, rows: int, workers: int) -> Run:
         order = Order(rows=rows, batch=self.batch, seed=self.seed, start=chain.commit.saved.figures.place)
@@ -183,28 +185,21 @@ class Training(Plan):
             weights = start.fitting(model)
             model.load_state_dict(weights, strict=False)
             now = {**now, "start": digest(weights)}
-        commit = self._begin(commits, now, model)
-        history = History(callbacks, StopRequests(stop, folder), list(commit.history))
-        return Chain(commits, commit, history, self)
+        before = commits.latest()
+        if before is not None:
+            refuse_other(before, now, epochs=self.epochs, where=commits.folder.where)
+        commits = commits.claimed()
+        newest = commits.sound() or [self._first(commits, now, model)]
+        if before is not None:
+            log.info("going on from the commit of step %d in %s", newest[-1].step, commits.folder.where)
+        history = History(callbacks, StopRequests(stop, folder), list(newest[-1].history))
+        return Chain(commits, newest, history, self)
 
-    def _begin(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
-        """The commit to go on from: the newest of the folder, or a first one with ``model``."""
-        commit = commits.latest()
-        if commit is None:
-            part = capture(model, self.optimize(model), names=model.state_dict())
-            saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
-            return commits.seal(saved, settings=now, history=())
-        if different := differences(commit.settings, now):
-            raise ValueError(
-                f"{commits.folder.where} holds a run of another training: {'; '.join(different)}. "
-                "Train into another folder, or delete that one"
-            )
-        if commit.epochs > self.epochs:
-            raise ValueError(
-                f"{commits.folder.where} holds a run of {commit.epochs} epochs; Training.epochs must be no less, got {self.epochs}"
-            )
-        log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
-        return commit
+    def _first(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
+        """The commit of step zero, with ``model`` as it is."""
+        part = capture(model, self.optimize(model), names=model.state_dict())
+        saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
+        return commits.seal(saved, after=None, settings=now, history=())
 
     def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
         saved, model = chain.end(), self.build()
@@ -217,10 +212,13 @@ class Training(Plan):
 
 
 @contextmanager
-def _place(folder: str | Folder | None) -> Iterator[Folder]:
+def _opened(folder: Place | None) -> Iterator[Folder]:
     """The folder of the run; without one, a temporary folder of this machine for as long as the run lasts."""
     if folder is not None:
-        yield Folder.of(folder)
+        opened = Folder.of(folder)
+        opened.refuse_unreachable()
+        opened.refuse_several_writers()
+        yield opened
         return
     with temporary() as place:
         yield Folder(str(place))

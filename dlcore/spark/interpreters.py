@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from dlcore.spark.errors import cause_of
 
-NEEDED = ("numpy", "pandas", "pyarrow", "safetensors", "torch", "dlcore")
+NEEDED = ("numpy", "pandas", "pyarrow", "safetensors", "tenacity", "torch", "dlcore")
 EQUAL = ("python", "torch", "dlcore")
 """What decides a result's bits, or whether what the driver sends can be read."""
 

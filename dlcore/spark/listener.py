@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from pyspark import InheritableThread
 
+from dlcore.run.board import WAITING
 from dlcore.run.chain import Chain
 from dlcore.run.commits import Saved
-from dlcore.run.control import WAITING, ControlServer
+from dlcore.run.control import ControlServer
 from dlcore.spark.group import BarrierGroups
 from dlcore.step.progress import Progress
 
@@ -101,6 +102,10 @@ class HeardGroups:
 
     groups: BarrierGroups
     listener: Listener
+
+    def close(self) -> None:
+        """End what listens to workers."""
+        self.groups.control.close()
 
     def __call__(self, start: Saved) -> Saved:
         saved = self._heard(start)

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dlcore.parallel.collective import Collective, gathered
+from dlcore.parallel.collective import gathered
+from dlcore.parallel.reduction import Reduction
 
 OnNan = Literal["stop", "skip"]
 NAMED = 5
@@ -21,13 +22,16 @@ def finite(loss: Tensor, gradients: Iterable[Tensor]) -> bool:
     return all(math.isfinite(float(each)) for each in (loss, *sums))
 
 
-def skip_or_stop(on_nan: OnNan, model: nn.Module, own_loss: Tensor, collective: Collective, *, step: int) -> None:
+def skip_or_stop(
+    on_nan: OnNan, model: nn.Module, own_losses: Sequence[Tensor], reduction: Reduction, *, step: int
+) -> None:
     """Say where a step is not finite: in the log if it is to be skipped, else, or if weights are not either, by a FloatingPointError.
 
-    All workers call it, each with the loss of its own rows.
+    All workers call it, each with the losses of its own shares.
     """
-    bad = b"" if math.isfinite(float(own_loss)) else b"loss"
-    ranks = [rank for rank, said in enumerate(gathered(collective, bad)) if said]
+    bad = [b"" if math.isfinite(float(loss)) else b"loss" for loss in own_losses]
+    said = gathered(reduction.collective, bad, reduction.holdings)
+    ranks = [rank for rank, held in enumerate(reduction.holdings) if any(said[share] for share in held)]
     named = dict(model.named_parameters())
     weights = [name for name, each in named.items() if not each.isfinite().all()]
     gradients = [name for name, each in named.items() if each.grad is not None and not each.grad.isfinite().all()]
@@ -40,7 +44,7 @@ def skip_or_stop(on_nan: OnNan, model: nn.Module, own_loss: Tensor, collective: 
             f"{sentence}. Look at the rate and at these rows, clip the gradient, or leave such steps out by "
             'Training(on_nan="skip"), which weights that are not finite cannot be helped by'
         )
-    if collective.rank == 0:
+    if reduction.collective.rank == 0:
         log.warning("%s; the step is skipped", sentence)
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from dlcore.run.callbacks import Callback, Run
 from dlcore.step.progress import Progress
+from dlcore.tracking.callbacks import Callback, Run
 
 
 @dataclass(kw_only=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from dlcore.run.callbacks import Callback, ReadWeights, Run
 from dlcore.step.progress import Progress
 from dlcore.step.triggers import Moment, Trigger
+from dlcore.tracking.callbacks import Callback, ReadWeights, Run
 
 
 @dataclass(kw_only=True)

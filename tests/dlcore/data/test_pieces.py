@@ -16,6 +16,7 @@ from dlcore.data.order import Order
 from dlcore.data.pieces import Pieces, read_piece, write_piece
 from dlcore.data.rows import Mapped, Resident, Rows
 from dlcore.storage.folder import Folder
+from tests.dlcore.storage.unsteady import unsteady
 
 LAYOUT = Layout(
     inputs=(Part(name="input", columns=("a", "b"), dtype="float32", packed=True),),
@@ -39,7 +40,7 @@ def on_another_system(path: Path) -> Folder:
 
 
 @pytest.mark.parametrize(
-    "kind", [lambda path: Folder(str(path)), lambda path: Folder(f"file://{path}"), on_another_system]
+    "kind", [lambda path: Folder(str(path)), lambda path: Folder.of(f"file://{path}"), on_another_system]
 )
 def test_mapped_and_resident_rows_are_the_same(
     kind: Callable[[Path], Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,7 +73,9 @@ def test_gathering_ahead_gives_each_row_once_wherever_it_begins(tmp_path: Path) 
     write_piece(Folder(str(tmp_path)), "0.arrow", piece(0, 1000))
     rows = Mapped(LAYOUT, [read_piece(Folder(str(tmp_path)), "0.arrow", LAYOUT)], window=200)
     order = Order(rows=1000, batch=64, seed=1, window=200)
-    feeds = [Feed(rows, training_shares(order, rank=rank, workers=2), steps=order.steps) for rank in range(2)]
+    feeds = [
+        Feed(rows, training_shares(order, held=range(rank, rank + 1), shares=2), count=order.steps) for rank in range(2)
+    ]
     seen = [feeds[rank](step).targets for step in range(order.steps) for rank in range(2)]
     assert sorted(torch.cat(seen).tolist()) == list(range(1000))
     assert feeds[0](3).targets.tolist() == order.at(3)[:32].tolist()
@@ -90,7 +93,7 @@ def test_mapped_data_is_not_the_process_own_memory(
     rows = Pieces.of(LAYOUT, pieces, "f").open(folder, resident_bytes=0)
     assert isinstance(rows, Mapped)
     order = Order(rows=rows.count, batch=1000, seed=1, window=50_000)
-    eat = Feed(rows, training_shares(order, rank=0, workers=1), steps=order.steps)
+    eat = Feed(rows, training_shares(order, held=range(1), shares=1), count=order.steps)
     total = sum(int(eat(step).targets.sum()) for step in range(order.steps))
     assert total == 300_000 * 299_999 // 2
     assert own_bytes() - before < size / 3
@@ -106,3 +109,30 @@ def own_bytes() -> int:
 def test_the_window_is_all_rows_where_memory_holds_them(bytes_: int) -> None:
     shards = Pieces(layout=LAYOUT, files=("f",), rows=(10**9,), bytes=bytes_, fingerprint="f")
     assert shards.window == (10**9 if bytes_ == 1 else 2**27 * 10**9 // 10**12)
+
+
+def test_copying_shows_signs_and_begins_again_where_it_was_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "here"))
+    system, calls = unsteady(0)
+    folder, signs = Folder(str(tmp_path / "there"), system), list[int]()
+    pieces = [write_piece(folder, f"{number}.arrow", piece(number * 10, 10)) for number in range(3)]
+    index = Pieces.of(LAYOUT, pieces, "f")
+
+    def sign_until_the_second() -> None:
+        signs.append(1)
+        if len(signs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.open(folder, resident_bytes=0, sign=sign_until_the_second)
+    before = calls.calls["open_input_file"]
+    rows = index.open(folder, resident_bytes=0, sign=lambda: signs.append(1))
+    assert (before, calls.calls["open_input_file"]) == (2, 4), "the first piece was there"
+    assert len(signs) == 2 + 2 + 3
+    assert tensors(rows, np.arange(30))[1].tolist() == list(range(30))
+    del rows
+    gc.collect()
+    assert index.open(folder, sign=lambda: signs.append(1)).count == 30
+    assert len(signs) == 7 + 3

@@ -16,9 +16,11 @@ from dlcore import (
     EarlyStopping,
     EverySteps,
     Fitted,
+    Folder,
     SequentialSchedule,
     Training,
 )
+from dlcore.run.commits import Commits
 from tests.dlcore.run.test_fit_here import columns, same, training
 
 STEPS_AN_EPOCH = 9
@@ -46,7 +48,8 @@ def test_the_weights_of_the_best_validation_are_kept_and_named(tumours: pd.DataF
     again = fit(jumping, tumours, tmp_path)
     assert again.best == fitted.best
     assert same(again.module, fitted.module)
-    assert len([*(tmp_path / "commits").iterdir()]) == 2  # the best and the last
+    kept = [commit.step for commit in Commits(Folder(f"{tmp_path}/commits")).sound()]
+    assert kept == [fitted.best.step, fitted.history[-1].step]
     found = fitted.evaluate(tumours.iloc[40:], [Accuracy()])
     assert found["accuracy"] == pytest.approx(fitted.best.metrics["accuracy"])
 

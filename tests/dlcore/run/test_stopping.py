@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dlcore import Progress, Stop
+from dlcore.run.commits import Commits
 from dlcore.run.stopping import StopRequests
 from dlcore.storage.folder import Folder
 from tests.dlcore.run.test_fit_here import columns, same, training
@@ -69,8 +70,9 @@ def test_ctrl_c_interrupts_the_program_once_the_state_is_safe(tumours: pd.DataFr
             training().fit(tumours, **given, on_progress=at(3, lambda: signal.raise_signal(signal.SIGINT)))
     finally:
         signal.signal(signal.SIGINT, before)
-    last = max(each.name for each in (tmp_path / "commits").iterdir())
-    assert last == "000000028"  # the step that all have taken with the question
+    newest = Commits(Folder(f"{tmp_path}/commits")).latest()
+    assert newest is not None
+    assert newest.step == 28  # the step that all have taken with the question
 
 
 def test_what_is_ignored_stays_so_and_a_second_signal_is_delivered_at_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch.optim import SGD
 
 from dlcore import Callback, EveryEpochs, Moment, Progress, Run
-from dlcore.run.callbacks import ReadWeights
+from dlcore.tracking.callbacks import ReadWeights
 from tests.dlcore.run.test_fit_here import columns, training
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
-from dlcore.run.plan import Plan
 from dlcore.step.progress import Progress
 from dlcore.step.triggers import Moment
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 OnProgress = Callable[[Progress], object]
 ReadWeights: TypeAlias = Callable[[], Mapping[str, Tensor]]
@@ -67,7 +69,7 @@ def callbacks_of(on_progress: OnProgress | None, callbacks: Iterable[Callback]) 
     return [*([] if on_progress is None else [OfRecords(on_progress)]), *callbacks]
 
 
-def given_settings(plan: Plan) -> dict[str, str]:
+def given_settings(plan: "DataclassInstance") -> dict[str, str]:
     """Settings that are not as they would be by themselves, in a few words each."""
     values = [(each.name, getattr(plan, each.name), each.default) for each in fields(plan)]
     return {name: _words(value) for name, value, default in values if default is MISSING or value != default}
