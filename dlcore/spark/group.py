@@ -124,8 +124,7 @@ class BarrierGroups:
         )
 
     def _slots(self) -> int:
-        scala = self.session.sparkContext._jsc.sc()
-        return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+        return slots_of(self.session)
 
     def _attempt(self, assignment: Assignment) -> int:
         """Run a group and return the step it has come to; raises what went wrong in a worker, or BrokenGroup where none is to blame."""
@@ -166,6 +165,12 @@ class BarrierGroups:
         if in_python(error) and not self.control.look(f"{group}/arrived"):
             return LostWorkers(f"no worker could begin, and none would if it was tried again: {cause_of(error)}")
         return BrokenGroup(cause_of(error))
+
+
+def slots_of(session: SparkSession) -> int:
+    """How many tasks can run at once."""
+    scala = session.sparkContext._jsc.sc()
+    return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
 
 
 def refuse_dynamic_allocation(conf: SparkConf) -> None:
