@@ -61,8 +61,9 @@ def advance(chain: Chain, *, epochs: int, group: Callable[[Saved], Saved]) -> Ch
     """Run groups until ``epochs`` epochs are done or a stop is asked for; LostRun where the run is another driver's by then."""
     while chain.commit.epochs < epochs and not chain.history.stop:
         try:
-            chain.extend(group(chain.commit.saved))
+            saved = group(chain.commit.saved)
         except Exception:
-            chain.refuse_lost()  # whose driver may have removed what this one's workers read
+            chain.refuse_lost()  # whose new driver may have removed what this one's workers read
             raise
+        chain.extend(saved)
     return chain

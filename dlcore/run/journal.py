@@ -46,12 +46,10 @@ class Journal:
     def claim(self) -> int:
         """Take the run over, and return the number of the claim: no other driver has it, and all before are before it."""
         claim = {"host": platform.node(), "process": os.getpid(), "at": _now(), "id": uuid4().hex}
-        number = 0
-        while number != (newest := max(self.numbers(), default=0)) or number == 0:  # others may be claiming too
-            number = newest + 1
-            if not self._create(number, {CLAIM: claim}):
-                number = 0
-        return number
+        while True:
+            number = 1 + max(self.numbers(), default=0)
+            if self._create(number, {CLAIM: claim}) and number == max(self.numbers()):  # others may be claiming too
+                return number
 
     def add(self, number: int, content: Mapping[str, Any]) -> None:
         """Make the entry ``number``; LostRun where another driver has."""

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim import SGD, Adam
 
-from dlcore import Accuracy, ClipNorm, Constant, Folder, MeanLoss, Progress, Training, Warmup
+from dlcore import Accuracy, ClipNorm, Constant, Fitted, Folder, LostRun, MeanLoss, Progress, Training, Warmup
 from dlcore.spark import worker
 from dlcore.spark.executors import refuse_no_folder
 from dlcore.spark.group import refuse_dynamic_allocation
@@ -179,7 +179,7 @@ def test_another_file_system_gives_the_same_and_larger_data_is_mapped_there_too(
 @pytest.fixture
 def default_hdfs(spark: SparkSession, hdfs: str) -> Iterator[str]:
     """The session's default file system is a nameservice that its configuration alone describes."""
-    conf: Any = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+    conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
     named = {
         "fs.defaultFS": "hdfs://ours",
         "dfs.nameservices": "ours",
@@ -204,6 +204,26 @@ def test_hdfs_without_a_namenode_is_the_sessions_and_workers_know_it_too(
     there = training(epochs=1, resident_bytes=0).fit(frame, **columns, folder="hdfs:///by-session/run")
     assert all(torch.equal(a, b) for a, b in zip(here.module.parameters(), there.module.parameters(), strict=True))
     assert "index.json" in Folder.of(f"hdfs://{default_hdfs}/by-session/run/data").names()
+
+
+def test_a_driver_that_lost_its_run_while_its_workers_train_says_so(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The other takes the run over in mid-group, ends it in this process, and removes what the workers began with."""
+    tumours.to_parquet(tmp_path / "rows.parquet", index=False)
+    rows, folder, others = ds.dataset(tmp_path / "rows.parquet"), tmp_path / "run", list[Fitted]()
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "folder": folder}
+    short = training(epochs=6, group_s=0.001)
+
+    def take_over(record: Progress) -> None:
+        if record.epoch == 2 and not others:
+            others.append(short.fit(rows, **columns))
+
+    with pytest.raises(LostRun, match=f"the run in {folder}/commits was taken over by process {os.getpid()}"):
+        short.fit(rows, **columns, workers=2, on_progress=take_over)
+    assert others[0].history[-1].epoch == 6
+    again = short.fit(rows, **columns)
+    assert all(torch.equal(a, b) for a, b in zip(others[0].module.parameters(), again.module.parameters(), strict=True))
 
 
 def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(
