@@ -67,6 +67,7 @@ class Training(Plan):
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
+        self.refuse_workers(workers)
         if validation is None and follows_validation(self.schedule):
             raise ValueError(
                 f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"

@@ -1,7 +1,8 @@
-"""What a worker is fed at each step: its share of the global batch, made ahead of time by threads where making it takes time."""
+"""What a worker is fed at each step: its shares of the global batch, made ahead of time by threads where making it takes time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from dlcore.data.rows import Gathered, Mapped, Rows
 from dlcore.data.transform import Transform, transformed
 
 STEPS_AHEAD = 2
-"""Steps that are ready or being made beyond those that threads are at."""
+"""Shares that are ready or being made beyond those that threads are at."""
 ROW_STREAM = 1
 """Tells the random numbers of a row from those of the order, which are of seed, epoch and window."""
 T = TypeVar("T")
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Batch:
-    """A worker's share of a step, ``mine`` of the step's ``whole`` rows: what the model and what the loss gets."""
+    """A share of a step, ``mine`` of the step's ``whole`` rows: what the model and what the loss gets."""
 
     inputs: Any
     targets: Any
@@ -43,7 +44,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Share:
-    """The rows of a worker's share: their numbers, how many of them count, of how many in the step, and their random numbers."""
+    """The rows of a share: their numbers, how many of them count, of how many in the step, and their random numbers."""
 
     rows: Indices
     mine: int
@@ -55,32 +56,32 @@ Shares = Callable[[int], Share]
 
 
 class Feed:
-    """The function from a step to the worker's batch.
+    """The function from a share's number to its batch, of which there are ``count``.
 
-    Transforms run in ``loaders`` threads some steps ahead, or without any in the caller's own. Mapped rows that no loader gathers are
+    Transforms run in ``loaders`` threads some shares ahead, or without any in the caller's own. Mapped rows that no loader gathers are
     gathered ahead by a thread that counts for none: it copies, and else waits for the disk.
     """
 
     def __init__(
-        self, rows: Rows, shares: Shares, *, steps: int, transform: Transform | None = None, loaders: int = 0
+        self, rows: Rows, shares: Shares, *, count: int, transform: Transform | None = None, loaders: int = 0
     ) -> None:
         self._rows, self._shares, self._transform = rows, shares, transform
         self._gathered, self._batch = self._gather, self._prepare
         self._ahead: Prefetch[Any] | None = None
         if transform is not None and loaders:
-            self._ahead = self._batch = Prefetch(self._prepare, threads=loaders, steps=steps)
+            self._ahead = self._batch = Prefetch(self._prepare, threads=loaders, count=count)
         elif isinstance(rows, Mapped):
-            self._ahead = self._gathered = Prefetch(self._gather, threads=1, steps=steps)
+            self._ahead = self._gathered = Prefetch(self._gather, threads=1, count=count)
 
-    def __call__(self, step: int) -> Batch:
-        return self._batch(step)
+    def __call__(self, number: int) -> Batch:
+        return self._batch(number)
 
-    def _gather(self, step: int) -> tuple[Share, Gathered]:
-        share = self._shares(step)
+    def _gather(self, number: int) -> tuple[Share, Gathered]:
+        share = self._shares(number)
         return share, self._rows.gather(share.rows)
 
-    def _prepare(self, step: int) -> Batch:
-        return _batch(self._rows, self._transform, *self._gathered(step))
+    def _prepare(self, number: int) -> Batch:
+        return _batch(self._rows, self._transform, *self._gathered(number))
 
     def close(self) -> None:
         """Let the threads end; what they have made is dropped."""
@@ -88,25 +89,33 @@ class Feed:
             self._ahead.close()
 
 
-def training_shares(order: Order, *, rank: int, workers: int, stand_in: bool = False) -> Shares:
-    """A worker's shares of the steps of a run.
+def fed(rows: Rows, shares: Sequence[Share], *, transform: Transform | None, loaders: int) -> Iterator[Batch]:
+    """The batches of these ``shares``."""
+    feed = Feed(rows, shares.__getitem__, count=len(shares), transform=transform, loaders=loaders)
+    with closing(feed):
+        yield from map(feed, range(len(shares)))
 
-    With ``stand_in`` a worker without rows gets the step's first one, which does not count: so that it runs the model as the others do.
+
+def training_shares(order: Order, *, held: range, shares: int, stand_in: bool = False) -> Shares:
+    """The shares that a worker holds of the steps of a run, one after the other: those of a step, then those of the next.
+
+    With ``stand_in`` a share without rows gets the step's first one, which does not count: so that it runs the model as the others do.
     """
 
-    def share(step: int) -> Share:
+    def share(number: int) -> Share:
+        step, at = divmod(number, len(held))
         whole = order.at(step)
         epoch = order.place(step).epoch
-        mine = whole[part(len(whole), rank, workers)]
+        mine = whole[part(len(whole), held[at], shares)]
         rows = whole[:1] if stand_in and not len(mine) else mine
         return Share(rows, len(mine), len(whole), partial(_generator, order.seed, epoch))
 
     return share
 
 
-def validation_shares(count: int, *, batch: int, rank: int, workers: int) -> list[Share]:
-    """A worker's share of the validation rows, in pieces of at most ``batch`` rows."""
-    mine = np.arange(count)[part(count, rank, workers)]
+def validation_shares(count: int, *, batch: int, share: int, shares: int) -> list[Share]:
+    """A share of the validation rows, in pieces of at most ``batch`` rows."""
+    mine = np.arange(count)[part(count, share, shares)]
     pieces = np.array_split(mine, -(-len(mine) // batch)) if len(mine) else []
     return [Share(piece, len(piece), len(piece), lambda _: None) for piece in pieces]
 
@@ -128,19 +137,19 @@ def _rows(tensors: Any, rows: slice) -> Any:
 
 
 class Prefetch(Generic[T]):
-    """Makes the things of the next steps in threads while the current one is used."""
+    """Makes the things of the next numbers in threads while the current one is used."""
 
-    def __init__(self, make: Callable[[int], T], *, threads: int, steps: int) -> None:
-        self._make, self._steps, self._reach = make, steps, threads + STEPS_AHEAD
+    def __init__(self, make: Callable[[int], T], *, threads: int, count: int) -> None:
+        self._make, self._count, self._reach = make, count, threads + STEPS_AHEAD
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dlcore-loader")
         self._coming: dict[int, Future[T]] = {}
 
-    def __call__(self, step: int) -> T:
-        self._coming = {at: thing for at, thing in self._coming.items() if at >= step}
-        for at in range(step, min(step + self._reach, self._steps)):
+    def __call__(self, number: int) -> T:
+        self._coming = {at: thing for at, thing in self._coming.items() if at >= number}
+        for at in range(number, min(number + self._reach, self._count)):
             if at not in self._coming:
                 self._coming[at] = self._pool.submit(self._make, at)
-        return self._coming.pop(step).result()
+        return self._coming.pop(number).result()
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

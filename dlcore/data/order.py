@@ -73,9 +73,8 @@ class Order:
         epoch, start, end = place.epoch, place.row, min(place.row + self.batch, self.rows)
         windows = layout(self.rows, self.window, self.seed, epoch)
         first, last = (int(np.searchsorted(windows.ends, row, side="right")) for row in (start, end - 1))
-        picked = [shuffled(windows, number) for number in range(first, last + 1)]
-        skipped = start - windows.start(first)
-        return np.concatenate(picked)[skipped : skipped + end - start]
+        within = [(number, windows.start(number)) for number in range(first, last + 1)]
+        return np.concatenate([shuffled(windows, n)[max(start - at, 0) : end - at] for n, at in within])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """What workers do together: a small interface with a one-process implementation and one over gloo."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,10 @@ class Collective(Protocol):
         """Begin to replace ``tensor`` by that of rank ``source``."""
         ...
 
+    def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor], *, tag: int) -> Wait:
+        """Begin to send tensors to other ranks and to receive others from them, in messages that ``tag`` tells from all others."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -51,19 +55,25 @@ class Alone:
     def broadcast(self, tensor: Tensor, *, source: int) -> Wait:
         return _nothing
 
+    def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor], *, tag: int) -> Wait:
+        return _nothing
+
     def close(self) -> None:
         return None
 
 
-def gathered(collective: Collective, content: bytes) -> list[bytes]:
-    """What each worker gives, by rank; each may give another number of bytes."""
-    sizes = torch.zeros(collective.workers, dtype=torch.int64)
-    sizes[collective.rank] = len(content)
+def gathered(collective: Collective, contents: Sequence[bytes], holdings: Sequence[range]) -> list[bytes]:
+    """What each share gives, of which a rank's ``holdings`` are its own; each may give another number of bytes."""
+    sizes = torch.zeros(holdings[-1].stop, dtype=torch.int64)
+    held = holdings[collective.rank]
+    sizes[held.start : held.stop] = torch.tensor([*map(len, contents)])
     collective.sum(sizes)()
     buffers = [torch.empty(int(size), dtype=torch.uint8) for size in sizes]
-    if content:
-        buffers[collective.rank].copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-    for wait in [collective.broadcast(each, source=rank) for rank, each in enumerate(buffers) if len(each)]:
+    for share, content in zip(held, contents, strict=True):
+        if content:
+            buffers[share].copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+    sources = [(rank, buffers[share]) for rank, shares in enumerate(holdings) for share in shares]
+    for wait in [collective.broadcast(each, source=rank) for rank, each in sources if len(each)]:
         wait()
     return [buffer.numpy().tobytes() for buffer in buffers]
 
@@ -88,20 +98,29 @@ class Gloo:
             self._group = ProcessGroupGloo(store, rank, workers, options)
 
     def sum(self, tensor: Tensor) -> Wait:
-        return self._begun(lambda: self._group.allreduce([tensor]))  # type: ignore[attr-defined]
+        return self._begun(lambda: [self._group.allreduce([tensor])])  # type: ignore[attr-defined]
 
     def broadcast(self, tensor: Tensor, *, source: int) -> Wait:
         options = BroadcastOptions()
         options.rootRank = source
-        return self._begun(lambda: self._group.broadcast([tensor], options))  # type: ignore[attr-defined]
+        return self._begun(lambda: [self._group.broadcast([tensor], options)])  # type: ignore[attr-defined]
 
-    def _begun(self, begin: Callable[[], Work]) -> Wait:
+    def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor], *, tag: int) -> Wait:
+        def begin() -> list[Work]:
+            receive, send = self._group.recv, self._group.send  # type: ignore[attr-defined]
+            incoming = [receive([each], rank, tag) for rank, each in received.items() if each.numel()]
+            return [*incoming, *(send([each], rank, tag) for rank, each in sent.items() if each.numel())]
+
+        return self._begun(begin)
+
+    def _begun(self, begin: Callable[[], list[Work]]) -> Wait:
         with self._breaking():
-            work = begin()
+            works = begin()
 
         def wait() -> None:
             with self._breaking():
-                work.wait()
+                for work in works:
+                    work.wait()
 
         return wait
 

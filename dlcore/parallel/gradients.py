@@ -1,4 +1,4 @@
-"""The gradients of a model as a few flat buffers, summed over all workers while backward still runs.
+"""The gradients of a model as a few flat buffers, summed over all shares while backward still runs.
 
 Each parameter's ``grad`` is a view into a buffer, so nothing is copied before or after the sum. Buffers are filled from the last
 parameter to the first, the order in which backward produces gradients, and are always sent in the same order, so that a worker
@@ -13,8 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dlcore.parallel.collective import Collective, Wait
+from dlcore.parallel.collective import Wait
 from dlcore.parallel.parameters import flat, trainable
+from dlcore.parallel.reduction import Reduction
+from dlcore.parallel.tree import put
 
 BUCKET_BYTES = 8 * 2**20
 
@@ -23,14 +25,15 @@ class Gradients:
     """``slots`` further numbers travel with the first buffer: they are summed with the gradients at no extra message.
 
     Where the first gradients are of half precision, the numbers have a small buffer of their own before it. A step is ``clear``, then
-    ``expect`` and a backward once or several times, then ``finish``. While the last backward runs, buffers that are full are sent.
+    ``expect`` and a backward once or several times, then ``finish``; between two shares of the worker's, ``next_share``. While the last
+    backward runs, buffers that are full are sent.
 
     A backward inside a backward, as of re-entrant checkpoints, may come to a parameter several times. The first backward is watched
     for it, with nothing sent before its end; where it was so, nothing ever is.
     """
 
-    def __init__(self, model: nn.Module, collective: Collective, *, slots: int) -> None:
-        self._collective = collective
+    def __init__(self, model: nn.Module, reduction: Reduction, *, slots: int) -> None:
+        self._reduction, self._share = reduction, reduction.held.start
         named = dict([*trainable(model).items()][::-1])
         groups = [*_grouped(named)]
         if _dtype(groups[0]) not in (torch.float32, torch.float64):
@@ -44,16 +47,24 @@ class Gradients:
             for place, parameter in enumerate(bucket.parameters.values()):
                 parameter.register_post_accumulate_grad_hook(partial(self._arrived, bucket, place))  # type: ignore[no-untyped-call]
 
-    def join(self, collective: Collective) -> None:
+    def join(self, reduction: Reduction) -> None:
         """Sum with another group from now on; what is under way with the one before is given up."""
-        self._collective = collective
+        self._reduction = reduction
         self._waits = []
 
     def clear(self) -> None:
-        """Set all gradients and slots to zero."""
-        self._waits, self._last = [], False
+        """Set all gradients and slots to zero, for the first of this worker's shares."""
+        self._waits, self._last, self._share = [], False, self._reduction.held.start
         for bucket in self._buckets:
+            bucket.parts = {}
             bucket.clear()
+
+    def next_share(self) -> None:
+        """Put aside what a share has given, and begin with the next at zero."""
+        for bucket in self._buckets:
+            put(bucket.parts, self._share, bucket.given().clone(), shares=self._reduction.shares)
+            bucket.clear()
+        self._share += 1
 
     def expect(self, *, last: bool) -> None:
         """Expect a backward, which adds to the gradients; the step's ``last`` or another."""
@@ -62,7 +73,7 @@ class Gradients:
             bucket.expect()
 
     def finish(self) -> None:
-        """Send what backward has not, wait until every buffer holds the sum over all workers, and drop gradients that nobody has."""
+        """Send what backward has not, wait until every buffer holds the sum over all shares, and drop gradients that nobody has."""
         self._watched = self._watched or any(any(bucket.came) for bucket in self._buckets)
         while len(self._waits) < len(self._buckets):
             self._send()
@@ -83,7 +94,10 @@ class Gradients:
                 self._send()
 
     def _send(self) -> None:
-        self._waits.append(self._collective.sum(self._buckets[len(self._waits)].to_send()))
+        bucket = self._buckets[len(self._waits)]
+        given, bucket.sent = bucket.given(), True
+        put(bucket.parts, self._share, given, shares=self._reduction.shares)
+        self._waits.append(self._reduction.sum(bucket.parts, given))
 
 
 def _again(name: str) -> RuntimeError:
@@ -96,11 +110,11 @@ def _again(name: str) -> RuntimeError:
 class _Bucket:
     """Parameters by name whose gradients, then a mark for each of them, then ``slots``, lie in one buffer.
 
-    A parameter is ``used`` if a backward of this step came to it, ``came`` if this backward did.
+    A parameter is ``used`` if a backward of this share came to it, ``came`` if this backward did. ``parts`` are the sums of shares.
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], slots: int) -> None:
-        self.parameters = parameters
+        self.parameters, self.parts = parameters, dict[range, Tensor]()
         count = len(parameters)
         self._flat, self._views = flat([*parameters.values()], slots=count + slots)
         end = len(self._flat) - count - slots
@@ -118,9 +132,9 @@ class _Bucket:
     def expect(self) -> None:
         self.came, self.missing = [False] * len(self.parameters), len(self.parameters)
 
-    def to_send(self) -> Tensor:
+    def given(self) -> Tensor:
+        """The buffer, with the marks of what this share has used."""
         self._marks.copy_(torch.tensor(self.used))
-        self.sent = True
         return self._flat
 
     def drop_unused(self) -> None:

@@ -14,6 +14,8 @@ from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from dlcore.parallel.collective import Alone, Collective
+from dlcore.parallel.reduction import AllReduce, Reduction
+from dlcore.parallel.tree import put
 
 
 @dataclass
@@ -95,11 +97,13 @@ def convert_batchnorm(model: nn.Module) -> nn.Module:
 class BatchStatistics:
     """What the batch normalisations of a model keep, the same on all workers after each step.
 
-    Of local ones, the changes of a step are averaged over workers by rows; of ``synchronised`` ones they are the same by themselves.
+    Of local ones, the changes of a step are averaged over shares by rows, each from what was kept before the step; of
+    ``synchronised`` ones they are the same by themselves.
     """
 
     def __init__(self, model: nn.Module, *, synchronised: bool) -> None:
         self._together = Together(Alone())
+        self._reduction: Reduction = AllReduce(Alone())
         normalising = [module for module in model.modules() if isinstance(module, _NormBase) and module.training]
         ours = [module for module in normalising if synchronised and isinstance(module, _Normalises)]
         for module in ours:
@@ -107,27 +111,46 @@ class BatchStatistics:
         self.synchronised = bool(ours)
         self._buffers = [buffer for module in normalising if module not in ours for buffer in module.buffers()]
 
-    def join(self, collective: Collective) -> None:
+    def join(self, reduction: Reduction) -> None:
         """Compute with these from the state that the model has now."""
-        self._together.collective = collective
-        self._before = self._held()
+        self._reduction, self._together.collective = reduction, reduction.collective
+        self._begin_step()
 
     def begin(self, *, counts: bool) -> None:
-        """Begin a step, in which this worker's rows count or only stand in for rows it has not."""
+        """Begin a pass, in which this worker's rows count or only stand in for rows it has not."""
         self._together.counts = counts
 
+    def next_share(self) -> None:
+        """Begin with another of this worker's shares where all begin."""
+        if self._changing:
+            self._set(self._before)
+
     @torch.no_grad()
-    def average(self, part: float) -> None:
-        """Take the mean of all workers' changes of this step, this one's with the weight ``part``."""
-        collective = self._together.collective
-        if collective.workers == 1 or not self._buffers:
-            return
-        changes = (self._held() - self._before) * part
-        collective.sum(changes)()
-        after = torch.split(self._before + changes, [buffer.numel() for buffer in self._buffers])
-        for buffer, value in zip(self._buffers, after, strict=True):
+    def put(self, share: int, weight: float) -> None:
+        """Take the change that a ``share`` of this ``weight`` has made."""
+        if self._changing:
+            put(self._parts, share, (self._held() - self._before) * weight, shares=self._reduction.shares)
+
+    def average(self) -> None:
+        """Take the mean of the changes of all shares."""
+        if self._changing:
+            changes = torch.empty_like(self._before)
+            self._reduction.sum(self._parts, changes)()
+            self._set(self._before + changes)
+            self._begin_step()
+
+    def _begin_step(self) -> None:
+        self._before, self._parts = self._held(), dict[range, Tensor]()
+
+    @property
+    def _changing(self) -> bool:
+        return self._reduction.shares > 1 and bool(self._buffers)
+
+    @torch.no_grad()
+    def _set(self, values: Tensor) -> None:
+        several = torch.split(values, [buffer.numel() for buffer in self._buffers])
+        for buffer, value in zip(self._buffers, several, strict=True):
             buffer.copy_((value if buffer.is_floating_point() else value.round()).reshape(buffer.shape))
-        self._before = self._held()
 
     def _held(self) -> Tensor:
         return torch.cat([torch.empty(0), *(buffer.detach().reshape(-1).double() for buffer in self._buffers)])

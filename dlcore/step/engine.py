@@ -1,27 +1,31 @@
 """Synchronous SGD on one worker: state' = group(state, data, steps). The same code runs alone and in a group.
 
-Each worker computes the gradient of its share of the global batch, weighted by the share's rows, so that the sum over
-workers is the gradient of the mean over the global batch, whatever the number of workers and however uneven the shares.
+Each worker computes the gradients of its shares of the global batch, weighted by their rows, so that the sum over shares is the
+gradient of the mean over the global batch, whatever the number of shares and however uneven they are. A worker has one share, or
+of a fixed number of ``logical_workers`` its part, one after the other; the sum has one order then, whoever has which.
 Of a loss that is a sum and its weight, the weights are summed with the gradients, which are then divided by them.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 
-from dlcore.data.feed import Batch, Feed, Shares, training_shares, validation_shares
+from dlcore.data.feed import Batch, Feed, fed, training_shares, validation_shares
 from dlcore.data.order import Order, Place
 from dlcore.data.rows import Rows
 from dlcore.optim.eager import stepper
 from dlcore.optim.schedules import after, base_rate
+from dlcore.parallel.buffers import OwnBuffers
 from dlcore.parallel.collective import Alone, Collective
 from dlcore.parallel.gradients import Gradients
 from dlcore.parallel.normalisation import BatchStatistics
 from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
+from dlcore.parallel.reduction import reduction_of
 from dlcore.step.method import Method
 from dlcore.step.metrics import Metric
 from dlcore.step.objective import Objective, validated
@@ -56,10 +60,11 @@ class Engine:
         self._order = self._whole
         self.model = tune_model(method.build())
         self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
-        self._gradients = Gradients(self.model, Alone(), slots=4)
+        self._own_buffers = OwnBuffers(self.model)
+        self._reduction = reduction_of(Alone(), shares=method.logical_workers)
+        self._gradients = Gradients(self.model, self._reduction, slots=4)
         self.objective = Objective(method, self.model)
         self._sharded = sharded
-        self._collective: Collective = Alone()
         self._feed = self._feed_of_rank()
 
     @property
@@ -69,25 +74,24 @@ class Engine:
 
     def join(self, collective: Collective) -> None:
         """Work with these from now on."""
-        self._collective = collective
-        self._gradients.join(collective)
-        self._statistics.join(collective)
+        self._reduction.close()
+        self._reduction = reduction_of(collective, shares=self._method.logical_workers)
+        self._gradients.join(self._reduction)
+        self._statistics.join(self._reduction)
+        self._own_buffers.note()
         self._feed.close()
         self._feed = self._feed_of_rank()
 
     def _feed_of_rank(self) -> Feed:
-        ours = self._collective
-        mine = training_shares(
-            self._order, rank=ours.rank, workers=ours.workers, stand_in=self._statistics.synchronised
-        )
-        return self._fed(self._rows, mine, self._order.end(self._method.epochs))
-
-    def _fed(self, rows: Rows, shares: Shares, steps: int) -> Feed:
-        return Feed(rows, shares, steps=steps, transform=self._method.transform, loaders=self._loaders)
+        held, shares = self._reduction.held, self._reduction.shares
+        mine = training_shares(self._order, held=held, shares=shares, stand_in=self._statistics.synchronised)
+        count = self._order.end(self._method.epochs) * len(held)
+        return Feed(self._rows, mine, count=count, transform=self._method.transform, loaders=self._loaders)
 
     def close(self) -> None:
-        """Let the loader threads end."""
+        """Let the threads end."""
         self._feed.close()
+        self._reduction.close()
 
     def load(
         self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1, batch: int | None = None
@@ -105,7 +109,7 @@ class Engine:
         restore(self.model, self._optimizer, slices)
         self._take_up(figures)
         self._order = replace(self._whole, batch=batch or self._method.batch, start=figures.place)
-        self.join(self._collective)
+        self.join(self._reduction.collective)
 
     def _take_up(self, figures: Figures) -> None:
         self.step, self._records, self._validations = figures.step, figures.records, figures.validations
@@ -123,7 +127,7 @@ class Engine:
 
     def slice(self) -> Slice:
         """A copy of this worker's part of the state."""
-        return capture(self.model, self._optimizer, self._mine, groups=self._collective.rank == 0)
+        return capture(self.model, self._optimizer, self._mine, groups=self._reduction.collective.rank == 0)
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -150,24 +154,37 @@ class Engine:
         self._pause.begin()
 
     def _iterate(self, stop: bool) -> bool:
-        with self._counted("data_s"):
-            batch = self._feed(self.step)
         rate = self._rate(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
-        seed_all(seed_of(self._method.seed, step=self.step, rank=self._collective.rank))
-        self._backward(batch)
+        rows = self._shares()
         with self._counted("synchronisation_s"):
             self._gradients.finish()
-            self._statistics.average(batch.mine / batch.whole)
-        weight = self._weight(batch.whole)
+            self._statistics.average()
+        weight = self._weight(rows)
         if weight:
             self._update(rate)
-        self._since.loss += float(self._gradients.slots[LOSS]) * batch.whole
+        self._since.loss += float(self._gradients.slots[LOSS]) * rows
         self._since.weight += weight
-        self._since.rows += batch.whole
+        self._since.rows += rows
         self.step += 1
         return float(self._gradients.slots[STOP]) > 0
+
+    def _shares(self) -> int:
+        """Add up the gradients of this worker's shares, and return the step's rows."""
+        held = self._reduction.held
+        for at, share in enumerate(held):
+            if at:
+                self._gradients.next_share()
+                self._statistics.next_share()
+            with self._counted("data_s"):
+                batch = self._feed(self.step * len(held) + at)
+            seed_all(seed_of(self._method.seed, step=self.step, share=share))
+            self._backward(batch, last=share == held[-1])
+            self._statistics.put(share, batch.mine / batch.whole)
+            if self._method.logical_workers is not None:
+                self._own_buffers.refuse_changed()
+        return batch.whole
 
     @contextmanager
     def _counted(self, wait: str) -> Iterator[None]:
@@ -175,10 +192,10 @@ class Engine:
         yield
         setattr(self._since, wait, getattr(self._since, wait) + time.perf_counter() - before)
 
-    def _backward(self, batch: Batch) -> None:
-        """Accumulate the gradient of this worker's share, in as many passes on each worker as the largest share needs."""
+    def _backward(self, batch: Batch, *, last: bool) -> None:
+        """Accumulate the gradient of a share, this worker's ``last`` or another, in as many passes as the largest share needs."""
         slots = self._gradients.slots
-        passes = self._method.passes(batch.whole, workers=self._collective.workers)
+        passes = self._method.passes(batch.whole, shares=self._reduction.shares)
         pieces = batch.pieces(passes, stand_in=self._statistics.synchronised)
         for number, piece in enumerate(pieces, 1):
             self._statistics.begin(counts=piece.mine > 0)
@@ -187,7 +204,7 @@ class Engine:
             slots[LOSS] += part.detach()
             slots[WEIGHT] += found.counted
             slots[PAIRS] += found.weight is not None
-            self._gradients.expect(last=number == len(pieces))
+            self._gradients.expect(last=last and number == len(pieces))
             part.backward()  # type: ignore[no-untyped-call]
 
     def _weight(self, rows: int) -> float:
@@ -208,7 +225,7 @@ class Engine:
             group["lr"] = rate * ratio
         self._take_step()
         with self._counted("synchronisation_s"):
-            self._weights.share(self._collective)
+            self._weights.share(self._reduction.collective)
 
     def _rate(self, step: int) -> float:
         """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the method's."""
@@ -241,12 +258,13 @@ class Engine:
         return reported(self._whole.step_at(place), self._whole.steps)
 
     def _validate(self) -> tuple[float | None, dict[str, float]]:
-        """Loss and metrics of the validation rows, each worker taking its share in batches of no more rows than a pass of training has."""
+        """Loss and metrics of the validation rows, each share's in batches of no more rows than a pass of training has."""
         if self._validation is None:
             return None, {}
-        rank, workers = self._collective.rank, self._collective.workers
-        rows = min(self._method.micro_batch or self._order.batch, -(-self._order.batch // workers))
-        shares = validation_shares(self._validation.count, batch=rows, rank=rank, workers=workers)
-        batches = self._fed(self._validation, shares.__getitem__, len(shares))
-        with closing(batches), evaluating(self.model):
-            return validated(self.objective, map(batches, range(len(shares))), self._metrics, self._collective)
+        held, shares = self._reduction.held, self._reduction.shares
+        size = min(self._method.micro_batch or self._order.batch, -(-self._order.batch // shares))
+        pieces = {at: validation_shares(self._validation.count, batch=size, share=at, shares=shares) for at in held}
+        make = partial(fed, self._validation, transform=self._method.transform, loaders=self._loaders)
+        with evaluating(self.model):
+            mine = {share: make(its) for share, its in pieces.items()}
+            return validated(self.objective, mine, self._metrics, self._reduction)

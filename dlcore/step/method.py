@@ -40,6 +40,8 @@ class Method:
     ``transform`` makes of a row what the model and the loss get (``dlcore.data.transform``).
     When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
+    With ``logical_workers`` the batch is cut into so many shares, whoever computes them: each has its own random numbers and batch
+    statistics, and what they give is summed in one order. So the result is the same, bit for bit, on up to so many workers.
     Batch normalisation sees a worker's rows; with ``sync_batchnorm`` those of the global batch. Modules that ``model`` gives in
     evaluation mode, and parameters that take no gradient, stay so.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
@@ -59,6 +61,7 @@ class Method:
     step: TrainingStep | None = None
     micro_batch: int | None = None
     sync_batchnorm: bool = False
+    logical_workers: int | None = None
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -67,6 +70,8 @@ class Method:
             )
         if self.micro_batch is not None and self.micro_batch < 1:
             raise ValueError(f"Training.micro_batch must be at least 1, got {self.micro_batch}")
+        if self.logical_workers is not None:
+            self._refuse_unlike(self.logical_workers)
         refuse_reduced(self.loss)
         if self.seed < 0:
             raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
@@ -75,13 +80,35 @@ class Method:
         if self.kept_batch not in get_args(KeptBatch):
             raise ValueError(f"Training.kept_batch must be one of {get_args(KeptBatch)}, got {self.kept_batch!r}")
 
+    def _refuse_unlike(self, shares: int) -> None:
+        if shares < 1:
+            raise ValueError(f"Training.logical_workers must be at least 1, got {shares}")
+        if self.kept_batch == "worker":
+            raise ValueError(
+                "Training.logical_workers gives the same result on any number of workers, kept_batch='worker' another batch on each; "
+                "leave kept_batch at 'global'"
+            )
+        if self.sync_batchnorm:
+            raise ValueError(
+                "Training.sync_batchnorm computes all shares side by side, and logical_workers those of a worker one after the other; "
+                "leave one of them out"
+            )
+
+    def refuse_workers(self, workers: int) -> None:
+        """A ValueError where there are more workers than shares."""
+        if self.logical_workers is not None and workers > self.logical_workers:
+            raise ValueError(
+                f"each worker needs a share of its own: Training.logical_workers={self.logical_workers} are for as many workers or "
+                f"fewer, got workers={workers}"
+            )
+
     def batch_of(self, workers: int, *, wanted: int) -> int:
         """The global batch while ``workers`` of the ``wanted`` workers are there."""
         return self.batch if self.kept_batch == "global" else max(1, round(self.batch * workers / wanted))
 
-    def passes(self, rows: int, *, workers: int) -> int:
-        """How many forward and backward passes each worker makes in a step of so many rows, that the largest share needs."""
-        largest = -(-rows // workers)
+    def passes(self, rows: int, *, shares: int) -> int:
+        """How many forward and backward passes each share takes in a step of so many rows, that the largest share needs."""
+        largest = -(-rows // shares)
         return -(-largest // (self.micro_batch or largest))
 
     def build(self) -> nn.Module:

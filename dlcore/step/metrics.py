@@ -13,7 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from dlcore.parallel.collective import Collective, gathered
+from dlcore.parallel.collective import gathered
+from dlcore.parallel.reduction import Reduction
 from dlcore.step.losses import Loss, found, recognised
 from dlcore.step.method import in_float32
 
@@ -179,12 +180,13 @@ class Tally:
         states = self._merged([states for _, states in self._runs])
         return dict(_figures(zip(self._metrics, states, strict=True)))
 
-    def results_of_all(self, collective: Collective) -> dict[str, float]:
-        """The figures of what all workers have added, the same on each."""
-        everyone = Tally(self._metrics)
-        for content in gathered(collective, self.to_bytes()):
-            everyone.add_bytes(content)
-        return everyone.results()
+
+def results_of_all(metrics: Sequence[Metric], tallies: Sequence[Tally], reduction: Reduction) -> dict[str, float]:
+    """The figures of all shares, of which ``tallies`` have counted this worker's; the same on each."""
+    everyone = Tally(metrics)
+    for content in gathered(reduction.collective, [tally.to_bytes() for tally in tallies], reduction.holdings):
+        everyone.add_bytes(content)
+    return everyone.results()
 
 
 def _figures(states: Iterable[tuple[Metric, State]]) -> Iterable[tuple[str, float]]:

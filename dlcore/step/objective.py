@@ -1,17 +1,18 @@
 """What a method minimises and is judged by: the loss of a batch, by one model, in the method's precision."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcore.data.feed import Batch
-from dlcore.parallel.collective import Collective
+from dlcore.parallel.reduction import Reduction
+from dlcore.parallel.tree import put
 from dlcore.step.losses import Found, found, recognised
 from dlcore.step.method import Method, align, in_float32, predicted
-from dlcore.step.metrics import Metric, Tally
+from dlcore.step.metrics import Metric, Tally, results_of_all
 from dlcore.step.tuning import computing_in
 
 
@@ -46,19 +47,27 @@ class Objective:
 
 
 def validated(
-    objective: Objective, batches: Iterable[Batch], metrics: Sequence[Metric], collective: Collective
+    objective: Objective, shares: Mapping[int, Iterable[Batch]], metrics: Sequence[Metric], reduction: Reduction
 ) -> tuple[float, dict[str, float]]:
-    """The loss and the metrics' figures of all workers' rows; ``batches`` are this one's."""
-    total, tally = torch.zeros(2, dtype=torch.float64), Tally(metrics)
+    """The loss and the metrics' figures of all shares' rows; ``shares`` are this worker's."""
+    parts, tallies = dict[range, Tensor](), [Tally(metrics) for _ in shares]
     with torch.inference_mode():
-        for batch in batches:
-            prediction, target, found = objective.judged(batch)
-            total += torch.tensor([found.total, found.counted], dtype=torch.float64)
-            if metrics:
-                tally.add(prediction, target)
-        figures = tally.results_of_all(collective) if metrics else {}
-    collective.sum(total)()
-    loss, weight = float(total[0]), float(total[1])
+        for (share, batches), tally in zip(shares.items(), tallies, strict=True):
+            put(parts, share, _judged(objective, batches, tally), shares=reduction.shares)
+        figures = results_of_all(metrics, tallies, reduction) if metrics else {}
+        total = torch.empty(2, dtype=torch.float64)
+        reduction.sum(parts, total)()
+    loss, weight = total.tolist()
     if not weight:
         raise ValueError("validation needs rows that count, but the loss gave a weight of zero for all of them")
     return loss / weight, figures
+
+
+def _judged(objective: Objective, batches: Iterable[Batch], tally: Tally) -> Tensor:
+    """The sum of a share's losses and its weight."""
+    total = torch.zeros(2, dtype=torch.float64)
+    for batch in batches:
+        prediction, target, found = objective.judged(batch)
+        total += torch.tensor([found.total, found.counted], dtype=torch.float64)
+        tally.add(prediction, target)
+    return total

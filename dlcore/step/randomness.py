@@ -14,9 +14,9 @@ def seed_all(seed: int) -> None:
     np.random.seed(seed % 2**32)
 
 
-def seed_of(seed: int, *, step: int, rank: int) -> int:
-    """The random numbers of a worker's step (dropout) are a function of integers, so no state of theirs need be saved."""
-    return ((seed * 1_000_003 + step) * 65_537 + rank) % 2**63
+def seed_of(seed: int, *, step: int, share: int) -> int:
+    """The random numbers of a step's share (dropout) are a function of integers, so no state of theirs need be saved."""
+    return ((seed * 1_000_003 + step) * 65_537 + share) % 2**63
 
 
 @contextmanager

@@ -73,7 +73,9 @@ def test_gathering_ahead_gives_each_row_once_wherever_it_begins(tmp_path: Path) 
     write_piece(Folder(str(tmp_path)), "0.arrow", piece(0, 1000))
     rows = Mapped(LAYOUT, [read_piece(Folder(str(tmp_path)), "0.arrow", LAYOUT)], window=200)
     order = Order(rows=1000, batch=64, seed=1, window=200)
-    feeds = [Feed(rows, training_shares(order, rank=rank, workers=2), steps=order.steps) for rank in range(2)]
+    feeds = [
+        Feed(rows, training_shares(order, held=range(rank, rank + 1), shares=2), count=order.steps) for rank in range(2)
+    ]
     seen = [feeds[rank](step).targets for step in range(order.steps) for rank in range(2)]
     assert sorted(torch.cat(seen).tolist()) == list(range(1000))
     assert feeds[0](3).targets.tolist() == order.at(3)[:32].tolist()
@@ -91,7 +93,7 @@ def test_mapped_data_is_not_the_process_own_memory(
     rows = Pieces.of(LAYOUT, pieces, "f").open(folder, resident_bytes=0)
     assert isinstance(rows, Mapped)
     order = Order(rows=rows.count, batch=1000, seed=1, window=50_000)
-    eat = Feed(rows, training_shares(order, rank=0, workers=1), steps=order.steps)
+    eat = Feed(rows, training_shares(order, held=range(1), shares=1), count=order.steps)
     total = sum(int(eat(step).targets.sum()) for step in range(order.steps))
     assert total == 300_000 * 299_999 // 2
     assert own_bytes() - before < size / 3

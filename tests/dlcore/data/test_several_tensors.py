@@ -139,7 +139,13 @@ def test_each_row_once_and_whole_through_a_transform(rows: pd.DataFrame, tmp_pat
     mapped = shards.open(Folder(str(tmp_path)), resident_bytes=0)
     order = Order(rows=101, batch=16, seed=4)
     feeds = [
-        Feed(mapped, training_shares(order, rank=rank, workers=3), steps=order.steps, transform=decode, loaders=loaders)
+        Feed(
+            mapped,
+            training_shares(order, held=range(rank, rank + 1), shares=3),
+            count=order.steps,
+            transform=decode,
+            loaders=loaders,
+        )
         for rank in range(3)
     ]
     seen = [each(step) for step in range(order.steps) for each in feeds]
