@@ -124,8 +124,9 @@ def advance(chain: Chain, run: Run, group: Callable[[Saved], Saved]) -> Chain:
     with chain.history.telling(run):
         while not chain.over:
             try:
-                chain.extend(group(chain.commit.saved))
+                saved = group(chain.commit.saved)
             except Exception:
-                chain.refuse_lost()  # whose driver may have removed what this one's workers read
+                chain.refuse_lost()  # whose new driver may have removed what this one's workers read
                 raise
+            chain.extend(saved)
     return chain

@@ -33,7 +33,9 @@ from dlcore import (
     Callback,
     ClipNorm,
     Constant,
+    Fitted,
     Folder,
+    LostRun,
     MeanLoss,
     Moment,
     Progress,
@@ -253,6 +255,26 @@ def test_hdfs_without_a_namenode_is_the_sessions_and_workers_know_it_too(
     there = training(epochs=1, resident_bytes=0).fit(frame, **columns, folder="hdfs:///by-session/run")
     assert all(torch.equal(a, b) for a, b in zip(here.module.parameters(), there.module.parameters(), strict=True))
     assert "index.json" in Folder.of(f"hdfs://{default_hdfs}/by-session/run/data").names()
+
+
+def test_a_driver_that_lost_its_run_while_its_workers_train_says_so(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The other takes the run over in mid-group, ends it in this process, and removes what the workers began with."""
+    tumours.to_parquet(tmp_path / "rows.parquet", index=False)
+    rows, folder, others = ds.dataset(tmp_path / "rows.parquet"), tmp_path / "run", list[Fitted]()
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "folder": folder}
+    short = training(epochs=6, group_s=0.001)
+
+    def take_over(record: Progress) -> None:
+        if record.epoch == 2 and not others:
+            others.append(short.fit(rows, **columns))
+
+    with pytest.raises(LostRun, match=f"the run in {folder}/commits was taken over by process {os.getpid()}"):
+        short.fit(rows, **columns, workers=2, on_progress=take_over)
+    assert others[0].history[-1].epoch == 6
+    again = short.fit(rows, **columns)
+    assert all(torch.equal(a, b) for a, b in zip(others[0].module.parameters(), again.module.parameters(), strict=True))
 
 
 def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(
