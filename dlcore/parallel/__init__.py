@@ -1,1 +1,1 @@
-"""What ranks do together: collectives, sums over shares in one tree, gradients summed while backward runs, who owns which parameters, statistics."""
+"""What ranks do together: collectives, sums over shares, gradients summed while backward runs, who owns which parameters, statistics."""
