@@ -48,6 +48,7 @@ from dlcore.spark.executors import refuse_no_folder
 from dlcore.spark.group import refuse_dynamic_allocation
 from dlcore.spark.writing import refuse_missing
 from dlcore.step.progress import told
+from dlcore.step.tuning import computing_with
 
 SETTINGS: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
@@ -201,6 +202,27 @@ def test_a_sharded_optimizer_changes_nothing_and_goes_on_replicated(
     assert len(list((tmp_path / "b" / "commits").rglob("slice-*.safetensors"))) == 2, "one commit of two slices"
     rest = adam.fit(frame, **columns, folder=f"{tmp_path}/b")
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
+
+
+def test_with_logical_workers_two_on_spark_end_with_the_bits_of_this_process(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    tumours.to_parquet(tmp_path / "rows.parquet")
+    rows = ds.dataset(tmp_path / "rows.parquet")
+
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Linear(30, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
+
+    ours = training(model=model, logical_workers=2, metrics=[MeanLoss(loss=SETTINGS["loss"], name="mean")])
+    with computing_with(1):  # as a worker of one core
+        fits = [
+            ours.fit(rows, features=features(tumours), label="benign", workers=workers, validation=rows)
+            for workers in (1, 2)
+        ]
+    alone, together = (fit.module.state_dict() for fit in fits)
+    assert all(torch.equal(value, together[name]) for name, value in alone.items())
+    told = [[(record.loss, record.validation, record.metrics) for record in fit.history] for fit in fits]
+    assert told[0] == told[1]
 
 
 def test_parquet_files_train_without_spark_in_the_way(
