@@ -144,6 +144,9 @@ class Service:
             "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",  # what a killed scheduler ran is run again after a minute
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
+            # A task that is begun while the API server starts, or starts again, waits for it: else it costs the task a try.
+            "WORKERS__EXECUTION_API_RETRIES": "20",
+            "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",
         }
         spark = {"conn_type": "spark", "host": self.settings.spark_master, "extra": {"spark-binary": "spark-submit"}}
         landing = {"conn_type": "fs", "extra": {"path": self.settings.landing}}
