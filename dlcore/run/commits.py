@@ -19,7 +19,7 @@ from dlcore.storage.folder import Folder
 
 log = logging.getLogger("dlcore")
 
-FORMAT = 5
+FORMAT = 6
 FILE = re.compile(r"\d{9}/\d{9}/slice-[0-9A-Za-z_-]+\.safetensors")
 BEFORE = "manifest.json"
 """What each commit of the formats up to 4 had, in a folder named by its step."""
@@ -86,7 +86,7 @@ class CommitError(RuntimeError):
 
 @dataclass(frozen=True)
 class Commits:
-    """The commits of one run below ``folder``; the newest ``keep`` stay, and while it runs the newest two.
+    """The commits of one run below ``folder``; the newest ``keep`` stay, and while it runs the newest two, and the ``best``.
 
     The group that runs may have begun from the one before the newest, which a worker that joins it late has yet to load. ``fence``
     is the number of the driver's claim: it and its workers write only below that, and it removes only what is below that or before it.
@@ -129,11 +129,14 @@ class Commits:
         """The number that this driver's next commit has."""
         return 1 + max(self.fence, newest.number if newest else 0)
 
-    def drop(self, commits: Sequence[Commit], *, keep: int) -> list[Commit]:
-        """Keep the newest of ``commits``; remove the others, and what lost groups and drivers left up to the newest."""
-        stay, places = list(commits[-keep:]), set[str]()
-        for commit in commits[:-keep]:
-            self.journal.remove(commit.number)
+    def drop(self, commits: Sequence[Commit], *, keep: int, best: int | None = None) -> list[Commit]:
+        """Keep the newest of ``commits``, and that of the step ``best``; remove the others, and what lost groups and drivers left up to
+        the newest.
+        """
+        stay, places = [each for each in commits[:-keep] if each.step == best] + list(commits[-keep:]), set[str]()
+        for commit in commits:
+            if commit not in stay:
+                self.journal.remove(commit.number)
         for commit in stay:
             places |= commit.places
         for fence in [name for name in self.folder.names() if name.isdigit() and int(name) <= self.fence]:
@@ -153,6 +156,15 @@ class Commits:
     def latest(self) -> Commit | None:
         """The newest commit as its entry tells it, its slices unread; None where there is none."""
         return next(self._commits([]), None)
+
+    def at(self, step: int) -> Commit:
+        """The newest commit of a step, its slices unread."""
+        found = next((commit for commit in self._commits([]) if commit.step == step), None)
+        if found is None:
+            raise CommitError(
+                f"the commit of step {step} in {self.folder.where} must stay as the best, but is not there"
+            )
+        return found
 
     def sound(self) -> list[Commit]:
         """The newest commits, one more than are kept, the newest of them whole: damaged ones after it are removed with a warning.
