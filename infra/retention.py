@@ -32,7 +32,7 @@ def remove_older(folder: Path, pattern: str, *, days: int, but: Collection[str] 
     removed = 0
     for found in folder.glob(pattern):
         with suppress(FileNotFoundError):  # another step is removing it
-            if found.name not in but and _written(found) < oldest:
+            if found.name not in but and found.lstat().st_mtime < oldest and _written(found) < oldest:
                 shutil.rmtree(found) if found.is_dir() else found.unlink()
                 removed += 1
     return removed
