@@ -28,7 +28,8 @@ demo: setup ## an app's whole pipeline on its data, in a real Airflow (APP=fraud
 	@$(BIN)/python -m infra demo $(APP) $(GIVEN)
 
 demo-images: APP = images
-demo-images: extras ## pictures from landing files into a real HBase, prepared and reported, in a real Airflow
+demo-images: ## pictures from landing files into a real HBase, prepared and reported, in a real Airflow
+	@$(PYTHON) -m infra.setup.bootstrap hbase weights
 	@$(BIN)/python -m infra demo images $(GIVEN)
 
 airflow: setup ## start Airflow and leave it running

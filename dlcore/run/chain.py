@@ -133,5 +133,6 @@ def advance(chain: Chain, run: Run, group: Callable[[Saved], Saved]) -> Chain:
     with chain.history.telling(run):
         while not chain.over:
             with chain.owned():
-                chain.extend(group(chain.commit.saved))
+                saved = group(chain.commit.saved)
+            chain.extend(saved)
     return chain

@@ -45,13 +45,20 @@ class Journal:
 
     def claim(self) -> int:
         """Take the run over, and return the number of the claim: no other driver has it, and all before are before it."""
-        claim = {"host": platform.node(), "process": os.getpid(), "at": _now(), "id": uuid4().hex}
-        number = 0
-        while number != (newest := max(self.numbers(), default=0)) or number == 0:  # others may be claiming too
-            number = newest + 1
-            if not self._create(number, {CLAIM: claim}):
-                number = 0
-        return number
+        claim: dict[str, Any] = {"host": platform.node(), "process": os.getpid(), "at": _now(), "id": uuid4().hex}
+        while True:
+            number = 1 + max(self.numbers(), default=0)
+            if self._create(number, {CLAIM: claim}) and number == max(self.numbers()):  # others may be claiming too
+                self._refuse_overwriting(number, claim)
+                return number
+
+    def _refuse_overwriting(self, number: int, claim: dict[str, Any]) -> None:
+        """Object stores with S3's protocol that do not know the condition of a request heed none, and say nothing."""
+        if self._create(number, {CLAIM: claim | {"id": uuid4().hex}}):
+            raise ValueError(
+                f"a run's folder must be where a file can be created once, and {self.folder.where} let the claim of this driver be created "
+                "twice; take another store, or one that heeds If-None-Match"
+            )
 
     def add(self, number: int, content: Mapping[str, Any]) -> None:
         """Make the entry ``number``; LostRun where another driver has."""

@@ -18,9 +18,10 @@ class Plan(Method):
     A group of steps, after which the state is committed, lasts at most ``group_s`` seconds, and less where that keeps pauses between
     groups under 2 % of the time. A worker that is silent for ``patience_s`` seconds counts as hung. A group that loses workers runs
     again, ``retries`` times in a row. When ``slots_wait_s`` seconds bring no slots for all workers, a group begins with those there are
-    if they are ``least_workers`` or more, and later ones with more when they come; unless set, it needs all. With ``shard_optimizer``
-    each worker holds the optimizer's state of its part of the parameters, and the result is the same for any optimizer that works
-    parameter by parameter. The newest ``keep_commits`` commits stay.
+    if they are ``least_workers`` or more, and later ones with more when they come; unless set, it needs all. With ``logical_workers``,
+    which need one unless set, none but the first group waits. With ``shard_optimizer`` each worker holds the optimizer's state of its
+    part of the parameters, and the result is the same for any optimizer that works parameter by parameter. The newest
+    ``keep_commits`` commits stay.
 
     Data of up to ``resident_bytes`` is held by each worker in its own memory, larger data mapped. ``loaders`` of a task's cores run
     the transform, ahead of the steps, and torch has the others; on one core the training thread does both.

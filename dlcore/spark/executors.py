@@ -99,7 +99,7 @@ def groups(
         control=control,
         assignment=assignment,
         retries=plan.retries,
-        least_workers=workers if plan.least_workers is None else plan.least_workers,
+        least_workers=plan.least_workers or (workers if plan.logical_workers is None else 1),
         slots_wait_s=plan.slots_wait_s,
     )
     return HeardGroups(barriers, Listener(control, assignment.run, chain))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -22,8 +23,8 @@ def creator(system: fs.FileSystem) -> Create | None:
         return _here
     if isinstance(system, fs.PyFileSystem) and isinstance(system.handler, Hdfs):
         return system.handler.create
-    if system.type_name == "s3":
-        return lambda path, content: _on_s3(system, path, content)
+    if isinstance(system, fs.S3FileSystem):
+        return partial(_on_s3, _s3_client(system))
     return None
 
 
@@ -41,24 +42,25 @@ def _here(path: str, content: bytes) -> bool:
     return True
 
 
-def _on_s3(system: fs.FileSystem, path: str, content: bytes) -> bool:
+def _on_s3(client: Any, path: str, content: bytes) -> bool:
     """By a condition of the request, ``If-None-Match: *``, which pyarrow does not send and botocore does."""
-    client = _s3_client(system)
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     bucket, _, key = path.partition("/")
     try:
         client.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 412:
+        if (status := error.response["ResponseMetadata"]["HTTPStatusCode"]) == 412:
             return False
-        raise OSError(f"creating {path}: {error}") from error
+        raise (PermissionError if status in (401, 403) else OSError)(f"creating {path}: {error}") from error
+    except NoCredentialsError as error:
+        raise PermissionError(f"creating {path}: {error}") from error
     except BotoCoreError as error:
         raise OSError(f"creating {path}: {error}") from error
     return True
 
 
-def _s3_client(system: fs.FileSystem) -> Any:
+def _s3_client(system: fs.S3FileSystem) -> Any:
     """A client with the options and credentials of pyarrow's; where that found these by itself, botocore looks at the same places."""
     try:
         from botocore.config import Config
@@ -66,6 +68,8 @@ def _s3_client(system: fs.FileSystem) -> Any:
     except ImportError as error:
         raise ImportError("a run on S3 needs the package botocore: pip install emberline[s3]") from error
     _, (options,) = system.__reduce__()  # what it is pickled as: it has no other way to tell
+    if options["role_arn"]:
+        raise ValueError("a run on S3 takes no role_arn; name the role in a profile of AWS's own configuration")
     override = options["endpoint_override"]
     return Session().create_client(
         "s3",

@@ -13,7 +13,7 @@ from pyarrow import fs
 from dlcore.storage.exclusive import KNOWN, creator
 from dlcore.storage.hdfs import Hdfs
 from dlcore.storage.location import located, shown
-from dlcore.storage.patience import patient
+from dlcore.storage.patience import patient, twice
 
 log = logging.getLogger("dlcore")
 
@@ -75,7 +75,7 @@ class Folder:
     def refuse_unreachable(self) -> None:
         """Raise a ConnectionError that names the folder where its file system does not answer, or not to this user."""
         try:
-            self.system.get_file_info(self.path)
+            twice(self.system.get_file_info)(self.path)
         except OSError as error:
             raise ConnectionError(
                 f"the folder {self.where} cannot be reached: {str(error).partition(chr(10))[0]}"
@@ -83,16 +83,15 @@ class Folder:
 
     def refuse_several_writers(self) -> None:
         """Raise a ValueError where two drivers could own a run in this folder; warn where it is promised that there is one."""
-        if creator(self.system) is None and not self.single_writer:
+        if creator(self.system) is not None:
+            return
+        if not self.single_writer:
             raise ValueError(
                 f"a run's folder must be on a file system where of several drivers one alone can create a file: {KNOWN} have that, "
                 f"{self.system.type_name} is not known to. Take another, or promise by Folder(path, system, single_writer=True) that "
                 "nobody else ever trains into it at the same time"
             )
-        if creator(self.system) is None:
-            log.warning(
-                "%s has no exclusive files: a second driver that trains into it would do harm unseen", self.where
-            )
+        log.warning("%s has no exclusive files: a second driver that trains into it would do harm unseen", self.where)
 
     @patient
     def exists(self, file: str) -> bool:
@@ -133,12 +132,11 @@ class Folder:
         with self.system.open_input_file(self.at(file)) as source:  # a stream of S3's is a hundred times slower
             return bytes(source.read())
 
-    @patient
     def copy(self, file: str, to: Path, sign: Sign) -> None:
-        """Copy a file to one of this machine, which appears whole; ``sign`` is called as it comes on."""
+        """Copy a file to one of this machine, which appears whole; ``sign`` is called as it comes on, and its errors are raised."""
         aside = to.with_name(f"{to.name}.partial")
-        with self.system.open_input_file(self.at(file)) as source, aside.open("wb") as copy:
-            while chunk := source.read(CHUNK):
+        with patient(self.system.open_input_file)(self.at(file)) as source, aside.open("wb") as copy:
+            while chunk := patient(source.read_at)(CHUNK, copy.tell()):
                 copy.write(chunk)
                 sign()
         aside.rename(to)

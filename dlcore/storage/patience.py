@@ -2,14 +2,21 @@
 
 import errno
 import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from tenacity import (
     RetryCallState,
     retry,
     retry_if_exception,
+    stop_after_attempt,
     stop_after_delay,
     wait_random_exponential,
 )
+from tenacity.stop import stop_base
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger("dlcore")
 
@@ -39,11 +46,15 @@ def _say(state: RetryCallState) -> None:
     log.warning("storage failed and is tried again: %s", str(error).partition("\n")[0])
 
 
-patient = retry(
-    retry=retry_if_exception(momentary),
-    wait=wait_random_exponential(multiplier=0.1, max=PAUSE_S),
-    stop=stop_after_delay(LONGEST_S),
-    before_sleep=_say,
-    reraise=True,
-)
-"""Makes a function that is tried again; it must do no harm when it is called twice."""
+def _again(until: stop_base) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    return retry(
+        retry=retry_if_exception(momentary),
+        wait=wait_random_exponential(multiplier=0.1, max=PAUSE_S),
+        stop=until,
+        before_sleep=_say,
+        reraise=True,
+    )
+
+
+patient, twice = _again(stop_after_delay(LONGEST_S)), _again(stop_after_attempt(2))
+"""Each makes a function that is tried again, for long or once; it must do no harm when it is called several times."""

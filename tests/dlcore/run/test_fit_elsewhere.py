@@ -89,7 +89,7 @@ def test_a_driver_that_another_has_taken_the_run_from_says_so_and_harms_it_in_no
 
 
 def test_storage_that_fails_now_and_then_changes_nothing(parquet: str, here: Fitted, tmp_path: Path) -> None:
-    system, _ = unsteady(3)
+    system, _ = unsteady(1)
     assert same(fit(parquet, Folder(str(tmp_path), system, single_writer=True)), here)
 
 

@@ -2,9 +2,13 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from dlcore.run.journal import Journal, LostRun
 from dlcore.storage.folder import Folder
@@ -49,3 +53,25 @@ def test_what_was_broken_off_goes_and_what_others_make_stays(tmp_path: Path) -> 
     journal.clear(before=5)
     assert journal.folder.names() == ["000000009.json.0123abcd"]
     assert journal.numbers() == []
+
+
+@pytest.fixture
+def heedless() -> Iterator[str]:
+    """A server that takes S3's protocol and knows no conditions."""
+    served = DomainDispatcherApplication(create_backend_app)
+
+    def without_conditions(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        environ.pop("HTTP_IF_NONE_MATCH", None)
+        return served(environ, start)
+
+    server = make_server("127.0.0.1", 0, without_conditions, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"endpoint_override=127.0.0.1:{server.port}&scheme=http&region=us-east-1"
+    server.shutdown()
+
+
+def test_a_store_that_lets_a_file_be_created_twice_is_refused(heedless: str) -> None:
+    folder = Folder.of(f"s3://me:secret@heedless/run?{heedless}&allow_bucket_creation=true")
+    folder.system.create_dir("heedless")
+    with pytest.raises(ValueError, match=r"s3://heedless/run let the claim of this driver be created twice"):
+        Journal(folder).claim()

@@ -33,7 +33,9 @@ from dlcore import (
     Callback,
     ClipNorm,
     Constant,
+    Fitted,
     Folder,
+    LostRun,
     MeanLoss,
     Moment,
     Progress,
@@ -46,6 +48,7 @@ from dlcore.spark.executors import refuse_no_folder
 from dlcore.spark.group import refuse_dynamic_allocation
 from dlcore.spark.writing import refuse_missing
 from dlcore.step.progress import told
+from dlcore.step.tuning import computing_with
 
 SETTINGS: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
@@ -201,6 +204,27 @@ def test_a_sharded_optimizer_changes_nothing_and_goes_on_replicated(
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
 
 
+def test_with_logical_workers_two_on_spark_end_with_the_bits_of_this_process(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    tumours.to_parquet(tmp_path / "rows.parquet")
+    rows = ds.dataset(tmp_path / "rows.parquet")
+
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Linear(30, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
+
+    ours = training(model=model, logical_workers=2, metrics=[MeanLoss(loss=SETTINGS["loss"], name="mean")])
+    with computing_with(1):  # as a worker of one core
+        fits = [
+            ours.fit(rows, features=features(tumours), label="benign", workers=workers, validation=rows)
+            for workers in (1, 2)
+        ]
+    alone, together = (fit.module.state_dict() for fit in fits)
+    assert all(torch.equal(value, together[name]) for name, value in alone.items())
+    told = [[(record.loss, record.validation, record.metrics) for record in fit.history] for fit in fits]
+    assert told[0] == told[1]
+
+
 def test_parquet_files_train_without_spark_in_the_way(
     spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -253,6 +277,26 @@ def test_hdfs_without_a_namenode_is_the_sessions_and_workers_know_it_too(
     there = training(epochs=1, resident_bytes=0).fit(frame, **columns, folder="hdfs:///by-session/run")
     assert all(torch.equal(a, b) for a, b in zip(here.module.parameters(), there.module.parameters(), strict=True))
     assert "index.json" in Folder.of(f"hdfs://{default_hdfs}/by-session/run/data").names()
+
+
+def test_a_driver_that_lost_its_run_while_its_workers_train_says_so(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The other takes the run over in mid-group, ends it in this process, and removes what the workers began with."""
+    tumours.to_parquet(tmp_path / "rows.parquet", index=False)
+    rows, folder, others = ds.dataset(tmp_path / "rows.parquet"), tmp_path / "run", list[Fitted]()
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "folder": folder}
+    short = training(epochs=6, group_s=0.001)
+
+    def take_over(record: Progress) -> None:
+        if record.epoch == 2 and not others:
+            others.append(short.fit(rows, **columns))
+
+    with pytest.raises(LostRun, match=f"the run in {folder}/commits was taken over by process {os.getpid()}"):
+        short.fit(rows, **columns, workers=2, on_progress=take_over)
+    assert others[0].history[-1].epoch == 6
+    again = short.fit(rows, **columns)
+    assert all(torch.equal(a, b) for a, b in zip(others[0].module.parameters(), again.module.parameters(), strict=True))
 
 
 def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(

@@ -13,7 +13,7 @@ from dlcore.storage.folder import CHUNK, Folder
 @pytest.fixture(params=["local", "subtree", "hdfs", "s3"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     if request.param == "local":
-        return Folder(str(tmp_path))
+        return Folder(str(tmp_path / "run"))
     if request.param == "subtree":
         return Folder("run", SubTreeFileSystem(str(tmp_path), LocalFileSystem()))
     server = request.getfixturevalue(request.param)
@@ -21,7 +21,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     return Folder.of(uri)
 
 
-def test_files_are_written_read_listed_and_deleted(folder: Folder) -> None:
+def test_files_are_written_read_listed_and_deleted(folder: Folder, tmp_path: Path) -> None:
     folder = pickle.loads(pickle.dumps(folder))
     folder.refuse_unreachable()
     assert (folder.names(), folder.exists("a")) == ([], False)
@@ -30,7 +30,8 @@ def test_files_are_written_read_listed_and_deleted(folder: Folder) -> None:
     below.put("deep/b", b"piece")
     for content in (b"old", b"n" * (CHUNK + 1)):
         folder.write("a", content)
-        assert (folder.read("a"), b"".join(folder.chunks("a"))) == (content, content)
+        folder.copy("a", tmp_path / "copied", lambda: None)
+        assert (folder.read("a"), (tmp_path / "copied").read_bytes()) == (content, content)
     assert folder.mapped("a").read_at(2, CHUNK) == b"n"
     assert (folder.names(), folder.exists("a"), folder.exists("sub")) == (["a", "sub"], True, False)
     with pytest.raises(FileNotFoundError):
@@ -55,15 +56,10 @@ def test_its_name_has_no_secret(s3: str, hdfs: str) -> None:
     assert (Folder.of(f"hdfs://{hdfs}/run") / "commits").where == f"hdfs://{hdfs}/run/commits"
 
 
-@pytest.mark.parametrize(
-    "uri",
-    ["hdfs://127.0.0.1:1/run", "s3://me:very-secret@bucket/run?endpoint_override=127.0.0.1:1&scheme=http&region=r"],
-)
-def test_what_cannot_be_reached_is_refused_by_name(uri: str) -> None:
-    folder = Folder.of(uri)
-    with pytest.raises(ConnectionError, match=r"the folder .*//.*/run cannot be reached: .*onnect") as refused:
-        folder.refuse_unreachable()
-    assert "secret" not in str(refused.value)
+@pytest.mark.parametrize("authority", ["127.0.0.1:1", "nameservice-that-nobody-knows"])
+def test_what_cannot_be_reached_is_refused_by_name(authority: str) -> None:
+    with pytest.raises(ConnectionError, match=rf"the folder hdfs://{authority}/run cannot be reached: "):
+        Folder.of(f"hdfs://{authority}/run").refuse_unreachable()
 
 
 def test_a_folder_is_made_of_a_path_not_of_a_uri() -> None:
