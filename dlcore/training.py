@@ -189,11 +189,11 @@ class Training(Plan):
         if before is not None:
             refuse_other(before, now, epochs=self.epochs, where=commits.folder.where)
         commits = commits.claimed()
-        newest = commits.sound() or [self._first(commits, now, model)]
+        kept = commits.sound(self.best) or [self._first(commits, now, model)]
         if before is not None:
-            log.info("going on from the commit of step %d in %s", newest[-1].step, commits.folder.where)
-        history = History(callbacks, StopRequests(stop, folder), list(newest[-1].history))
-        return Chain(commits, newest, history, self)
+            log.info("going on from the commit of step %d in %s", kept[-1].step, commits.folder.where)
+        history = History(callbacks, StopRequests(stop, folder), list(kept[-1].history))
+        return Chain(commits, kept, history, self)
 
     def _first(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
         """The commit of step zero, with ``model`` as it is."""
@@ -203,7 +203,8 @@ class Training(Plan):
 
     def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
         saved, model = chain.end(), self.build()
-        restore(model, None, chain.commits.load(saved))
+        with chain.owned():
+            restore(model, None, chain.commits.load(saved))
         history = tuple(chain.commit.history)
         best = next((each for each in history if self.keep_best is not None and each.step == saved.step), None)
         fitted = Fitted(module=model.eval(), history=history, best=best, method=self, features=features, label=label)

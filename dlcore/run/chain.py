@@ -55,41 +55,41 @@ class History:
 
 
 class Chain:
-    """The run's commits, one after the other, of which the ``newest`` are there, and before them the best; ``commit`` is the last."""
+    """The run's commits, one after the other, of which those ``kept`` are there: the newest, and the best; ``commit`` is the last."""
 
-    def __init__(self, commits: Commits, newest: list[Commit], history: History, method: Method) -> None:
-        self.commits, self.newest, self.history, self._method = commits, newest, history, method
-        if (best := self._best) is not None and best not in {each.step for each in newest}:
-            self.newest = [commits.at(best), *newest]
+    def __init__(self, commits: Commits, kept: list[Commit], history: History, method: Method) -> None:
+        self.commits, self.kept, self.history, self._method = commits, kept, history, method
 
     @property
     def commit(self) -> Commit:
-        return self.newest[-1]
+        return self.kept[-1]
 
     @property
     def over(self) -> bool:
         """Whether the run has come to its end, or a stop is asked for."""
         return self._method.ends(self.commit.saved.figures.moment) or self.history.stop
 
-    @property
-    def _best(self) -> int | None:
-        """The step whose weights stay as the best so far."""
-        keep = self._method.keep_best
-        return None if keep is None else keep.best(self.commit.saved.figures.validations)
-
     def extend(self, saved: Saved) -> None:
         """Seal a saved state that is newer than the newest commit, with the records up to it, and drop what need not stay."""
         if saved.step > self.commit.step:
             history = tuple(self.history.told[: saved.figures.records])
             commit = self.commits.seal(saved, after=self.commit, settings=self.commit.settings, history=history)
-            self.newest = [*self.newest, commit]
+            self.kept = [*self.kept, commit]
             self._drop(keep=max(self.commits.keep, 2))
             log.debug("committed step %d", saved.step)
             for callback in self.history.callbacks:
                 callback.commit(saved.figures.moment, lambda: self._weights(saved))
 
     def _drop(self, *, keep: int) -> None:
-        self.newest = self.commits.drop(self.newest, keep=keep, best=self._best)
+        """Keep the newest commits, and of each of them the best up to it: whichever is gone on from, its best is there."""
+        best = {found.number for commit in self.kept[-keep:] if (found := self._best(commit))}
+        self.kept = self.commits.drop(self.kept, keep=keep, best=best)
+
+    def _best(self, upto: Commit) -> Commit | None:
+        """The commit of the best validation up to a commit, of those that there are; None where the best is not kept."""
+        there = {commit.step: commit for commit in self.kept}
+        step = self._method.best([each for each in upto.saved.figures.validations if each.step in there])
+        return None if step is None else there[step]
 
     def _weights(self, saved: Saved) -> dict[str, Tensor]:
         """The model's weights of a saved state, by their names."""
@@ -99,12 +99,21 @@ class Chain:
     def end(self) -> Saved:
         """Drop what no group needs any more, and return the state that the run has led to: its best where that stays, else its last."""
         self._drop(keep=self.commits.keep)
-        best = self._best
-        return next(each.saved for each in reversed(self.newest) if best in (None, each.step))
+        found, best = self._best(self.commit) or self.commit, self._method.best(self.commit.saved.figures.validations)
+        if best not in (None, found.step):
+            log.warning(
+                "the weights of the best validation, of step %d, are lost; these are of step %d", best, found.step
+            )
+        return found.saved
 
-    def refuse_lost(self) -> None:
-        """Raise LostRun where another driver has taken the run over."""
-        self.commits.journal.refuse_lost(self.commits.next(self.commit))
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Raise LostRun where the body fails since another driver has taken the run over, which may have removed what is read."""
+        try:
+            yield
+        except Exception:
+            self.commits.journal.refuse_lost(self.commits.next(self.commit))
+            raise
 
 
 def refuse_other(newest: Commit, now: Mapping[str, str], *, epochs: int, where: str) -> None:
@@ -123,10 +132,7 @@ def advance(chain: Chain, run: Run, group: Callable[[Saved], Saved]) -> Chain:
     """Run groups until the run's end or a stop; LostRun where the run is another driver's by then."""
     with chain.history.telling(run):
         while not chain.over:
-            try:
+            with chain.owned():
                 saved = group(chain.commit.saved)
-            except Exception:
-                chain.refuse_lost()  # whose new driver may have removed what this one's workers read
-                raise
             chain.extend(saved)
     return chain

@@ -1,6 +1,6 @@
 """What a training is: model, loss, optimizer, schedule, clipping, batch, epochs and seed, and nothing of where it runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -15,7 +15,7 @@ from dlcore.optim.schedules import Schedule, base_rate
 from dlcore.step.finiteness import OnNan
 from dlcore.step.losses import Loss, Pair, refuse_reduced
 from dlcore.step.randomness import own_randomness, seed_all
-from dlcore.step.triggers import EACH_EPOCH, Best, Moment, Trigger
+from dlcore.step.triggers import EACH_EPOCH, Best, Moment, Trigger, Validation
 from dlcore.step.tuning import Precision
 
 KeptBatch = Literal["global", "worker"]
@@ -97,6 +97,10 @@ class Method:
     def ends(self, moment: Moment) -> bool:
         """Whether a run is at its end."""
         return moment.place.epoch >= self.epochs or (self.end is not None and self.end(moment))
+
+    def best(self, validations: Sequence[Validation]) -> int | None:
+        """The step of the best of ``validations``; None where the best is not kept."""
+        return None if self.keep_best is None else self.keep_best.best(validations)
 
     def _refuse_unlike(self, shares: int) -> None:
         if shares < 1:

@@ -160,7 +160,7 @@ def test_a_newest_commit_that_is_damaged_is_passed_over_with_a_warning(
     entry = tmp_path / "000000003.json"
     entry.write_text(entry.read_text()[:-20])
     assert commits.claimed().sound() == made[:1]
-    assert [line for line in caplog.messages if "passed over for the one before" in line and "is corrupt" in line]
+    assert [line for line in caplog.messages if "is passed over: " in line and "is corrupt" in line]
     assert len(caplog.messages) == 3
     assert commits.latest() == made[0]
 
