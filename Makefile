@@ -21,8 +21,8 @@ help: ## what can be made
 setup: ## environment, Java and data, once
 	@$(PYTHON) -m infra.setup.bootstrap
 
-extras: ## set-up, the jars of the embedded HBase, and the weights that detectors begin with, once a machine
-	@$(PYTHON) -m infra.setup.bootstrap hbase weights
+extras: ## set-up, jars of the embedded HBase and of the HDFS of tests, the weights that detectors begin with, once a machine
+	@$(PYTHON) -m infra.setup.bootstrap hbase hadoop weights
 
 demo: setup ## an app's whole pipeline on its data, in a real Airflow (APP=fraud MEMBERS=3 EPOCHS=5 ... set parameters)
 	@$(BIN)/python -m infra demo $(APP) $(GIVEN)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra import settings
-from infra.processes import end_with_parent
+from infra.processes import end_with_parent, end_with_submitter
 from pipelines.runner import params
-from pipelines.runner.perform import attempt
+from pipelines.runner.perform import attempt, refused
 from pipelines.runner.run import Run, Stage, pinned
 
 APPS = Path(__file__).parent
@@ -70,8 +70,8 @@ def main(argv: list[str]) -> None:
     recipe = importlib.import_module(f"apps.{app}.recipe")
     try:
         name, run = requested(app, rest, recipe.STEPS)
-    except ValueError as refused:
-        raise SystemExit(str(refused)) from None
+    except ValueError as error:
+        raise refused(str(error)) from None
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT.format(run=run.id), force=True)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     attempt(name, run, recipe.STEPS[name])
@@ -85,4 +85,6 @@ def apps() -> list[str]:
 if __name__ == "__main__":
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # submitted: whoever cancels the task ends the JVM, and we go with it
         end_with_parent()
+        if submitter := os.environ.get("EMBERLINE_SUBMITTER"):
+            end_with_submitter(int(submitter))
     main(sys.argv[1:])

@@ -13,6 +13,6 @@ with fraud.daily(__doc__) as dag:
     ingest = fraud.on_day("ingest")
     engineer = fraud.on_day("engineer", outlets=[fraud.features])
     score = fraud.on_day("score")
-    report = fraud.on_day("report", pool="spark")
+    report = fraud.on_day("report", pool="spark").as_teardown()
 
     landed >> ingest >> engineer >> score >> report

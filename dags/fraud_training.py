@@ -15,7 +15,7 @@ with fraud.training(__doc__) as dag:
     train = fraud.each("train", "--member", members(given), trigger_rule="none_failed")
     publish = fraud.step("publish", outlets=[fraud.champion], trigger_rule="none_failed")
     score = fraud.each("score", "--ds", days(given), **HIVE)
-    report = fraud.step("report", trigger_rule="none_failed")
+    report = fraud.step("report").as_teardown()
 
     given >> pin >> split >> search >> train >> evaluate
     split >> [train, baselines] >> evaluate

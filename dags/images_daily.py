@@ -13,6 +13,6 @@ with images.daily(__doc__) as dag:
     load = images.on_day("load")
     prepare = images.on_day("prepare", outlets=[images.features])
     detect, encode, neighbours = map(images.on_day, ("detect", "encode", "neighbours"))
-    report = images.on_day("report", pool="spark")
+    report = images.on_day("report", pool="spark").as_teardown()
 
     landed >> load >> prepare >> detect >> encode >> neighbours >> report

@@ -4,6 +4,8 @@ Airflow knows names, arrows and the form's rules; what a step does is known by t
 """
 
 import json
+import os
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cached_property
@@ -11,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.sensors.filesystem import FileSensor
 from airflow.sdk import (
     DAG,
     Asset,
+    BaseHook,
     CronPartitionTimetable,
     Param,
     PartitionedAssetTimetable,
@@ -25,7 +29,8 @@ from airflow.sdk import (
     task,
     task_group,
 )
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 HOME = Path(__file__).resolve().parent.parent
 DAY = "%Y-%m-%d"
@@ -34,6 +39,50 @@ BY = "{{ dag_run.triggering_user_name or dag_run.run_type }}"
 RUNS_DAY = "{{ dag_run.partition_key }}"
 PARAMETERS = "{{ (ti.xcom_pull(task_ids='parameters') or params) | tojson }}"
 HIVE = {"pool": "hive"}  # steps that hold the metastore take turns; the others share pool `spark`
+SPARK = "spark_default"
+RETRIES = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": 12.0,
+}  # then after a minute or two
+STEP_TIMEOUT = timedelta(hours=12)
+DEADLINE = timedelta(hours=36)  # of a run: a day's files may take twenty hours to come
+MAIL_TO = os.environ.get("EMBERLINE_MAIL_TO", "")
+
+REFUSED = re.compile(r"(?:Error code is: |exited with status |exit code is: )65\b")
+"""A step refused what it was given (EX_DATAERR): said by spark-submit's own exit code, by YARN, or by Kubernetes."""
+SENTENCE = re.compile(r" refused: (.*)")
+SIGNALLED = re.compile(r"Error code is: (-\d+|1[3-9]\d)\b")
+"""The submitting process ended by a signal, less than 0, or its driver did, 128 more than the signal."""
+
+
+class Step(SparkSubmitOperator):
+    """Submit a step. What it refuses fails at once, a fault is tried again; it ends with the process that submitted it."""
+
+    def execute(self, context: Any) -> None:
+        if BaseHook.get_connection(SPARK).extra_dejson.get("deploy-mode") != "cluster":
+            self.env_vars = {**(self.env_vars or {}), "EMBERLINE_SUBMITTER": str(os.getpid())}
+        try:
+            super().execute(context)
+        except (AirflowException, RuntimeError) as error:
+            raise told(str(error)) from error
+
+    def on_kill(self) -> None:
+        self.log.warning(
+            "This task is ended from outside: it is cleared, marked, timed out or stopped. Its Spark ends too."
+        )
+        super().on_kill()
+
+
+def told(error: str) -> AirflowException:
+    """What a submission's error comes to: a refusal with the step's sentence, a kill by its signal, or the error itself."""
+    if REFUSED.search(error):
+        sentences = SENTENCE.findall(error)
+        return AirflowFailException(f"refused: {sentences[-1] if sentences else 'its log says why'}")
+    if killed := SIGNALLED.search(error):
+        number = abs(int(killed[1])) % 128
+        return AirflowException(f"the step was killed by signal {number}: it ran out of memory, or somebody ended it")
+    return AirflowException(error)
 
 
 class App:
@@ -69,25 +118,30 @@ class App:
             schedule=schedule,
             catchup=False,
             max_active_runs=most,
+            dagrun_timeout=DEADLINE,
+            on_failure_callback=mail() if MAIL_TO else None,
             params={name: Param(**rule) for name, rule in self.rules[kind].items()},
-            default_args={"retries": 2, "retry_delay": timedelta(seconds=5)},
+            default_args=RETRIES,
             doc_md=doc,
             tags=["emberline", self.name],
         )
 
-    def step(self, name: str, *options: Any, **rules: Any) -> SparkSubmitOperator:
+    def step(self, name: str, *options: Any, **rules: Any) -> Step:
         """Submit one step of the run; the rules are the operator's own, such as the pool whose slots it waits for."""
         run = ["--run", RUN, "--by", BY, "--params", PARAMETERS]
-        return SparkSubmitOperator(
+        return Step(
             task_id=name,
             name=f"{RUN} {name}",
             application=str(HOME / "apps" / "__main__.py"),
             application_args=[self.name, name, *run, *options],
+            conn_id=SPARK,
+            durable=False,  # a try does not take up the application of one before: it submits its own, which takes its turn
             env_vars={"EMBERLINE_RUN": RUN},
+            execution_timeout=STEP_TIMEOUT,
             **{"pool": "spark", **rules},
         )
 
-    def on_day(self, name: str, **rules: Any) -> SparkSubmitOperator:
+    def on_day(self, name: str, **rules: Any) -> Step:
         """A step on the day of a daily run."""
         return self.step(name, "--ds", RUNS_DAY, **{**HIVE, **rules})
 
@@ -111,6 +165,17 @@ class App:
             timeout=deadline.total_seconds(),
             pre_execute=refuse_without_day,
         )
+
+
+def mail() -> SmtpNotifier:
+    """A letter to the setting ``mail_to`` for each run that fails or misses its deadline, by the connection ``smtp_default``."""
+    place = f"{conf.get('api', 'base_url', fallback='')}/dags/{{{{ dag.dag_id }}}}/runs/{{{{ run_id | urlencode }}}}"
+    return SmtpNotifier(
+        to=MAIL_TO,
+        subject="{{ dag.dag_id }} failed: {{ run_id }}",
+        html_content="<p>Run {{ run_id | e }} of {{ dag.dag_id }} has failed: {{ reason }}.</p>"
+        f"<p>Its report says at the top which step failed, and why: {place}</p>",
+    )
 
 
 def approval() -> ApprovalOperator:

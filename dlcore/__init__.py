@@ -17,6 +17,7 @@ from dlcore.optim.schedules import (
     Warmup,
     scale_linearly,
 )
+from dlcore.run.journal import LostRun
 from dlcore.run.start import Start
 from dlcore.scoring.artifact import Artifact
 from dlcore.scoring.exporting import add_ir, import_model
@@ -45,6 +46,7 @@ __all__ = [
     "Field",
     "Fitted",
     "Folder",
+    "LostRun",
     "MeanLoss",
     "Metric",
     "OneCycle",

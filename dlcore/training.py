@@ -28,7 +28,7 @@ from dlcore.step.engine import Engine
 from dlcore.step.progress import told
 from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Place
 from dlcore.storage.scratch import temporary
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Training(Plan):
         features: Tensors,
         label: Tensors,
         workers: int = 1,
-        folder: str | Folder | None = None,
+        folder: Place | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
         start: Start | Weights | None = None,
@@ -80,12 +80,12 @@ class Training(Plan):
             )
         taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
-            with _place(folder) as place:
+            with _opened(folder) as place:
                 return self._fitted(self._fit_here(data, validation, columns, place, begin), taken, label)
         from dlcore.spark.executors import refuse_unfit
 
         refuse_unfit(self, session, folder)
-        with _place(folder) as place:
+        with _opened(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, begin)
             return self._fitted(chain, taken, label)
 
@@ -123,8 +123,8 @@ class Training(Plan):
         held_out = None if validation is None else pieces(validation, folder / "validation")
         now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
-        run = groups(self, session, train, held_out, chain, workers)
-        return advance(chain, epochs=self.epochs, group=run)
+        with closing(groups(self, session, train, held_out, chain, workers)) as run:
+            return advance(chain, epochs=self.epochs, group=run)
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -153,26 +153,26 @@ class Training(Plan):
             weights = start.fitting(model)
             model.load_state_dict(weights, strict=False)
             now = {**now, "start": digest(weights)}
-        commit = self._begin(commits, now, model)
-        return Chain(commits, commit, History(on_progress, list(commit.history)))
-
-    def _begin(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
-        """The commit to go on from: the newest of the folder, or a first one with ``model``."""
-        commit = commits.latest()
-        if commit is None:
-            part = capture(model, self.optimize(model), names=model.state_dict())
-            saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
-            return commits.seal(saved, settings=now, history=())
-        if different := differences(commit.settings, now):
+        before = commits.latest()
+        if before is not None and (different := differences(before.settings, now)):
             raise ValueError(
                 f"{commits.folder.where} holds a run of another training: {'; '.join(different)}. "
                 "Train into another folder, or delete that one"
             )
-        log.info("going on from the commit of step %d in %s", commit.step, commits.folder.where)
-        return commit
+        commits = commits.claimed()
+        newest = commits.sound() or [self._first(commits, now, model)]
+        if before is not None:
+            log.info("going on from the commit of step %d in %s", newest[-1].step, commits.folder.where)
+        return Chain(commits, newest, History(on_progress, list(newest[-1].history)))
+
+    def _first(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
+        """The commit of step zero, with ``model`` as it is."""
+        part = capture(model, self.optimize(model), names=model.state_dict())
+        saved = Saved(figures=Figures(), slices=(commits.write(part, step=0, name="start"),))
+        return commits.seal(saved, after=None, settings=now, history=())
 
     def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
-        chain.commits.end(chain.commit.step)
+        chain.end()
         model = self.build()
         restore(model, None, chain.commits.load(chain.commit.saved))
         history = tuple(chain.commit.history)
@@ -182,10 +182,13 @@ class Training(Plan):
 
 
 @contextmanager
-def _place(folder: str | Folder | None) -> Iterator[Folder]:
+def _opened(folder: Place | None) -> Iterator[Folder]:
     """The folder of the run; without one, a temporary folder of this machine for as long as the run lasts."""
     if folder is not None:
-        yield Folder.of(folder)
+        opened = Folder.of(folder)
+        opened.refuse_unreachable()
+        opened.refuse_several_writers()
+        yield opened
         return
     with temporary() as place:
         yield Folder(str(place))

@@ -64,12 +64,13 @@ def do(given: argparse.Namespace, settings: Settings) -> bool:
 
 
 def up(service: Service) -> bool:
-    """Start Airflow, or say that it runs already."""
+    """Start Airflow, or say that it runs already, and what ails it; say whether all of it is healthy."""
     running = service.leader is not None
-    airflow = service.client() if running else service.start()
-    print(f"Airflow {'already runs' if running else 'is up'}: {airflow.url}, user admin, password {service.password()}")
+    airflow, trouble = (service.client(), service.trouble()) if running else (service.start(), "")
+    state = trouble or ("already runs" if running else "is up")
+    print(f"Airflow at {airflow.url}: {state}; user admin, whose password is in {service.password_file()}")
     print("end it with: make stop")
-    return True
+    return not trouble
 
 
 def parameters(pairs: list[str]) -> dict[str, Any]:

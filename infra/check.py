@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pyspark
 
 from infra.airflow.service import Service
@@ -148,13 +147,13 @@ def airflow(settings: Settings) -> Finding:
     service = Service(settings=settings)
     if service.leader is None:
         return _bindable(settings.airflow_host, settings.airflow_port)
-    client = service.client()
-    try:
-        health = client.health()
-    except httpx.HTTPError as error:
-        return (False, f"Airflow at {client.url} does not answer: {error}; it may be starting, else see {service.log}")
-    ill = {part: status for part, status in health.items() if status not in ("healthy", None)}
-    return not ill, f"Airflow at {client.url}: {ill or 'every part is healthy'}"
+    trouble = service.trouble()
+    return (
+        not trouble,
+        f"Airflow at {service.client().url} {trouble}"
+        if trouble
+        else f"Airflow at {service.client().url}: every part is healthy",
+    )
 
 
 def hbase(settings: Settings) -> Finding:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -30,9 +31,12 @@ def end(leader: int, *, patience_s: float = 20.0) -> None:
 
     The leader ends its own group: an Airflow scheduler that is told twice forgets its idle workers, and waits for them.
     """
-    with suppress(ProcessLookupError):
+    try:
         os.kill(leader, signal.SIGINT)
-    _signal_groups(_groups(leader) - {leader}, signal.SIGTERM)
+        own = {leader}
+    except ProcessLookupError:  # nobody is left to end the group in order
+        own = set()
+    _signal_groups(_groups(leader) - own, signal.SIGTERM)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if _left(leader, patience_s):
             _signal_groups(_groups(leader), number)
@@ -85,3 +89,42 @@ def end_with_parent() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:  # it ended just before the request
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+WATCHDOG = """
+import os, select, signal, sys
+target, *watched = map(int, sys.argv[1:])
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+try:
+    held = os.pidfd_open(target)
+except ProcessLookupError:
+    sys.exit()
+lost = False
+looks = select.poll()
+looks.register(held, select.POLLIN)
+for pid in watched:
+    try:
+        looks.register(os.pidfd_open(pid), select.POLLIN)
+    except ProcessLookupError:
+        lost = True
+if lost or held not in [ready for ready, _ in looks.poll()]:
+    signal.pidfd_send_signal(held, signal.SIGKILL)
+"""
+"""Kills its first process once one of the others has ended; ends with the first."""
+
+
+def end_with_submitter(submitter: int) -> None:
+    """Have our parent, Spark's JVM, killed when the process that submitted it ends, or the one that watches over that.
+
+    It is done by a process of its own, since a driver may hang. Whoever submitted us and is no ancestor any more has ended.
+    """
+    jvm, *above = psutil.Process().parents()
+    pids = [process.pid for process in above]
+    if submitter not in pids:
+        jvm.kill()  # and we with it
+        return
+    watched = pids[pids.index(submitter) :][:2]
+    command = [sys.executable, "-I", "-S", "-c", WATCHDOG, *map(str, (jvm.pid, *watched))]
+    nothing = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in range(3)]
+    os.posix_spawn(command[0], command, os.environ, file_actions=nothing)

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     hbase_kerberos: bool = Field(default=False, description="Kerberos to the Thrift servers; not supported yet")
     airflow_host: str = Field(default="127.0.0.1", description="address Airflow's UI listens on")
     airflow_port: int = Field(default=0, ge=0, le=65535, description="port of Airflow's UI; 0: a free one")
+    mail_to: str = Field(
+        default="", description="whom Airflow writes to when a run fails, by its connection smtp_default; empty: nobody"
+    )
     event_log_days: int = Field(default=7, ge=0, description="days that Spark event logs are kept")
 
     @field_validator("state", mode="before")

@@ -41,8 +41,8 @@ class Outcome:
     ``partitions`` pins the exact versions of the Hive partitions written. ``result`` is what later steps need, a frozen
     dataclass of the step's own module; they name the class when they ask for it. ``sections`` is what the report shows;
     ``headline`` sums up the whole run, and ``facts`` are what it is compared with other runs by. ``failed`` is the sentence of
-    a failure: such an outcome is for people alone. ``times`` says, in seconds since the epoch, when the process was launched,
-    began, had its session and ended.
+    a failure: such an outcome is for people alone; ``refused`` says that another try of the same would fail again. ``times``
+    says, in seconds since the epoch, when the process was launched, began, had its session and ended.
     """
 
     summary: str
@@ -55,6 +55,7 @@ class Outcome:
     headline: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     failed: str = ""
+    refused: bool = False
     times: Mapping[str, float] = field(default_factory=dict)
 
     def warned(self, warnings: Iterable[str]) -> "Outcome":
@@ -67,7 +68,7 @@ class Outcome:
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
         found = json.loads(text)
-        known = {name: adapter.validate_python(found[name]) for name, adapter in ADAPTERS.items()}
+        known = {name: adapter.validate_python(found[name]) for name, adapter in ADAPTERS.items() if name in found}
         return cls(**known)
 
     def left(self, kind: type[Kind]) -> Kind:

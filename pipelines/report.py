@@ -1,5 +1,7 @@
 """A run's report: one HTML file that needs no network, made of the sections that the run's steps left in their outcomes."""
 
+import base64
+import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +16,13 @@ from pyspark.sql import SparkSession
 
 from pipelines import outcome, sections
 from pipelines.outcome import Outcome
+from pipelines.runner.turn import ended
 from pipelines.section import Figure, Part, Plot, Section, merged, slug
 
 TEMPLATES = Path(__file__).parent / "templates"
+KILLED = Outcome(
+    summary="", failed="it was killed, or ran out of memory, before it could say why; its log shows how far it came"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +41,9 @@ class Report:
 
     def run(self, spark: SparkSession | None) -> Outcome:
         outcomes = outcome.read_all(self.folder)
+        outcomes |= {name: KILLED for name in ended(self.folder / "locks") if name not in outcomes}
         if not outcomes:
-            raise FileNotFoundError(f"no outcomes in {self.folder / 'outcomes'}; run the steps it is about first")
+            raise LookupError(f"no outcomes in {self.folder / 'outcomes'}; run the steps it is about first")
         page = self.render(outcomes)
         self.into.parent.mkdir(parents=True, exist_ok=True)
         aside = self.into.with_name(f".{self.into.name}")
@@ -52,17 +59,21 @@ class Report:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
         )
+        plotly, drawing = get_plotlyjs(), (TEMPLATES / "report.js").read_text()
         shown = self.sections(outcomes)
         headlines = [each.headline for each in outcomes.values() if each.headline and not each.failed]
         return environment.get_template("report.html.j2").render(
             title=self.title,
             run_id=self.run_id,
+            failed=[(name, each.failed) for name, each in outcomes.items() if each.failed],
             lede=f"{headlines[-1][:1].upper()}{headlines[-1][1:]}." if headlines else "",
             data=sections.data(outcomes),
             contents=[(slug(section.heading), section) for section in shown],
             grouped=grouped,
             figures=embedded(figures(shown)),
-            plotly=Markup(get_plotlyjs()),
+            allowed=Markup(" ".join(map(source, (plotly, drawing)))),
+            plotly=Markup(plotly),
+            drawing=Markup(drawing),
         )
 
     def sections(self, outcomes: Mapping[str, Outcome]) -> list[Section]:
@@ -100,6 +111,11 @@ def figures(shown: Iterable[Section]) -> dict[str, Figure]:
         for at, part in enumerate(section.parts)
         if isinstance(part, Plot)
     }
+
+
+def source(script: str) -> str:
+    """A script as a Content-Security-Policy allows it by its content: nothing else in the page, or in a value of it, is run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def embedded(value: Any) -> Markup:

@@ -29,7 +29,7 @@ def browser(stand: Stand) -> Iterator[Page]:
         expect.set_options(timeout=PATIENCE_MS)
         page.goto(f"{stand.airflow.url}/dags/{TRAINING}")
         page.fill("input[name=username]", "admin")
-        page.fill("input[name=password]", stand.service.password())
+        page.fill("input[name=password]", stand.service.password().get_secret_value())
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"**/dags/{TRAINING}*")
         leave(page)

@@ -18,7 +18,7 @@ from infra import spark as engine
 from infra.settings import Settings
 from infra.tables.hive import Table
 
-pytest_plugins = ["tests.services", "tests.hbase", "tests.chromium", "tests.runs", "tests.wheels"]
+pytest_plugins = ["tests.services", "tests.hbase", "tests.remote", "tests.chromium", "tests.runs", "tests.wheels"]
 
 DAYS = ("2013-09-01", "2013-09-02")
 

@@ -4,12 +4,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 
 from dlcore.data.cells import Cells
 from dlcore.data.layout import Layout, refuse_unusable
-from dlcore.data.pieces import INDEX, Pieces, clear, existing, grouped, write_piece
+from dlcore.data.pieces import INDEX, Pieces, existing, grouped, settled, write_piece
 from dlcore.storage.folder import Folder
 
 if TYPE_CHECKING:
@@ -20,19 +21,16 @@ def copy_pieces(data: "ds.Dataset", folder: Folder, layout: Layout) -> Pieces:
     """Write the rows of ``data``, in its order, below ``folder``; pieces that are there already are used if they hold the same."""
     if folder.exists(INDEX):
         return existing(folder, layout, fingerprint(data, layout))
-    clear(folder)
-    name, written = Fingerprint(layout), []
+    name, written, attempt = Fingerprint(layout), [], uuid4().hex[:8]
     unusable: Counter[str] = Counter()
     for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):
         unusable.update(layout.unusable(table))
         if not unusable:
             cells = layout.cells(table)
             name.update(cells)
-            written.append(write_piece(folder, f"part-{number:05d}.arrow", cells))
+            written.append(write_piece(folder, f"part-{number:05d}-{attempt}.arrow", cells))
     refuse_unusable(unusable)
-    pieces = Pieces.of(layout, written, str(name))
-    folder.write(INDEX, pieces.to_json().encode())
-    return pieces
+    return settled(folder, Pieces.of(layout, written, str(name)))
 
 
 def fingerprint(data: "ds.Dataset", layout: Layout) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import pyarrow as pa
 from dlcore.data.cells import Cells, ragged, shaped
 from dlcore.data.layout import Layout, Part
 from dlcore.data.rows import Mapped, Resident, Rows
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Sign
+from dlcore.storage.patience import patient
 from dlcore.storage.scratch import Shared
 
 FORMAT = 2
@@ -84,26 +85,32 @@ class Pieces:
         content |= {"files": tuple(content["files"]), "rows": tuple(content["rows"])}
         return cls(layout=layout, **content)
 
-    def open(self, folder: Folder, *, resident_bytes: int = RESIDENT_BYTES) -> Rows:
+    def open(self, folder: Folder, *, resident_bytes: int = RESIDENT_BYTES, sign: Sign = lambda: None) -> Rows:
         """Open every piece: copied into memory when all of it is ``resident_bytes`` or less, mapped otherwise.
 
-        What is on another file system is mapped from a copy on this machine's disk, which its processes share.
+        What is on another file system is mapped from a copy on this machine's disk, which its processes share; whole pieces that
+        one has copied that was killed, the next need not. ``sign`` is called as copying comes on.
         """
         if self.bytes <= resident_bytes:
-            pieces = self._read(folder)
+            pieces = self._read(folder, sign)
             joined = {part.name: _joined([piece[part.name] for piece in pieces]) for part in self.layout.parts}
             return Resident(self.layout, joined, window=self.window)
         if folder.local:
-            return Mapped(self.layout, self._read(folder), window=self.window)
-        copy = Shared(self._name(folder), lambda place: self._copy(folder, place))
-        return Mapped(self.layout, self._read(Folder(str(copy.place))), window=self.window, copy=copy)
+            return Mapped(self.layout, self._read(folder, sign), window=self.window)
+        copy = Shared(self._name(folder), lambda place: self._copy(folder, place, sign))
+        return Mapped(self.layout, self._read(Folder(str(copy.place)), sign), window=self.window, copy=copy)
 
-    def _read(self, folder: Folder) -> list[dict[str, Cells]]:
-        return [read_piece(folder, file, self.layout) for file in self.files]
-
-    def _copy(self, folder: Folder, place: Path) -> None:
+    def _read(self, folder: Folder, sign: Sign) -> list[dict[str, Cells]]:
+        pieces = []
         for file in self.files:
-            folder.copy(file, place)
+            pieces.append(read_piece(folder, file, self.layout))
+            sign()
+        return pieces
+
+    def _copy(self, folder: Folder, place: Path, sign: Sign) -> None:
+        for file in self.files:
+            if not (place / file).exists():
+                folder.copy(file, place / file, sign)
 
     def _name(self, folder: Folder) -> str:
         return hashlib.sha256(f"{folder.where} {self.files} {self.fingerprint}".encode()).hexdigest()[:16]
@@ -136,10 +143,20 @@ def existing(folder: Folder, layout: Layout, fingerprint: str) -> Pieces:
     return pieces
 
 
-def clear(folder: Folder) -> None:
-    """Delete the pieces that a job left which did not come to its index; other files in the folder are not ours."""
-    for name in filter(PIECE.fullmatch, folder.names()):
+def clear(folder: Folder, *, keep: Collection[str]) -> None:
+    """Delete the pieces of those who did not come to an index; other files in the folder are not ours."""
+    for name in sorted({*filter(PIECE.fullmatch, folder.names())} - {*keep}):
         folder.delete(name)
+
+
+def settled(folder: Folder, pieces: Pieces) -> Pieces:
+    """The index of ``folder``, which one driver alone can make: ``pieces``, or those of another if they hold the same rows."""
+    if folder.create(INDEX, pieces.to_json().encode()):
+        clear(folder, keep=pieces.files)
+        return pieces
+    for file in pieces.files:
+        folder.delete(file)
+    return existing(folder, pieces.layout, pieces.fingerprint)
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -159,12 +176,15 @@ def write_piece(folder: Folder, file: str, cells: Mapping[str, Cells]) -> Piece:
     """Write one piece as an Arrow file of one record batch; a row of a tensor is one fixed-size list, bytes are as they are."""
     columns = {name: _to_arrow(each) for name, each in cells.items()}
     batch = pa.record_batch(list(columns.values()), names=list(columns))
-    with folder.writer(file) as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
+    folder.put(file, sink.getvalue())
     shapes = {name: each.shape[1:] for name, each in cells.items() if isinstance(each, np.ndarray)}
     return Piece(file=file, rows=batch.num_rows, bytes=int(batch.nbytes), shapes=shapes)
 
 
+@patient
 def read_piece(folder: Folder, file: str, layout: Layout) -> dict[str, Cells]:
     """Map one piece: each tensor as a read-only view of the file."""
     batch = pa.ipc.open_file(folder.mapped(file)).get_batch(0)

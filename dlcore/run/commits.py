@@ -1,21 +1,28 @@
 """Commits: the state after a group, whole in a folder or not there. One mechanism for checkpoint, resume and recovery.
 
-Each worker writes its slice, ``commits/000000120/slice-GROUP-RANK.safetensors``, then the driver renames ``manifest.json``, which names
-them all, into place beside them; a commit without a manifest does not exist.
+Each worker writes its slice, ``commits/000000003/000000120/slice-GROUP-RANK.safetensors``, below the number of its driver's claim and
+the step; then the driver makes the journal's next entry, which names them all. Slices that no entry names do not exist.
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import logging
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
+from dlcore.run.journal import CLAIM, Journal
 from dlcore.step.progress import Progress
 from dlcore.step.state import Figures, Slice
 from dlcore.storage.folder import Folder
 
-FORMAT = 4
-MANIFEST = "manifest.json"
+log = logging.getLogger("dlcore")
+
+FORMAT = 5
+FILE = re.compile(r"\d{9}/\d{9}/slice-[0-9A-Za-z_-]+\.safetensors")
+BEFORE = "manifest.json"
+"""What each commit of the formats up to 4 had, in a folder named by its step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +32,10 @@ class Written:
     file: str
     sha256: str
     plain: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not FILE.fullmatch(self.file):
+            raise ValueError(f"the file of a slice must be named as {FILE.pattern} says, got {self.file!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +58,9 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """A committed state: where it is, what it was trained with, and the records up to it."""
+    """A committed state: its number in the journal, where it is, what it was trained with, and the records up to it."""
 
+    number: int
     saved: Saved
     settings: Mapping[str, str]
     history: Sequence[Progress]
@@ -62,6 +74,11 @@ class Commit:
         """Whole epochs that are done."""
         return self.saved.figures.place.epoch
 
+    @property
+    def places(self) -> set[str]:
+        """The folders of its slices."""
+        return {written.file.rpartition("/")[0] for written in self.saved.slices}
+
 
 class CommitError(RuntimeError):
     """A commit cannot be used: another format, or its bytes are not those that were written."""
@@ -71,74 +88,147 @@ class CommitError(RuntimeError):
 class Commits:
     """The commits of one run below ``folder``; the newest ``keep`` stay, and while it runs the newest two.
 
-    The group that runs may have begun from the one before the newest, which a worker that joins it late has yet to load.
+    The group that runs may have begun from the one before the newest, which a worker that joins it late has yet to load. ``fence``
+    is the number of the driver's claim: it and its workers write only below that, and it removes only what is below that or before it.
     """
 
     folder: Folder
     keep: int = 2
+    fence: int = 0
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.folder)
+
+    def claimed(self) -> "Commits":
+        """The same, as this driver's own from now on."""
+        return replace(self, fence=self.journal.claim())
 
     def write(self, part: Slice, *, step: int, name: str) -> Written:
         """Write a slice's file; it counts for nothing until its state is sealed."""
-        content = part.to_bytes()
-        file = f"slice-{name}.safetensors"
-        with (self.folder / _name(step)).writer(file) as sink:
-            sink.write(content)
+        content, file = part.to_bytes(), f"{_place(self.fence, step)}/slice-{name}.safetensors"
+        self.folder.put(file, content)
         return Written(file=file, sha256=hashlib.sha256(content).hexdigest(), plain=part.plain)
 
-    def seal(self, saved: Saved, *, settings: Mapping[str, str], history: Sequence[Progress]) -> Commit:
-        """Make a saved state the newest commit, and drop older ones that need not stay, and what lost groups left before it."""
+    def seal(
+        self, saved: Saved, *, after: Commit | None, settings: Mapping[str, str], history: Sequence[Progress]
+    ) -> Commit:
+        """Make a saved state the commit that follows ``after``; LostRun where another driver has taken the run over."""
         content = {
             "format": FORMAT,
+            "fence": self.fence,
             "saved": asdict(saved),
             "settings": dict(settings),
             "history": [asdict(record) for record in history],
         }
-        (self.folder / _name(saved.step)).write(MANIFEST, json.dumps(content, indent=1).encode())
-        self._drop(saved.step, keep=max(self.keep, 2))
-        return Commit(saved=saved, settings=settings, history=history)
+        commit = Commit(number=self.next(after), saved=saved, settings=settings, history=history)
+        self.journal.add(commit.number, content)
+        return commit
 
-    def end(self, step: int) -> None:
-        """Drop what no group needs any more, at the end of a run whose newest commit is that of ``step``."""
-        self._drop(step, keep=self.keep)
+    def next(self, newest: Commit | None) -> int:
+        """The number that this driver's next commit has."""
+        return 1 + max(self.fence, newest.number if newest else 0)
 
-    def _drop(self, step: int, *, keep: int) -> None:
-        upto = [name for name in self.folder.names() if name <= _name(step)]
-        whole = [name for name in upto if (self.folder / name).exists(MANIFEST)]
-        for name in set(upto) - set(whole[-keep:]):
-            (self.folder / name).remove()
+    def drop(self, commits: Sequence[Commit], *, keep: int) -> list[Commit]:
+        """Keep the newest of ``commits``; remove the others, and what lost groups and drivers left up to the newest."""
+        stay, places = list(commits[-keep:]), set[str]()
+        for commit in commits[:-keep]:
+            self.journal.remove(commit.number)
+        for commit in stay:
+            places |= commit.places
+        for fence in [name for name in self.folder.names() if name.isdigit() and int(name) <= self.fence]:
+            self._drop_below(fence, upto=_place(self.fence, stay[-1].step), places=places)
+        self.journal.clear(before=stay[-1].number)
+        return stay
+
+    def _drop_below(self, fence: str, *, upto: str, places: Collection[str]) -> None:
+        """Remove states that are in none of ``places``; what is later than ``upto`` belongs to the group that runs."""
+        steps = (self.folder / fence).names()
+        gone = [step for step in steps if f"{fence}/{step}" <= upto and f"{fence}/{step}" not in places]
+        for step in gone:
+            (self.folder / fence / step).remove()
+        if len(gone) == len(steps):
+            (self.folder / fence).remove()
 
     def latest(self) -> Commit | None:
-        """The newest whole commit, or None."""
-        for name in reversed(self.folder.names()):
-            if (self.folder / name).exists(MANIFEST):
-                return self._read(name)
-        return None
+        """The newest commit as its entry tells it, its slices unread; None where there is none."""
+        return next(self._commits([]), None)
+
+    def sound(self) -> list[Commit]:
+        """The newest commits, one more than are kept, the newest of them whole: damaged ones after it are removed with a warning.
+
+        A CommitError where there are some, and all are damaged.
+        """
+        damaged = list[tuple[int, str]]()
+        found = list(islice(self._whole(damaged), max(self.keep, 2) + 1))
+        if damaged and not found:
+            raise CommitError(
+                f"no commit of {self.folder.where} is whole; {damaged[0][1]}. Delete {self.folder.where} to begin anew"
+            )
+        for number, reason in damaged:
+            log.warning("commit %d of %s is passed over for the one before: %s", number, self.folder.where, reason)
+            self.journal.remove(number)
+        return found[::-1]
+
+    def _whole(self, damaged: list[tuple[int, str]]) -> Iterator[Commit]:
+        """The commits from the newest whole one back; those before it are not read until they are needed."""
+        whole = False
+        for commit in self._commits(damaged):
+            try:
+                for _ in () if whole else self.load(commit.saved):
+                    pass
+            except (CommitError, FileNotFoundError) as error:
+                damaged.append((commit.number, str(error)))
+            else:
+                whole = True
+                yield commit
+
+    def _commits(self, damaged: list[tuple[int, str]]) -> Iterator[Commit]:
+        """Every commit, the newest first; the numbers of entries that cannot be read go to ``damaged``."""
+        numbers = self.journal.numbers()
+        if not numbers:
+            self._refuse_old()
+        for number in reversed(numbers):
+            try:
+                content = self.journal.read(number)
+            except ValueError as error:
+                damaged.append((number, f"its entry is damaged ({error})"))
+                continue
+            if CLAIM not in content:
+                yield self._commit(number, content)
 
     def load(self, saved: Saved) -> Iterator[Slice]:
         """Read a saved state back, slice by slice, refusing bytes that are not those written."""
         for written in saved.slices:
-            content = (self.folder / _name(saved.step)).read(written.file)
+            content = self.folder.read(written.file)
             found = hashlib.sha256(content).hexdigest()
             if found != written.sha256:
                 raise CommitError(
-                    f"commit {self.folder.where}/{_name(saved.step)} is corrupt: {written.file} has sha256 {found}, "
-                    f"written was {written.sha256}; delete that folder to go on from an earlier commit"
+                    f"{self.folder.where}/{written.file} is corrupt: it has sha256 {found}, written was {written.sha256}; "
+                    "fit again, and the run goes on from the commit before"
                 )
             yield Slice.from_bytes(content, written.plain)
 
-    def _read(self, name: str) -> Commit:
-        content = json.loads((self.folder / name).read(MANIFEST))
+    def _commit(self, number: int, content: Mapping[str, Any]) -> Commit:
         if content["format"] != FORMAT:
-            raise CommitError(
-                f"commit {self.folder.where}/{name} has format {content['format']}, this version reads {FORMAT}; end that run "
-                "with the version that began it, or train into another folder"
-            )
+            raise self._other_format(content["format"])
         return Commit(
+            number=number,
             saved=Saved.of(content["saved"]),
             settings=content["settings"],
             history=tuple(Progress(**record) for record in content["history"]),
         )
 
+    def _refuse_old(self) -> None:
+        if any((self.folder / name).exists(BEFORE) for name in self.folder.names() if name.isdigit()):
+            raise self._other_format("4 or less")
 
-def _name(step: int) -> str:
-    return f"{step:09d}"
+    def _other_format(self, found: object) -> CommitError:
+        return CommitError(
+            f"the commits in {self.folder.where} have format {found}, this version reads {FORMAT}; end that run with the version that "
+            "began it, or train into another folder"
+        )
+
+
+def _place(fence: int, step: int) -> str:
+    return f"{fence:09d}/{step:09d}"

@@ -54,11 +54,19 @@ def meet(control: ControlClient, key: str, claim: Claim, *, workers: int, step: 
 
 
 def all_ready(control: ControlClient, key: str, *, workers: int) -> None:
-    """Wait until every worker has come here, before any of them waits in a collective that cannot be left."""
+    """Wait until every worker has come here, before any of them waits in a collective that cannot be left.
+
+    A worker that copies data may take longer than the others' patience, as long as it shows by signs that it comes on.
+    """
     if control.count(f"{key}/ready") == workers - 1:
         control.post(f"{key}/go", True)
-    if not control.wait(f"{key}/go"):
+    if not control.wait(f"{key}/go", signs=loading(key)):
         raise BrokenGroup("another worker failed before the group began")
+
+
+def loading(key: str) -> str:
+    """The counter of the signs that workers give while they load."""
+    return f"{key}/loading"
 
 
 def unready(control: ControlClient, key: str) -> None:

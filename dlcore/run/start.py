@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import safetensors.torch
 from torch import Tensor, nn
 
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Place
 from dlcore.storage.manifest import Manifest
 
 WEIGHTS = "weights.safetensors"
@@ -22,7 +22,7 @@ class Holds(Protocol):
     def module(self) -> nn.Module: ...
 
 
-Weights: TypeAlias = str | Folder | Mapping[str, Tensor] | nn.Module | Holds
+Weights: TypeAlias = Place | Mapping[str, Tensor] | nn.Module | Holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +100,9 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
 
 def _of_file(place: Folder) -> dict[str, Tensor]:
-    parent, _, file = place.where.rpartition("/")
+    parent, _, file = place.path.rpartition("/")
     single = file.endswith(".safetensors")
-    folder, name = (Folder(parent or ".", place.system), file) if single else (place, WEIGHTS)
+    folder, name = (Folder(parent or "/", place.system), file) if single else (place, WEIGHTS)
     if not single and Manifest.there(folder):
         return safetensors.torch.load(Manifest.load(folder)[1][WEIGHTS])
     if not folder.exists(name):

@@ -20,7 +20,7 @@ from dlcore.scoring.outputs import Output, Outputs, declared
 from dlcore.scoring.prediction import D, Prediction
 from dlcore.scoring.schema import features_of, told
 from dlcore.step.tuning import processor
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Place
 from dlcore.storage.manifest import ArtifactError, Manifest, refuse_names
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Artifact:
     @classmethod
     def save(
         cls,
-        folder: str | Folder,
+        folder: Place,
         *,
         model: str,
         arguments: Mapping[str, Any],
@@ -121,7 +121,7 @@ class Artifact:
     @classmethod
     def load(
         cls,
-        folder: str | Folder,
+        folder: Place,
         *,
         models: Models | None = None,
         outputs: Outputs | None = None,
@@ -183,17 +183,17 @@ class Artifact:
             )
         return IR(self.read(f"{name}.xml"), self.read(f"{name}.bin"), precision=precision)
 
-    def with_files(self, files: Mapping[str, bytes | Path], *, folder: str | Folder | None = None) -> "Artifact":
+    def with_files(self, files: Mapping[str, bytes | Path], *, folder: Place | None = None) -> "Artifact":
         """Write a version that has ``files`` too, or in the place of those of the same name: into ``folder``, or in place of this one."""
         refuse_names([*files])
         return self._version(files, {}, folder)
 
-    def with_details(self, details: Mapping[str, Any], *, folder: str | Folder | None = None) -> "Artifact":
+    def with_details(self, details: Mapping[str, Any], *, folder: Place | None = None) -> "Artifact":
         """Write a version that has ``details`` too, or in the place of those of the same name: into ``folder``, or in place of this one."""
         return self._version({}, details, folder)
 
     def _version(
-        self, files: Mapping[str, bytes | Path], details: Mapping[str, Any], folder: str | Folder | None
+        self, files: Mapping[str, bytes | Path], details: Mapping[str, Any], folder: Place | None
     ) -> "Artifact":
         said = {name: each for name, each in self.manifest.said.items() if name not in ("format", "sha256")}
         kept: dict[str, bytes | Path] = {name: self.read(name) for name in self.files if name not in files}

@@ -15,7 +15,7 @@ from dlcore.data.sources import is_dataset, is_frame, table_of
 from dlcore.data.transform import Transform, transformed
 from dlcore.scoring.artifact import Artifact
 from dlcore.scoring.outputs import Outputs
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Place
 from dlcore.storage.manifest import ArtifactError, refuse_names
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ IMPORTED = "openvino"
 """The model's name in an artifact that has no torch module."""
 
 
-def add_ir(artifact: Artifact, *, example: "Data", folder: str | Folder | None = None) -> Artifact:
+def add_ir(artifact: Artifact, *, example: "Data", folder: Place | None = None) -> Artifact:
     """A version of the artifact with ``ir/f32.xml`` and ``ir/f32.bin``, in ``folder`` or in its place.
 
     ``example`` has a row at least like those to be predicted, which says shapes and types. The IR takes what the module takes and does what
@@ -65,7 +65,7 @@ def first_rows(data: "Data", rows: int) -> "pa.Table":
 
 
 def import_model(
-    folder: str | Folder,
+    folder: Place,
     *,
     source: Path,
     sha256: Mapping[str, str],

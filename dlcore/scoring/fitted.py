@@ -17,7 +17,7 @@ from dlcore.scoring.prediction import D, Prediction
 from dlcore.step.method import Method
 from dlcore.step.metrics import Metric
 from dlcore.step.progress import Progress, time_shares
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Place
 
 if TYPE_CHECKING:
     from dlcore.data.sources import Data
@@ -67,7 +67,7 @@ class Fitted:
 
     def export(
         self,
-        folder: str | Folder,
+        folder: Place,
         *,
         outputs: Outputs,
         model: str = "model",
@@ -97,7 +97,7 @@ class Fitted:
     def _history(self) -> bytes:
         return json.dumps([asdict(record) for record in self.history], indent=1).encode()
 
-    def save(self, folder: str | Folder) -> None:
+    def save(self, folder: Place) -> None:
         """Write ``weights.safetensors`` and ``history.json`` for programs other than dlcore; ``export`` is what scoring takes up."""
         Folder.of(folder).write(WEIGHTS, packed(self.module.state_dict()))
         Folder.of(folder).write(HISTORY, self._history)

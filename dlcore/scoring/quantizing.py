@@ -17,7 +17,7 @@ from dlcore.scoring.artifact import Artifact
 from dlcore.scoring.batches import batch_rows
 from dlcore.scoring.exporting import inputs_of, pair_of
 from dlcore.step.metrics import Metric
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -74,7 +74,7 @@ def quantize(
     bound: float,
     sample: int = SAMPLE,
     batch: int | None = None,
-    folder: str | Folder | None = None,
+    folder: Place | None = None,
 ) -> Artifact:
     """A version of the artifact with its IR in int8 and a report, ``ir/int8.json``, in ``folder`` or in its place.
 

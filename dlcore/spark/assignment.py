@@ -1,6 +1,6 @@
 """What the driver gives a worker to do in a group, and what it gets back."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 from pyspark.sql import Row
@@ -9,7 +9,7 @@ from dlcore.data.pieces import Pieces
 from dlcore.data.rows import Rows
 from dlcore.run.commits import Commits, Saved
 from dlcore.run.plan import Plan
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +20,8 @@ class Stored:
     pieces: Pieces
     resident_bytes: int
 
-    def open(self) -> Rows:
-        return self.pieces.open(self.folder, resident_bytes=self.resident_bytes)
+    def open(self, sign: Sign) -> Rows:
+        return self.pieces.open(self.folder, resident_bytes=self.resident_bytes, sign=sign)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Assignment:
     """One group's work, the same for each of its workers.
 
     The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``. Where their processes
-    are not ``lasting``, which Spark calls reuse, none can write beside the next group.
+    are not ``lasting``, which Spark calls reuse, none can write beside the next group. ``key`` is that of the driver's control server.
     """
 
     run: str
@@ -41,6 +41,7 @@ class Assignment:
     ahead: int
     host: str
     port: int
+    key: bytes = field(repr=False)
     workers: int
     batch: int
     sharded: bool

@@ -15,13 +15,13 @@ from dlcore.spark.group import BarrierGroups, open_control_server, refuse_dynami
 from dlcore.spark.interpreters import refuse_other_python
 from dlcore.spark.listener import HeardGroups, Listener
 from dlcore.spark.writing import schema_of, write_pieces
-from dlcore.storage.folder import Folder
+from dlcore.storage.folder import Folder, Place
 
 if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
 
 
-def refuse_unfit(plan: Plan, session: SparkSession, folder: str | Folder | None) -> None:
+def refuse_unfit(plan: Plan, session: SparkSession, folder: Place | None) -> None:
     """Say before anything is written what workers would fail at."""
     refuse_no_folder(str(session.sparkContext.master), folder)
     refuse_dynamic_allocation(session.sparkContext.getConf())
@@ -30,7 +30,7 @@ def refuse_unfit(plan: Plan, session: SparkSession, folder: str | Folder | None)
     refuse_other_python(session)
 
 
-def refuse_no_folder(master: str, folder: str | Folder | None) -> None:
+def refuse_no_folder(master: str, folder: Place | None) -> None:
     if folder is None and not master.startswith("local"):
         raise ValueError(
             f"fit needs a folder that the driver and all workers reach, got folder=None on master {master}; give one on a disk that "
@@ -79,6 +79,7 @@ def groups(
         ahead=chain.commit.step,
         host=control.host,
         port=control.port,
+        key=control.key,
         workers=workers,
         batch=plan.batch,
         sharded=plan.shard_optimizer,

@@ -29,7 +29,7 @@ class Heartbeat:
 
     def __call__(self) -> bool:
         if self._lost:
-            raise ConnectionError(f"the driver does not answer any more: {self._lost}")
+            raise ConnectionError(self._lost)
         return self.asked or time.monotonic() > self._deadline
 
     def __enter__(self) -> Self:
@@ -48,7 +48,7 @@ class Heartbeat:
             try:
                 self._look()
                 self._tell()
-            except RuntimeError as error:  # torch's DistError: the store's server is gone
+            except ConnectionError as error:
                 self._lost = str(error)
                 return
 

@@ -23,7 +23,7 @@ from dlcore.spark.errors import cause_of
 log = logging.getLogger("dlcore")
 POLL_S = 0.25
 
-NEEDED = ("numpy", "pandas", "pyarrow", "safetensors", "torch", "dlcore")
+NEEDED = ("numpy", "pandas", "pyarrow", "safetensors", "tenacity", "torch", "dlcore")
 EQUAL = ("python", "torch", "dlcore")
 """What decides a result's bits, or whether what the driver sends can be read."""
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from dlcore.run.board import WAITING
 from dlcore.run.chain import Chain
 from dlcore.run.commits import Saved
-from dlcore.run.control import WAITING, ControlServer
+from dlcore.run.control import ControlServer
 from dlcore.spark.group import BarrierGroups
 from dlcore.step.progress import Progress
 
@@ -86,6 +87,10 @@ class HeardGroups:
 
     groups: BarrierGroups
     listener: Listener
+
+    def close(self) -> None:
+        """End what listens to workers."""
+        self.groups.control.close()
 
     def __call__(self, start: Saved) -> Saved:
         saved = self._heard(start)

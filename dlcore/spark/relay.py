@@ -123,5 +123,5 @@ def _keep_sending(lines: Lines, over: threading.Event) -> None:
         ended = over.wait(POLL_S)
         try:
             lines.send()
-        except RuntimeError:  # torch's DistError: the driver is gone, and nobody is left to be told
+        except ConnectionError:  # the driver is gone, and nobody is left to be told
             return

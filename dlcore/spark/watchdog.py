@@ -13,6 +13,7 @@ from pyspark import SparkContext
 
 from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.control import ControlServer
+from dlcore.run.rendezvous import loading
 
 log = logging.getLogger("dlcore")
 POLL_S, SAY_S = 0.5, 5.0
@@ -31,11 +32,12 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the driver sees of a group: whether its tasks run, how many workers have come, a number that grows while they work, and
-    why one of them has left."""
+    """What the driver sees of a group: whether its tasks run, how many workers have come, a number that grows while they load, one
+    that grows while they work, and why one of them has left."""
 
     launched: bool = False
     arrived: int = 0
+    loading: int = 0
     signs: int = 0
     left: str = ""
 
@@ -65,7 +67,7 @@ def phase(seen: Seen, limits: Limits) -> Phase:
             f"{seen.arrived} of {limits.workers} workers have come and none has finished a batch, in {limits.begin_s:g} s; where "
             "that is no hang, raise Training.patience_s"
         )
-        return Phase(name="begin", mark=seen.arrived, limit_s=limits.begin_s, cause=BrokenGroup(cause))
+        return Phase(name="begin", mark=seen.arrived + seen.loading, limit_s=limits.begin_s, cause=BrokenGroup(cause))
     cause = (
         f"training needs {limits.workers} task slots at once, the Spark application has them, but other jobs hold some, after "
         f"{limits.slots_s:g} s of waiting; end those jobs, ask for fewer workers, or raise Training.slots_wait_s"
@@ -135,6 +137,7 @@ class Watchdog:
         return Seen(
             launched=arrived > 0 or self._launched(),
             arrived=arrived,
+            loading=look(loading(self._group)) or 0,
             signs=look(f"{self._group}/signs") or 0,
             left=look(f"{self._group}/left") or "",
         )

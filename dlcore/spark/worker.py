@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from dlcore.parallel.collective import Alone, BrokenGroup, Collective, Gloo
 from dlcore.run.control import ControlClient
-from dlcore.run.rendezvous import Claim, all_ready, meet, unready
+from dlcore.run.rendezvous import Claim, all_ready, loading, meet, unready
 from dlcore.run.writer import Part, Writer
 from dlcore.spark.assignment import Assignment, Ended
 from dlcore.spark.errors import described, pickled
@@ -21,6 +21,7 @@ from dlcore.spark.relay import Entry, relayed
 from dlcore.step.engine import Engine
 from dlcore.step.progress import Progress
 from dlcore.step.tuning import divided, give_back_pages, processor, tune_process
+from dlcore.storage.folder import Sign
 
 
 @dataclass(kw_only=True)
@@ -78,7 +79,7 @@ def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
 
     A worker that does not reach the driver raises, since it can tell the others in no other way.
     """
-    control = ControlClient(assignment.host, assignment.port, patience_s=MEETING_S)
+    control = ControlClient(assignment.host, assignment.port, assignment.key, patience_s=MEETING_S)
     try:
         tuned = tune_process(cores, loaders=assignment.loaders)
         rank, warm = _meet(assignment, control, group)
@@ -91,7 +92,7 @@ def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
         with relayed(tell):
             kept = PROCESS.kept
             if kept is None or not warm:
-                kept = _loaded(assignment, control, rank=rank, cores=cores)
+                kept = _loaded(assignment, control, group, rank=rank, cores=cores)
                 _join(kept, assignment, control, group)
             return _take_part(assignment, control, group, kept, warm=warm)
     except BrokenGroup as error:
@@ -135,10 +136,10 @@ def _must_wait(assignment: Assignment, *, warm: bool) -> bool:
     return lost or not assignment.lasting
 
 
-def _loaded(assignment: Assignment, control: ControlClient, *, rank: int, cores: int) -> Kept:
+def _loaded(assignment: Assignment, control: ControlClient, group: str, *, rank: int, cores: int) -> Kept:
     """The committed state in this process, with engine and writer of before if it has them, and without a process group."""
     before, start = PROCESS.kept, assignment.start
-    engine = before.engine if before else _engine(assignment, cores)
+    engine = before.engine if before else _engine(assignment, cores, lambda: control.count(loading(group)))
     engine.load(
         start.figures, assignment.commits.load(start), rank=rank, workers=assignment.workers, batch=assignment.batch
     )
@@ -159,13 +160,13 @@ def _join(kept: Kept, assignment: Assignment, control: ControlClient, group: str
     kept.engine.join(kept.collective)
 
 
-def _engine(assignment: Assignment, cores: int) -> Engine:
+def _engine(assignment: Assignment, cores: int, sign: Sign) -> Engine:
     validation = assignment.validation
     _, loaders = divided(processor().real(cores), assignment.loaders)
     return Engine(
         assignment.method,
-        assignment.train.open(),
-        validation.open() if validation else None,
+        assignment.train.open(sign),
+        validation.open(sign) if validation else None,
         metrics=assignment.method.metrics,
         sharded=assignment.sharded,
         loaders=loaders,

@@ -15,7 +15,7 @@ from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import DataType, DoubleType
 
 from dlcore.data.layout import Layout, refuse_unusable
-from dlcore.data.pieces import INDEX, Piece, Pieces, clear, existing, grouped, write_piece
+from dlcore.data.pieces import INDEX, Piece, Pieces, existing, grouped, settled, write_piece
 from dlcore.storage.folder import Folder
 
 _WRITTEN = "file string, rows long, bytes long, shapes string, hash long, column string, unusable long, problem string"
@@ -39,18 +39,16 @@ def write_pieces(frame: DataFrame, folder: Folder, layout: Layout) -> Pieces:
     selected = _selected(frame, layout)
     if folder.exists(INDEX):
         return _reuse(selected, folder, layout)
-    clear(folder)
     written = selected.mapInArrow(_writer(folder, layout), _WRITTEN).collect()
     if problems := sorted(row.problem for row in written if row.problem):
         raise ValueError(problems[0])
     refuse_unusable(_unusable(written))
     found = sorted((row for row in written if row.file), key=lambda row: row.file)
-    refuse_missing(folder, [row.file for row in found])
+    if not folder.exists(INDEX):  # else another driver has made one, and removed what is not its own
+        refuse_missing(folder, [row.file for row in found])
     listed = [Piece(file=row.file, rows=row.rows, bytes=row.bytes, shapes=json.loads(row.shapes)) for row in found]
     name = _fingerprint(layout, sum(row.rows for row in found), sum(row.hash for row in found))
-    pieces = Pieces.of(layout, listed, name)
-    folder.write(INDEX, pieces.to_json().encode())
-    return pieces
+    return settled(folder, Pieces.of(layout, listed, name))
 
 
 def refuse_missing(folder: Folder, files: Iterable[str]) -> None:

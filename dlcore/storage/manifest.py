@@ -135,8 +135,7 @@ def _manifests(folder: Folder) -> list[tuple[str, str, str]]:
 def _drop(folder: Folder, manifests: list[tuple[str, str, str]], *, keep: str) -> None:
     """Remove what was replaced; another that replaces it too may be faster."""
     for name, _, identity in manifests:
-        if folder.exists(name):
-            folder.delete(name)
+        folder.delete(name)
         if identity != keep:
             (folder / f"content-{identity}").remove()
 

@@ -28,24 +28,32 @@ def temporary() -> Iterator[Path]:
 class Shared:
     """A folder that this machine's processes use together: ``fill`` is called by the first, and the last to leave removes it.
 
-    It is named by its content. In a Spark task it is in a folder of the executor's, which Spark removes at the latest.
+    It is named by its content. In a Spark task it is in a folder of the executor's, which Spark removes at the latest. What ``fill``
+    has done when it fails or is killed stays for the next that calls it, until somebody comes who wants another content.
     """
 
     def __init__(self, content: str, fill: Callable[[Path], object]) -> None:
         room = Path(os.environ.get("SPARK_LOCAL_DIRS", "").partition(",")[0] or tempfile.gettempdir())
-        sweep(room)
         self.place = room / f"{PREFIX}{content}-{os.getuid()}"
-        self.leave = weakref.finalize(self, _leave, _entered(self.place), self.place)
-        with (self.place / "filling").open("w") as filling:
-            fcntl.flock(filling, fcntl.LOCK_EX)
-            if not (self.place / "full").exists():
-                fill(self.place)
-                (self.place / "full").touch()
+        sweep(room, but=self.place)
+        owner = _entered(self.place)
+        try:
+            with (self.place / "filling").open("w") as filling:
+                fcntl.flock(filling, fcntl.LOCK_EX)
+                if not (self.place / "full").exists():
+                    fill(self.place)
+                    (self.place / "full").touch()
+        except BaseException:
+            os.close(owner)
+            raise
+        self.leave = weakref.finalize(self, _leave, owner, self.place)
 
 
-def sweep(parent: Path) -> None:
-    """Remove those of our folders in ``parent`` that no process uses."""
+def sweep(parent: Path, *, but: Path | None = None) -> None:
+    """Remove those of our folders in ``parent`` that no process uses, ``but`` one."""
     for file in parent.glob(f"{PREFIX}*/{OWNED}"):
+        if file.parent == but:
+            continue
         try:
             owner = os.open(file, os.O_RDWR)
         except OSError:  # of another user, or just removed by another process

@@ -2,12 +2,13 @@
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+from pydantic import SecretStr
 
 Json = dict[str, Any]
 
@@ -22,7 +23,7 @@ class Airflow:
 
     url: str
     user: str = "admin"
-    password: str = field(repr=False)
+    password: SecretStr
     timeout_s: float = 60.0
 
     def health(self) -> dict[str, str | None]:
@@ -32,14 +33,16 @@ class Airflow:
         return {name: part["status"] for name, part in answer.json().items()}
 
     @cached_property
-    def token(self) -> str:
+    def token(self) -> SecretStr:
         """The login's proof, asked for once."""
         answer = httpx.post(
-            f"{self.url}/auth/token", json={"username": self.user, "password": self.password}, timeout=self.timeout_s
+            f"{self.url}/auth/token",
+            json={"username": self.user, "password": self.password.get_secret_value()},
+            timeout=self.timeout_s,
         )
         if answer.is_error:
             raise Refused(f"Airflow at {self.url} refused the login of {self.user}: {answer.text}")
-        return str(answer.json()["access_token"])
+        return SecretStr(answer.json()["access_token"])
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -52,7 +55,7 @@ class Airflow:
             f"{self.url}/api/v2/{path}",
             json=body,
             params=query,
-            headers={"Authorization": f"Bearer {self.token}"},
+            headers={"Authorization": f"Bearer {self.token.get_secret_value()}"},
             timeout=self.timeout_s,
             verify=self._tls,
         )

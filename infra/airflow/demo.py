@@ -36,6 +36,8 @@ class Demo:
         """Run, print and sum up; say whether every run ended well. Broken off, it ends its runs, and the services they started."""
         days = self.days()
         own, hbase = self.service.leader is None, Hbase(settings=self.service.settings)
+        if not own and (trouble := self.service.trouble()):
+            raise RuntimeError(f"Airflow at {self.service.client().url} {trouble}")
         with (
             nullcontext() if hbase.running() else ended("HBase", hbase.stop, only=hbase.running),
             ended("Airflow", self.service.stop) if own else nullcontext(),
@@ -59,7 +61,7 @@ class Demo:
 
     @property
     def login(self) -> str:
-        return f"user admin, password {self.service.password()}"
+        return f"user admin, whose password is in {self.service.password_file()}"
 
     @property
     def trains(self) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from pydantic import SecretStr
 
 from infra import processes
 from infra.airflow.client import Airflow
@@ -57,6 +58,18 @@ class Service:
         if self.leader is None:
             raise RuntimeError(f"no Airflow runs on {self.home}; start it with: make airflow")
         return Airflow(url=json.loads(self._note.read_text())["url"], password=self.password())
+
+    def trouble(self) -> str:
+        """What ails the running Airflow; an empty text where every part of it is healthy."""
+        leader = self.leader
+        if leader is not None and leader not in [member.pid for member in processes.session_members(leader)]:
+            return "its first process has ended, so nothing starts again what dies: make stop, then make airflow"
+        try:
+            health = self.client().health()
+        except httpx.HTTPError as error:
+            return f"does not answer: {error}; it may be starting, else see {self.log}"
+        ill = [f"{part} is {status}" for part, status in health.items() if status not in ("healthy", None)]
+        return f"{', '.join(ill)}; what dies is started again, and {self.log} says why it died" if ill else ""
 
     def start(self) -> Airflow:
         """Start Airflow and wait until it schedules; refuse where it already runs."""
@@ -105,12 +118,14 @@ class Service:
         """The report of a run of a DAG."""
         return self.settings.report_file(*named(dag, run))
 
-    def password(self) -> str:
-        """The generated password of user `admin`: made once, readable by the owner alone."""
-        file = self._secret(
-            "simple_auth_manager_passwords.json.generated", json.dumps({"admin": secrets.token_urlsafe(12)})
-        )
-        return str(json.loads(file.read_text())["admin"])
+    def password_file(self) -> Path:
+        """Where the password of user `admin` is: made once, readable by the owner alone."""
+        fresh = json.dumps({"admin": secrets.token_urlsafe(12)})
+        return self._secret("simple_auth_manager_passwords.json.generated", fresh)
+
+    def password(self) -> SecretStr:
+        """The password of user `admin`."""
+        return SecretStr(json.loads(self.password_file().read_text())["admin"])
 
     def environment(self, url: str, port: int) -> dict[str, str]:
         """What Airflow and, through it, every step starts with."""

@@ -1,7 +1,8 @@
 """Set-up, once: the environment from the lock, a Java, Spark's class archive, and the data of each app, all below the state folder.
 
 Standard library alone, for nothing is installed when it begins: ``python3 -m infra.setup.bootstrap``. Whoever needs HBase asks
-for its jars too, and whoever trains detectors for the weights that they begin with: ``python3 -m infra.setup.bootstrap hbase weights``.
+for its jars too, and whoever trains detectors for the weights that they begin with: ``python3 -m infra.setup.bootstrap hbase weights``,
+and whoever tests on HDFS for Hadoop's: ``hadoop``.
 """
 
 import fcntl
@@ -68,13 +69,13 @@ def plan(state: Path, torch: str, wanted: Collection[str] = ()) -> list[Provisio
     ]
 
 
-def hbase(state: Path) -> Provision:
-    """HBase's jars, in a cache that all checkouts share."""
+def fetched(kind: jars.Kind, state: Path) -> Provision:
+    """Jars, in a cache that all checkouts share."""
     return Provision(
-        name="hbase",
-        inputs=(jars.VERSION, jars.CHECKSUMS.read_text()),
-        make=partial(fetch_jars, state),
-        present=jars.Jars(cache=jars.cache()).present,
+        name=kind.name,
+        inputs=(kind.version, kind.checksums.read_text()),
+        make=partial(fetch_jars, kind, state),
+        present=jars.Jars(cache=jars.cache(), kind=kind).present,
     )
 
 
@@ -88,7 +89,7 @@ def weights(state: Path) -> Provision:
     )
 
 
-OPTIONAL = {"hbase": hbase, "weights": weights}
+OPTIONAL = {name: partial(fetched, kind) for name, kind in jars.KINDS.items()} | {"weights": weights}
 
 
 def install_uv(tools: Path) -> None:
@@ -138,9 +139,9 @@ def archive_classes(state: Path) -> None:
     subprocess.run([python, "-m", "infra.setup.archive", f"state={state}"], cwd=REPOSITORY, check=True)
 
 
-def fetch_jars(state: Path) -> None:
+def fetch_jars(kind: jars.Kind, state: Path) -> None:
     """Fetch them by the environment's Ivy and Java."""
-    subprocess.run([state / "venv" / "bin" / "python", "-m", "infra.setup.jars"], cwd=REPOSITORY, check=True)
+    subprocess.run([state / "venv" / "bin" / "python", "-m", "infra.setup.jars", kind.name], cwd=REPOSITORY, check=True)
 
 
 def fetch_weights(state: Path) -> None:

@@ -1,4 +1,4 @@
-"""The jars of HBase and its Thrift server, fetched once a machine into a cache outside the checkout: ``python -m infra.setup.jars``.
+"""Jars of HBase, and of the HDFS that tests run, fetched once a machine into a cache outside the checkout: ``python -m infra.setup.jars``.
 
 Ivy, which Spark brings along, fetches them; no Maven is asked for. Standard library alone: this is a stage of set-up.
 """
@@ -18,9 +18,6 @@ from xml.sax.saxutils import quoteattr
 
 from infra.setup import jre
 
-VERSION = "2.6.1"
-MODULES = ("hbase-server", "hbase-thrift")
-CHECKSUMS = Path(__file__).with_name("jars.sha256")
 PROGRESS_EVERY = 25
 PATTERN = "[artifact]-[revision](-[classifier]).[ext]"
 FETCHED = re.compile(r"\[SUCCESSFUL \] \S+\.jar ")
@@ -38,16 +35,53 @@ def cache() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What is fetched together: ``modules`` of one version, ``whole`` with all that they need to run.
+
+    ``checksums`` names every jar that this comes to, each line a SHA-256 and a file.
+    """
+
+    name: str
+    organisation: str
+    version: str
+    modules: tuple[str, ...]
+    whole: bool
+    size: str
+    checksums: Path
+
+
+HBASE = Kind(
+    name="hbase",
+    organisation="org.apache.hbase",
+    version="2.6.1",
+    modules=("hbase-server", "hbase-thrift"),
+    whole=True,
+    size="108 MB, about 3 minutes",
+    checksums=Path(__file__).with_name("hbase.sha256"),
+)
+HADOOP = Kind(
+    name="hadoop",
+    organisation="org.apache.hadoop",
+    version="3.5.0",
+    modules=("hadoop-client-minicluster",),
+    whole=False,  # with the jars that PySpark brings it is a NameNode and a DataNode
+    size="56 MB",
+    checksums=Path(__file__).with_name("hadoop.sha256"),
+)
+KINDS = {kind.name: kind for kind in (HBASE, HADOOP)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Jars:
-    """The jars below ``cache`` that ``checksums`` names, each line a SHA-256 and a file: all of them, byte for byte, or none."""
+    """The jars of a kind below ``cache``: all of them, byte for byte, or none."""
 
     cache: Path
-    checksums: Path = CHECKSUMS
+    kind: Kind = HBASE
 
     @property
     def folder(self) -> Path:
         """Where they are."""
-        return self.cache / f"hbase-{VERSION}"
+        return self.cache / f"{self.kind.name}-{self.kind.version}"
 
     def present(self) -> bool:
         """Whether every jar is there as it should be (0.1 s)."""
@@ -71,13 +105,15 @@ class Jars:
         return sorted(name for name in named.keys() | found.keys() if named.get(name) != found.get(name))
 
     def _expected(self) -> dict[str, str]:
-        return {name: digest for digest, name in map(str.split, self.checksums.read_text().splitlines())}
+        return {name: digest for digest, name in map(str.split, self.kind.checksums.read_text().splitlines())}
 
     def _replace(self, ivy: Path, java: str) -> None:
         """Fetch everything aside, and put it in its place once it is right."""
         for name in self.wrong(self.folder) if self.folder.exists() else ():
-            print(f"      refused {self.folder / name}: absent, or not as {self.checksums.name} has it", flush=True)
-        aside, kept = self.cache / f"hbase-{VERSION}.partial", self.cache / "ivy"
+            print(
+                f"      refused {self.folder / name}: absent, or not as {self.kind.checksums.name} has it", flush=True
+            )
+        aside, kept = self.folder.with_name(f"{self.folder.name}.partial"), self.cache / "ivy"
         shutil.rmtree(aside, ignore_errors=True)
         self._fetch(aside, kept, ivy, java)
         self._verify(aside, kept)
@@ -88,14 +124,14 @@ class Jars:
     def _fetch(self, target: Path, kept: Path, ivy: Path, java: str) -> None:
         """Let Ivy resolve the modules and copy every jar to ``target``; ``kept`` is its own cache."""
         kept.mkdir(parents=True, exist_ok=True)
-        (kept / "ivy.xml").write_text(module())
+        (kept / "ivy.xml").write_text(module(self.kind))
         command = [java, f"-Divy.default.ivy.user.dir={kept}", "-jar", str(ivy), "-ivy", str(kept / "ivy.xml")]
         if settings := mirrored(Path("~/.m2/settings.xml").expanduser()):
             (kept / "ivysettings.xml").write_text(settings)
             command += ["-settings", str(kept / "ivysettings.xml"), "-cache", str(kept / "cache")]
         command += ["-retrieve", f"{target}/{PATTERN}", "-types", "jar", "bundle", "-confs", "runtime"]
         count = len(self._expected())
-        print(f"      fetching {count} jars of HBase {VERSION} into {self.cache} (108 MB, about 3 minutes)", flush=True)
+        print(f"      fetching {self.folder.name} into {self.cache} (jars: {count}, {self.kind.size})", flush=True)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             last = follow(process.stdout or (), count)
         if process.returncode:
@@ -107,7 +143,7 @@ class Jars:
             shutil.rmtree(fetched, ignore_errors=True)
             shutil.rmtree(kept)
             raise Damaged(
-                f"HBase's jars must be those of {self.checksums.name}; absent or others are {', '.join(names[:5])}"
+                f"the jars must be those of {self.kind.checksums.name}; absent or others are {', '.join(names[:5])}"
                 f"{' ...' if names[5:] else ''}; nothing was kept. Run it again, with another mirror in ~/.m2/settings.xml "
                 "if this one serves changed files"
             )
@@ -131,14 +167,15 @@ def follow(lines: Iterable[str], expected: int) -> str:
     return "\n".join(last)
 
 
-def module() -> str:
-    """Ivy's description of what is wanted, with all that it needs to run."""
+def module(kind: Kind) -> str:
+    """Ivy's description of what is wanted."""
+    needed = "default" if kind.whole else "master"
     wanted = "\n".join(
-        f'<dependency org="org.apache.hbase" name="{name}" rev="{VERSION}" conf="runtime->default"/>'
-        for name in MODULES
+        f'<dependency org="{kind.organisation}" name="{name}" rev="{kind.version}" conf="runtime->{needed}"/>'
+        for name in kind.modules
     )
     return (
-        '<ivy-module version="2.0"><info organisation="emberline" module="hbase"/>\n'
+        f'<ivy-module version="2.0"><info organisation="emberline" module="{kind.name}"/>\n'
         f'<configurations><conf name="runtime"/></configurations>\n<dependencies>\n{wanted}\n</dependencies></ivy-module>\n'
     )
 
@@ -175,21 +212,21 @@ def java(environment: Path) -> str:
     raise FileNotFoundError(f"no Java in {environment} and none on this machine; run: make setup")
 
 
-def main() -> None:
-    jars = Jars(cache=cache())
+def main(kind: Kind) -> None:
+    jars = Jars(cache=cache(), kind=kind)
     if jars.present():
         return
     environment = Path(sys.prefix)
     try:
         jars.land(ivy=ivy(environment), java=java(environment))
     except (Damaged, OSError) as failed:
-        raise SystemExit(f"HBase's jars were not fetched: {failed}") from None
+        raise SystemExit(f"{jars.folder.name} was not fetched: {failed}") from None
     except subprocess.CalledProcessError as failed:
-        raise SystemExit(f"HBase's jars were not fetched; run it again. Ivy said:\n{failed.output}") from None
+        raise SystemExit(f"{jars.folder.name} was not fetched; run it again. Ivy said:\n{failed.output}") from None
     except KeyboardInterrupt:
         raise SystemExit("\nthe fetch was interrupted; run it again, and it goes on from here") from None
-    print(f"      HBase {VERSION}: {jars.folder}")
+    print(f"      {jars.folder}")
 
 
 if __name__ == "__main__":
-    main()
+    main(KINDS[sys.argv[1] if sys.argv[1:] else "hbase"])

@@ -47,6 +47,30 @@ def read(spark: SparkSession, path: str) -> str:
         stream.close()
 
 
+def read_bytes(spark: SparkSession, path: str, *, start: int, count: int) -> bytes:
+    """At most ``count`` bytes from the ``start``-th on."""
+    stream = _system(spark, path).open(_path(spark, path))
+    try:
+        stream.seek(start)
+        return bytes(stream.readNBytes(count))
+    finally:
+        stream.close()
+
+
+def read_through(spark: SparkSession, path: str) -> None:
+    """Read a file to its end and keep nothing, which raises what its storage raises."""
+    _consumed(spark, _system(spark, path).open(_path(spark, path)))
+
+
+def unpacked_bytes(spark: SparkSession, path: str) -> int:
+    """How many bytes a gzip file holds: it is read to its end, by the driver, and raises Java's error where it is damaged."""
+    stream = _system(spark, path).open(_path(spark, path))
+    try:
+        return _consumed(spark, _jvm(spark).java.util.zip.GZIPInputStream(stream))
+    finally:
+        stream.close()
+
+
 def create(spark: SparkSession, path: str, text: str) -> bool:
     """Put a whole new file in place at once; False, and nothing done, where that name is taken.
 
@@ -77,6 +101,13 @@ def local(path: str) -> str:
 def qualified(spark: SparkSession, path: str) -> str:
     """The path as Spark names it, with scheme and authority."""
     return str(_system(spark, path).makeQualified(_path(spark, path)).toString())
+
+
+def _consumed(spark: SparkSession, stream: Any) -> int:
+    try:
+        return int(_jvm(spark).org.apache.commons.io.IOUtils.consume(stream))
+    finally:
+        stream.close()
 
 
 def _write(spark: SparkSession, path: str, text: str) -> None:

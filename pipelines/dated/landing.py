@@ -14,23 +14,31 @@ from urllib.parse import unquote
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from infra.tables import hadoop
+from pipelines.dated.inspection import File, damage_named, files
 from pipelines.dated.source import CSV, BadDelivery, Delivery
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NAME = re.compile(r"[A-Za-z_]\w*")
+SEPARATORS = (";", "\t", "|")
+LONGEST = 2**20
+"""Bytes that a line of CSV may have: Spark holds lines whole in memory, several of them at a time."""
+
+LINE_LIMIT = "mapreduce.input.linerecordreader.line.maxlength"
+"""Hadoop's reader leaves longer lines out without a word; what it gave is held against the file's size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
     """The part of a file that is read as one: its lines and their digest, the place of its first, and a file's header.
 
-    ``before`` is how many lines of the same file stand in the splits before it.
+    ``before`` is how many lines of the same file stand in the splits before it; ``size`` the bytes of its lines with their
+    ends, ``longest`` those of its longest line.
     """
 
     path: str
     number: int
     lines: int
+    size: int
+    longest: int
     digest: tuple[int, int]
     first: int
     header: str | None
@@ -59,9 +67,13 @@ class Landing:
 
         Each file must have the columns ``header`` in that order; source_file is its name below ``root``.
         """
-        names = self._files(spark)
-        lines = reduce(DataFrame.unionByName, [*self._texts(spark, names), *self._rows(spark, names, header)])
-        splits = _splits(lines)
+        landed = files(spark, f"{self.root}/{self.folder}")
+        names = [file.name for file in landed]
+        with damage_named(spark, f"{self.root}/{self.folder}"):
+            lines = reduce(DataFrame.unionByName, [*self._texts(spark, names), *self._rows(spark, names, header)])
+            splits = _splits(lines)
+        for file in landed:
+            self._refuse_long_lines(file, splits)
         for split in splits:
             if split.header is not None:
                 _compare(f"{self.folder}/{split.file}", _columns(split.header), header)
@@ -72,24 +84,21 @@ class Landing:
         ]
         return deliveries, self._numbered(lines, splits, repeats)
 
-    def _files(self, spark: SparkSession) -> list[str]:
-        folder = f"{self.root}/{self.folder}"
-        found = [entry for entry in hadoop.entries(spark, folder) if entry.name[0] not in "._"]
-        if not found:
-            raise BadDelivery(f"no landing file in {folder}; deliver one there, then run the step again")
-        for entry in found:
-            if entry.is_folder or not entry.name.endswith(SUFFIXES):
-                raise BadDelivery(f"landing file {entry.path}: a name must end in one of {SUFFIXES}; move it elsewhere")
-            if entry.size == 0:
-                raise BadDelivery(f"landing file {entry.path} is empty, without even a header; deliver it again")
-        return [entry.name for entry in found]
+    def _refuse_long_lines(self, file: File, splits: Sequence[Split]) -> None:
+        """Refuse a file that has a longer line than may be: its reader cut that short, or left it out, so bytes are missing."""
+        mine = [split for split in splits if split.file == file.name and not file.is_parquet]
+        if file.size - sum(split.size for split in mine) >= LONGEST or any(split.longest >= LONGEST for split in mine):
+            raise BadDelivery(
+                f"landing file {self.folder}/{file.name} has a line of more than {LONGEST:,} bytes; "
+                "deliver rows that end with a line feed"
+            )
 
     def _texts(self, spark: SparkSession, names: list[str]) -> list[DataFrame]:
         """Every line of the CSV files with its file, split and place, by which a split's lines are ordered."""
         paths = [f"{self.root}/{self.folder}/{name}" for name in names if not _is_parquet(name)]
         if not paths:
             return []
-        lines = spark.read.option("lineSep", "\n").text(paths)
+        lines = spark.read.options(**{"lineSep": "\n", LINE_LIMIT: str(LONGEST)}).text(paths)
         return [
             lines.select(
                 "value",
@@ -136,6 +145,8 @@ def _splits(lines: DataFrame) -> list[Split]:
     line = F.xxhash64(F.rtrim(F.col("value"), F.lit("\r")))
     found = lines.groupBy("path", "split").agg(
         F.count(F.lit(1)).alias("lines"),
+        F.sum(F.octet_length("value") + 1).alias("size"),
+        F.max(F.octet_length("value")).alias("longest"),
         F.min("place").alias("first"),
         F.min_by(F.when(F.col("split") == 0, F.col("value")), "place").alias("header"),
         F.sum(line.bitwiseAND(F.lit(0xFFFFFFFF))).alias("low"),
@@ -152,6 +163,8 @@ def _split(row: Row, previous: Split | None) -> Split:
         path=row["path"],
         number=row["split"],
         lines=row["lines"],
+        size=row["size"],
+        longest=row["longest"],
         digest=(row["low"], row["high"]),
         first=row["first"],
         header=row["header"],
@@ -197,6 +210,9 @@ def _compare(name: str, found: Sequence[str], wanted: Sequence[str]) -> None:
 
 def _difference(found: list[str], wanted: list[str]) -> str:
     """What differs, showing only what looks like a column's name: without a header, the first line is data."""
+    for separator in SEPARATORS:
+        if len(found) < len(wanted) and ",".join(found).replace('"', "") == separator.join(wanted):
+            return f"columns are separated by {separator!r} and must be by ','"
     missing = [name for name in wanted if name not in found]
     surplus = [name for name in found if name not in wanted]
     if any(not NAME.fullmatch(name) for name in surplus):

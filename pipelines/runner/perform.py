@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,20 +21,49 @@ from pipelines.runner.turn import turn
 
 log = logging.getLogger(__name__)
 
+OURS = {"apps", "pipelines", "features", "dlcore", "infra"}
+REFUSED, FAULT = os.EX_DATAERR, 1
+"""How a step's process ends: whoever submitted it tries again after a fault alone."""
+
 
 def attempt(name: str, run: Run, stage: Stage) -> None:
     """Perform a step of a run that is of these parameters; a failure ends the process with the cause shown."""
     instance = stage.instance(name, run)
+    log.info("%s of run %s, begun by %s: %s", instance, run.id, run.by, _prospect(stage))
     try:
         run.pin()
-    except ValueError as refused:
-        raise SystemExit(str(refused)) from None
+    except ValueError as error:
+        raise refused(f"{instance} refused: {error}") from None
     try:
         result = perform(name, run, stage)
     except Exception as error:
         log.exception("%s failed", instance)
-        raise SystemExit(1) from error
+        raise refused(f"{instance} refused: {error}") if is_refusal(error) else SystemExit(FAULT) from error
     log.info("%s: %s", instance, result.summary)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a step says that the data, parameters or history it was given will not do, which another try would find again.
+
+    It is said by a failed gate, a ValueError or a LookupError, of the plain kinds or our own: those of libraries, and a KeyError,
+    may come of a moment's fault.
+    """
+    kind = type(error)
+    plain = kind in (ValueError, LookupError) or kind.__module__.partition(".")[0] in OURS
+    return plain and isinstance(error, StepFailed | ValueError | LookupError)
+
+
+def refused(sentence: str) -> SystemExit:
+    """The end of a process that refuses what it was given: its last line says why, for whoever submitted it."""
+    print(sentence, file=sys.stderr)
+    return SystemExit(REFUSED)
+
+
+def _prospect(stage: Stage) -> str:
+    """What an invocation is about to do, as far as it is known before its libraries are imported."""
+    read = ", ".join((*stage.reads, *stage.may_read)) or "no earlier step"
+    needs = {"none": "needs no session", "spark": "starts a Spark session", "hive": "starts a Spark session with Hive"}
+    return f"it reads what {read} left, and {needs[stage.session]}"
 
 
 def perform(name: str, run: Run, stage: Stage) -> Outcome:
@@ -53,7 +83,8 @@ def perform(name: str, run: Run, stage: Stage) -> Outcome:
         except Exception as error:
             found = error.outcome if isinstance(error, StepFailed) else Outcome(summary=str(error))
             sentence = f"{type(error).__name__}: {error}"
-            write(place, replace(found, failed=sentence, times=times | {"ready": time(), "ended": time()}).to_json())
+            ended = times | {"ready": time(), "ended": time()}
+            write(place, replace(found, failed=sentence, refused=is_refusal(error), times=ended).to_json())
             raise
         result = replace(result, times=times | {"ready": ready, "ended": time()})
         write(place, result.to_json())
@@ -68,6 +99,7 @@ def worked(name: str, run: Run, stage: Stage) -> tuple[Outcome, float]:
         spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
         try:
             step = building.result()
+            log.info("%s: %s", type(step).__name__, (type(step).__doc__ or "").partition("\n")[0])
             log.info(blas.sentence(spark))  # here: until the step is built, torch may be half imported
             ready = time()
             return step.run(spark), ready

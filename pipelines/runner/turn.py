@@ -37,6 +37,16 @@ def turn(file: Path, *, patience_s: float = 60.0) -> Iterator[None]:
         yield
 
 
+def ended(folder: Path) -> list[str]:
+    """The step instances that have had their turn and hold it no more, by the locks in ``folder``."""
+    return [file.stem for file in sorted(folder.glob("*.lock")) if _is_free(file)]
+
+
+def _is_free(file: Path) -> bool:
+    with file.open("a+") as lock:
+        return _locked(lock)
+
+
 def _wait(lock: TextIO, file: Path, patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
     while not _locked(lock):

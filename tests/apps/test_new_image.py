@@ -34,7 +34,7 @@ FILES = [
 ]
 NAMES = sorted(file.stem for file in (SAMPLE / "JPEGImages").iterdir())[:30]
 CLASSES = {"RBC": "red one", "WBC": 'a "white" one'}
-ONCE = {"epochs": 1, "batch": 8, "shown": 3, "int8_bound": 1.0, "bits": 16, "look_alikes": 2}
+ONCE = {"epochs": 1, "batch": 8, "shown": 3, "int8_bound": None, "bits": 16, "look_alikes": 2}
 TRAINING = ("load", "pin", "prepare", "train", "evaluate", "quantise", "codes", "publish")
 TOOLS = (["check", "--ignore", "I001"], ["format", "--check"])  # of text alone ruff cannot tell whose a module is
 USING = ("detect", "encode", "neighbours", "report")

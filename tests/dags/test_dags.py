@@ -37,6 +37,8 @@ def told(dag):
             "type": task.task_type,
             "pool": task.pool,
             "retries": task.retries,
+            "timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
+            "is_teardown": task.is_teardown,
             "outlets": [asset.name for asset in task.outlets],
         }
         for task in dag.tasks
@@ -48,7 +50,8 @@ def told(dag):
         "nothing": settled(None, None, None),
         "days": said("days", given=asked),
     } if "parameters" in tasks else {}
-    return {"tasks": tasks, "params": {name: dag.params[name] for name in dag.params}, "tried": tried}
+    deadline = dag.dagrun_timeout.total_seconds()
+    return {"tasks": tasks, "deadline": deadline, "params": {name: dag.params[name] for name in dag.params}, "tried": tried}
 found = {Path(file).stem: told(runpy.run_path(file)["dag"]) for file in sys.argv[1:]}
 ours = sorted({name.partition(".")[0] for name in sys.modules} & {"apps", "pipelines", "dlcore", "features", "infra"})
 print(json.dumps({"dags": found, "ours": ours}))
@@ -92,7 +95,7 @@ def recipe(which: tuple[str, str]) -> Mapping[str, Stage]:
 
 
 def steps(dag: dict[str, Any]) -> dict[str, Any]:
-    return {name: task for name, task in dag["tasks"].items() if task["type"] == "SparkSubmitOperator"}
+    return {name: task for name, task in dag["tasks"].items() if task["type"] == "Step"}
 
 
 def test_reading_them_imports_nothing_of_ours(read: dict[str, Any]) -> None:
@@ -102,6 +105,12 @@ def test_reading_them_imports_nothing_of_ours(read: dict[str, Any]) -> None:
 def test_its_steps_are_the_recipes_and_each_is_tried_again(dag: dict[str, Any], recipe: Mapping[str, Stage]) -> None:
     assert steps(dag).keys() <= recipe.keys()
     assert all(task["retries"] == 2 for task in steps(dag).values())
+    assert all(task["timeout"] < dag["deadline"] for task in steps(dag).values())
+
+
+def test_its_report_is_written_however_the_run_ends_and_turns_no_failed_run_green(dag: dict[str, Any]) -> None:
+    """A teardown runs after what failed too, and is no leaf, by which a run's state is told."""
+    assert [name for name, task in dag["tasks"].items() if task["is_teardown"]] == ["report"]
 
 
 @pytest.mark.parametrize("app", RECIPES)

@@ -92,7 +92,9 @@ def test_a_day_is_waited_for_without_a_worker_and_a_bad_delivery_is_refused(stan
     stand.deliver(LATE, ["Time,Amount\n", "1,2\n"])
     assert stand.follow(DAILY, run) == "failed"
     assert "the header is wrong" in stand.outcome(DAILY, run, f"ingest@{LATE}")["failed"]
-    assert stand.states(DAILY, run)["engineer"] == "upstream_failed"
+    assert stand.attempts(DAILY, run)["ingest"] == 1  # a refusal is not tried again
+    assert stand.states(DAILY, run) == stand.states(DAILY, run) | {"engineer": "upstream_failed", "report": "success"}
+    assert f"<strong>ingest@{LATE} failed.</strong>" in stand.service.report(DAILY, run).read_text()
 
 
 def test_a_daily_run_by_hand_that_names_no_day_is_refused_at_once(stand: Stand, taken_in: str) -> None:

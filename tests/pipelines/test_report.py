@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import sync_playwright
 
 from infra.expectations import Finding
 from pipelines import sections
@@ -20,7 +21,9 @@ from pipelines.binary.measures.scored import Cost, Scored
 from pipelines.binary.search import Trial
 from pipelines.outcome import Outcome, Rows
 from pipelines.report import Report
+from pipelines.runner.turn import turn
 from pipelines.section import Grid, Section, Text, Tile
+from tests.chromium import EXECUTABLE, FLAGS
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -195,8 +198,43 @@ def test_a_run_without_a_model_has_a_report_too(tmp_path: Path) -> None:
 
 
 def test_a_run_that_left_nothing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no outcomes in"):
+    with pytest.raises(LookupError, match="no outcomes in"):
         written(tmp_path / "own")
+
+
+def test_what_failed_stands_on_top_with_its_sentence_and_so_does_what_was_killed(tmp_path: Path) -> None:
+    """A killed step took its turn and left nothing; one that still holds it, as the report's own, is at work."""
+    folder = lay_out(tmp_path / "own", {"gate@2013-09-01": OUTCOMES["gate@2013-09-01"]})
+    with turn(folder / "locks" / "score@2013-09-01.lock"), turn(folder / "locks" / "gate@2013-09-01.lock"):
+        pass
+    with turn(folder / "locks" / "report.lock"):
+        page = written(folder)
+    head = page[: page.index("<main>")]
+    assert "<strong>gate@2013-09-01 failed.</strong> GateFailed: amount must not be null: 3 rows break it" in head
+    assert "<strong>score@2013-09-01 failed.</strong> it was killed" in head
+    assert "report failed" not in head and head.count("failed.</strong>") == 2
+
+
+def test_only_its_own_scripts_may_run_and_its_plots_and_pictures_are_shown(page: str, tmp_path: Path) -> None:
+    """In a browser, where a value that became a script, or asked for another host, would be refused."""
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and policy.count("'sha256-") == 2
+    if EXECUTABLE is None:
+        pytest.skip("no `chromium` on PATH; where it is there, the page is looked at")
+    picture = f'<img id="dot" src="{DOT}"><script>document.title = "taken over"</script>'
+    (tmp_path / "page.html").write_text(page.replace("</main>", f"{picture}</main>"))
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=EXECUTABLE, args=FLAGS.split())
+        shown = chromium.new_page()
+        said: list[str] = []
+        shown.on("console", lambda message: said.append(message.text))
+        shown.goto((tmp_path / "page.html").as_uri())
+        drawn = shown.locator("[data-figure] svg.main-svg").count()
+        assert drawn >= shown.locator("[data-figure]").count() > 0
+        assert shown.evaluate("document.getElementById('dot').naturalWidth") == 1
+        assert "taken over" not in shown.title()
+        chromium.close()
+    assert len(said) == 1 and "Content Security Policy" in said[0]  # the one script that is not the page's own
 
 
 DOT = (

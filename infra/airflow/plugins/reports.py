@@ -12,6 +12,9 @@ from fastapi.responses import HTMLResponse
 from infra.airflow.results import named
 from infra.settings import load
 
+ALONE = {"Content-Security-Policy": "sandbox allow-scripts"}
+"""A report is of an origin of its own: whatever came into it cannot act as who looks at it in Airflow."""
+
 app = FastAPI(title="Emberline reports", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))])
 
 
@@ -22,7 +25,7 @@ def report(dag_id: str, run_id: str) -> HTMLResponse:
     file = settings.report_file(*named(dag_id, run_id)).resolve()
     if not file.is_relative_to(settings.reports) or not file.is_file():
         return HTMLResponse(f"<p>Run {escape(run_id)} of {escape(dag_id)} has left no report yet.</p>", status_code=404)
-    return HTMLResponse(file.read_text())
+    return HTMLResponse(file.read_text(), headers=ALONE)
 
 
 class Reports(AirflowPlugin):
@@ -38,5 +41,11 @@ class Reports(AirflowPlugin):
             "href": "reports/{DAG_ID}/{RUN_ID}",
             "destination": "dag_run",
             "url_route": "report",
-        }
+        },
+        {
+            "name": "Report",
+            "href": "reports/{DAG_ID}/{RUN_ID}",
+            "destination": "task_instance",
+            "url_route": "report_of_task",
+        },
     ]

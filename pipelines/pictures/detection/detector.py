@@ -17,9 +17,9 @@ from dlcore.zoo.detections import Detect
 from dlcore.zoo.mean_precision import MeanPrecision
 from dlcore.zoo.mobilenet_ssd import LIGHT, mobilenet_ssd
 from dlcore.zoo.multibox import MultiboxLoss
-from features.pictures.chains import Chain, Sometimes, Step, Uniform
+from features.pictures.chains import Chain, OneOf, Sometimes, Step, Uniform
 from features.pictures.colours import Brightness, Contrast, Reverse
-from features.pictures.geometry import Flip, Resize
+from features.pictures.geometry import Expand, Flip, Resize
 from features.pictures.preparing import Loading, Preparation, Targets
 from features.pictures.sampling import SampleByIoU
 
@@ -47,9 +47,14 @@ def network(classes: int, weights: Mapping[str, Tensor] | None = None) -> nn.Mod
 
 
 def augmented(*places: Step) -> Chain:
-    """What a training's pictures go through; without chances, as in scoring, nothing but the resize, and RGB."""
-    colours: tuple[Step, ...] = (Sometimes(Brightness(Uniform(-32, 32))), Sometimes(Contrast(Uniform(0.5, 1.5))))
-    return Chain((*colours, SampleByIoU(), *places, Resize(SIDE, SIDE), Reverse()))
+    """What a training's pictures go through; without chances, as in scoring, nothing but the resize, and RGB.
+
+    Milder than SSD's own: objects keep about their size and colours, so that few pictures teach more (dlcore/zoo/README.md).
+    """
+    colours: tuple[Step, ...] = (Sometimes(Brightness(Uniform(-20, 20))), Sometimes(Contrast(Uniform(0.8, 1.2))))
+    part = SampleByIoU(overlaps=(0.0,), scale=(0.5, 1.0), aspect=(3 / 4, 4 / 3))
+    window = OneOf((part, part, Expand(Uniform(1, 1.4)), Chain(())))
+    return Chain((*colours, window, *places, Resize(SIDE, SIDE), Reverse()))
 
 
 UPRIGHT = augmented(Sometimes(Flip()))

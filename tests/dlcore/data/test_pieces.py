@@ -16,6 +16,7 @@ from dlcore.data.order import Order
 from dlcore.data.pieces import Pieces, read_piece, write_piece
 from dlcore.data.rows import Mapped, Resident, Rows
 from dlcore.storage.folder import Folder
+from tests.dlcore.storage.unsteady import unsteady
 
 LAYOUT = Layout(
     inputs=(Part(name="input", columns=("a", "b"), dtype="float32", packed=True),),
@@ -39,7 +40,7 @@ def on_another_system(path: Path) -> Folder:
 
 
 @pytest.mark.parametrize(
-    "kind", [lambda path: Folder(str(path)), lambda path: Folder(f"file://{path}"), on_another_system]
+    "kind", [lambda path: Folder(str(path)), lambda path: Folder.of(f"file://{path}"), on_another_system]
 )
 def test_mapped_and_resident_rows_are_the_same(
     kind: Callable[[Path], Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -108,3 +109,30 @@ def own_bytes() -> int:
 def test_the_window_is_all_rows_where_memory_holds_them(bytes_: int) -> None:
     shards = Pieces(layout=LAYOUT, files=("f",), rows=(10**9,), bytes=bytes_, fingerprint="f")
     assert shards.window == (10**9 if bytes_ == 1 else 2**27 * 10**9 // 10**12)
+
+
+def test_copying_shows_signs_and_begins_again_where_it_was_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "here"))
+    system, calls = unsteady(0)
+    folder, signs = Folder(str(tmp_path / "there"), system), list[int]()
+    pieces = [write_piece(folder, f"{number}.arrow", piece(number * 10, 10)) for number in range(3)]
+    index = Pieces.of(LAYOUT, pieces, "f")
+
+    def sign_until_the_second() -> None:
+        signs.append(1)
+        if len(signs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.open(folder, resident_bytes=0, sign=sign_until_the_second)
+    before = calls.calls["open_input_file"]
+    rows = index.open(folder, resident_bytes=0, sign=lambda: signs.append(1))
+    assert (before, calls.calls["open_input_file"]) == (2, 4), "the first piece was there"
+    assert len(signs) == 2 + 2 + 3
+    assert tensors(rows, np.arange(30))[1].tolist() == list(range(30))
+    del rows
+    gc.collect()
+    assert index.open(folder, sign=lambda: signs.append(1)).count == 30
+    assert len(signs) == 7 + 3

@@ -1,6 +1,7 @@
 """Commits: whole or not there, the newest kept, damage and other formats refused."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from torch.optim import SGD, Adam, Optimizer
 from dlcore import Progress
 from dlcore.data.order import Place
 from dlcore.parallel.parameters import slice_names, split_parameters
-from dlcore.run.commits import CommitError, Commits, Saved
+from dlcore.run.commits import Commit, CommitError, Commits, Saved
+from dlcore.run.journal import LostRun
 from dlcore.step.state import Figures, Since, capture, restore
 from dlcore.storage.folder import Folder
 
@@ -65,64 +67,125 @@ def test_a_state_comes_back_bit_for_bit(optimizer: Callable[..., Optimizer], wor
 
 FOLDERS: list[Callable[[Path], Folder]] = [
     lambda path: Folder(str(path)),
-    lambda path: Folder(f"file://{path}/run"),
-    lambda path: Folder("run", SubTreeFileSystem(str(path), LocalFileSystem())),
+    lambda path: Folder.of(f"file://{path}/run"),
+    lambda path: Folder("run", SubTreeFileSystem(str(path), LocalFileSystem()), single_writer=True),
 ]
 
 
+def sealed(commits: Commits, *steps: int, after: Commit | None = None) -> list[Commit]:
+    """Commits of these steps, one after the other."""
+    found = [after] if after else []
+    for step in steps:
+        found.append(
+            commits.seal(
+                saved_at(commits, step), after=found[-1] if found else None, settings={"batch": "3"}, history=HISTORY
+            )
+        )
+    return found
+
+
+HISTORY = (Progress(step=10, epoch=1, loss=0.5, lr=0.1, rows_per_s=1.0, seconds=1.0),)
+
+
+def steps(commits: Commits) -> list[str]:
+    """What is there of slices, by the driver's fence and the step."""
+    fences = [name for name in commits.folder.names() if name.isdigit()]
+    return [f"{int(fence)}/{int(step)}" for fence in fences for step in (commits.folder / fence).names()]
+
+
 @pytest.mark.parametrize("kind", FOLDERS, ids=["a path", "a URI", "another file system"])
-def test_the_newest_whole_commit_counts(kind: Callable[[Path], Folder], tmp_path: Path) -> None:
+def test_the_newest_sealed_commit_counts(kind: Callable[[Path], Folder], tmp_path: Path) -> None:
     commits = Commits(kind(tmp_path), keep=2)
     assert commits.latest() is None
-    record = Progress(step=10, epoch=1, loss=0.5, lr=0.1, rows_per_s=1.0, seconds=1.0)
-    for step in (10, 20, 30):
-        commits.seal(saved_at(commits, step), settings={"batch": "3"}, history=[record])
+    assert commits.sound() == []
+    commits = commits.claimed()
+    made = sealed(commits, 10, 20, 30)
     saved_at(commits, 40)
-    latest = commits.latest()
-    assert latest is not None
-    assert (latest.step, latest.settings, latest.history) == (30, {"batch": "3"}, (record,))
-    assert latest.saved == saved_at(commits, 30)
-    assert "000000010" not in commits.folder.names()
+    assert commits.latest() == made[-1]
+    assert (made[-1].step, made[-1].settings, made[-1].history) == (30, {"batch": "3"}, HISTORY)
+    assert commits.sound() == made
+    assert commits.drop(made, keep=2) == made[1:]
+    assert steps(commits) == ["1/20", "1/30", "1/40"]
+    assert commits.journal.numbers() == [1, 3, 4]
 
 
-def test_leftovers_of_lost_groups_do_not_push_the_newest_commit_out(tmp_path: Path) -> None:
-    commits = Commits(Folder(str(tmp_path)), keep=1)
-    for step in (50, 60, 70):
+def test_leftovers_up_to_the_newest_go_and_a_group_under_way_stays(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path)), keep=1).claimed()
+    for step in (30, 45, 60, 70):
         saved_at(commits, step)
-    commits.seal(saved_at(commits, 40), settings={}, history=[])
-    latest = commits.latest()
-    assert latest is not None
-    assert latest.step == 40
+    made = sealed(commits, 40, 50)
+    commits.drop(made, keep=2)
+    assert steps(commits) == ["1/40", "1/50", "1/60", "1/70"]
+    commits.drop(made, keep=1)
+    assert steps(commits) == ["1/50", "1/60", "1/70"]
 
 
-def test_leftovers_count_for_none_of_those_to_keep(tmp_path: Path) -> None:
-    commits = Commits(Folder(str(tmp_path)), keep=2)
-    for step in (10, 40):
-        commits.seal(saved_at(commits, step), settings={}, history=[])
-    saved_at(commits, 45)
-    commits.seal(saved_at(commits, 50), settings={}, history=[])
-    assert commits.folder.names() == ["000000040", "000000050"]
+def test_a_zombie_and_the_driver_that_took_over_harm_each_other_in_nothing(tmp_path: Path) -> None:
+    zombie = Commits(Folder(str(tmp_path))).claimed()
+    begun = sealed(zombie, 10, 20)
+    retry = Commits(Folder(str(tmp_path))).claimed()
+    found = retry.sound()
+    assert found == begun
+    late = saved_at(zombie, 30)
+    early = saved_at(retry, 30)
+    assert late.slices[0].file != early.slices[0].file
+    with pytest.raises(LostRun, match="was taken over by process"):
+        zombie.seal(late, after=begun[-1], settings={}, history=())
+    zombie.drop(begun, keep=2)
+    made = [*found, retry.seal(early, after=found[-1], settings={}, history=())]
+    assert len(list(retry.load(made[-1].saved))) == 1
+    made = retry.drop([*made, *sealed(retry, 40, after=made[-1])[1:]], keep=2)
+    assert steps(retry) == ["4/30", "4/40"]
+    saved_at(zombie, 50)
+    with pytest.raises(LostRun):
+        zombie.seal(late, after=begun[-1], settings={}, history=())
+    assert retry.latest() == made[-1]
 
 
-def test_the_commit_that_a_group_runs_from_stays_until_the_end(tmp_path: Path) -> None:
-    commits = Commits(Folder(str(tmp_path)), keep=1)
-    begun = saved_at(commits, 40)
-    for saved in (saved_at(commits, 30), begun, saved_at(commits, 50)):
-        commits.seal(saved, settings={}, history=[])
-    assert len(list(commits.load(begun))) == 1
-    commits.end(50)
-    assert commits.folder.names() == ["000000050"]
+def test_a_newest_commit_that_is_damaged_is_passed_over_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    commits = Commits(Folder(str(tmp_path))).claimed()
+    made = sealed(commits, 10, 20, 30, 40)
+    spoil(tmp_path / made[3].saved.slices[0].file)
+    (tmp_path / made[2].saved.slices[0].file).unlink()
+    entry = tmp_path / "000000003.json"
+    entry.write_text(entry.read_text()[:-20])
+    assert commits.claimed().sound() == made[:1]
+    assert [line for line in caplog.messages if "passed over for the one before" in line and "is corrupt" in line]
+    assert len(caplog.messages) == 3
+    assert commits.latest() == made[0]
 
 
-def test_damage_and_other_formats_are_refused(tmp_path: Path) -> None:
-    commits = Commits(Folder(str(tmp_path)))
-    saved = saved_at(commits, 10)
-    commits.seal(saved, settings={}, history=[])
-    file = tmp_path / "000000010" / saved.slices[0].file
+def test_where_all_are_damaged_nothing_is_removed_or_begun_anew(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path))).claimed()
+    [made] = sealed(commits, 10)
+    spoil(tmp_path / made.saved.slices[0].file)
+    with pytest.raises(CommitError, match=r"no commit of .* is whole; .*is corrupt.*to begin anew"):
+        commits.sound()
+    assert commits.latest() == made
+
+
+def spoil(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1] + b"?")
-    with pytest.raises(CommitError, match="000000010 is corrupt"):
-        list(commits.load(saved))
-    manifest = tmp_path / "000000010" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 9'))
-    with pytest.raises(CommitError, match="has format 9, this version reads 4"):
+
+
+@pytest.mark.parametrize("name", ["../{}", "/tmp/{}", "a/../../{}", "index.json"])
+def test_a_slice_that_would_be_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    saved = asdict(saved_at(Commits(Folder(str(tmp_path))), 10))
+    saved["slices"][0]["file"] = name.format(saved["slices"][0]["file"])
+    with pytest.raises(ValueError, match="the file of a slice must"):
+        Saved.of(saved)
+
+
+def test_other_formats_are_refused(tmp_path: Path) -> None:
+    commits = Commits(Folder(str(tmp_path))).claimed()
+    sealed(commits, 10)
+    entry = tmp_path / "000000002.json"
+    entry.write_text(entry.read_text().replace('"format": 5', '"format": 9'))
+    with pytest.raises(CommitError, match="have format 9, this version reads 5"):
         commits.latest()
+    (tmp_path / "old" / "000000120").mkdir(parents=True)
+    (tmp_path / "old" / "000000120" / "manifest.json").touch()
+    with pytest.raises(CommitError, match="have format 4 or less, this version reads 5"):
+        Commits(Folder(f"{tmp_path}/old")).latest()

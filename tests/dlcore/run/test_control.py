@@ -1,12 +1,20 @@
-"""The control listens where it is told to; what cannot reach it says so."""
+"""The control listens where it is told to, to those alone who have its key; what cannot reach it says so."""
 
+import json
 import socket
+import threading
+from collections.abc import Iterator
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, answer_challenge
 
 import psutil
 import pytest
+import torch
 from pyspark import SparkConf
 
-from dlcore.run.control import WAITING, ControlClient, ControlServer
+from dlcore.parallel.collective import BrokenGroup, Gloo
+from dlcore.run.board import WAITING
+from dlcore.run.control import KEY_BYTES, ControlClient, ControlServer
 from dlcore.spark.group import open_control_server
 
 
@@ -35,18 +43,122 @@ def test_it_binds_where_spark_does_and_is_told_to_workers_as_spark_is() -> None:
     local = open_control_server(conf(master="local-cluster[2,1,1024]", driver_host="here.example"))
     assert listening() - before == {("127.0.0.2", free), ("127.0.0.1", local.port)}
     assert local.host == "127.0.0.1"
+    for each in (control, local):
+        each.close()
+    assert listening() == before
 
 
 def test_a_worker_that_cannot_reach_the_driver_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
     with pytest.raises(ConnectionError, match=rf"must reach the driver, which listens on 127\.0\.0\.1:{port}"):
-        ControlClient("127.0.0.1", port, patience_s=1)
+        ControlClient("127.0.0.1", port, bytes(KEY_BYTES), patience_s=1)
 
 
 def test_a_queue_keeps_order_and_takes_no_more_than_it_may() -> None:
     control = ControlServer("127.0.0.1")
-    line = ControlClient(control.host, control.port, patience_s=1)
+    line = ControlClient(control.host, control.port, control.key, patience_s=1)
     assert control.take("told") is None
     assert [line.tell("told", n) for n in range(WAITING + 1)] == [True] * WAITING + [False]
     assert [control.take("told") for _ in range(WAITING + 1)] == [*range(WAITING), None]
+    control.close()
+
+
+@pytest.fixture(params=["127.0.0.1", "[::1]"])
+def control(request: pytest.FixtureRequest) -> Iterator[ControlServer]:
+    """A control server on an address of each kind, as Spark writes it."""
+    server = ControlServer(request.param)
+    yield server
+    server.close()
+
+
+def connected(control: ControlServer, *, patience_s: float = 10) -> ControlClient:
+    return ControlClient(control.host, control.port, control.key, patience_s=patience_s)
+
+
+def stranger(control: ControlServer) -> Connection:
+    """Who has come to the port."""
+    return Connection(socket.create_connection((control.host, control.port)).detach())
+
+
+def test_who_has_not_the_key_is_refused_and_changes_nothing(
+    control: ControlServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What anybody could do who reached the port: see keys, seal a state, stop a run."""
+    control.post("run/stop", False)
+    with pytest.raises(AuthenticationError):
+        answer_challenge(stranger(control), b"a guess")
+    with stranger(control) as client:
+        assert client.recv_bytes().startswith(b"#CHALLENGE#")
+        client.send_bytes(json.dumps(["post", "run/stop", True]).encode())
+        assert client.recv_bytes() == b"#FAILURE#"
+        with pytest.raises(EOFError):
+            client.recv_bytes()
+    with pytest.raises(ConnectionError, match="is no control server of this run"):
+        ControlClient(control.host, control.port, bytes(KEY_BYTES), patience_s=5)
+    assert control.look("run/stop") is False
+    assert connected(control).look("run/stop") is False
+    assert "a client without the run's key was refused" in caplog.text
+
+
+def test_a_server_that_has_not_the_key_gets_nothing_from_a_worker() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as false:
+        threading.Thread(target=lambda: false.accept()[0].close()).start()
+        with pytest.raises(ConnectionError, match="is no control server of this run"):
+            ControlClient("127.0.0.1", false.getsockname()[1], bytes(KEY_BYTES), patience_s=5)
+
+
+def test_messages_counters_and_waiting(control: ControlServer) -> None:
+    one, other = connected(control), connected(control, patience_s=0.3)
+    assert [one.count("arrived"), other.count("arrived"), control.look("arrived")] == [0, 1, 2]
+    with pytest.raises(BrokenGroup, match=r"waited in vain for the others \(go\), for 0\.3 s"):
+        other.wait("go")
+    threading.Timer(0.1, one.post, ("go", {"step": 3})).start()
+    assert connected(control).wait("go") == {"step": 3}
+
+
+def test_who_waits_holds_up_nobody_that_shares_the_connection(control: ControlServer) -> None:
+    client = connected(control)
+    waiting = threading.Thread(target=client.wait, args=("go",))
+    waiting.start()
+    for number in range(5):
+        client.post("signs", number)
+    client.post("go", True)
+    waiting.join()
+    assert control.look("signs") == 4
+
+
+def test_a_process_group_meets_through_it(control: ControlServer) -> None:
+    summed: dict[int, list[float]] = {}
+
+    def take_part(rank: int) -> None:
+        client = connected(control)
+        group = Gloo(client.sub("group"), rank=rank, workers=2, address=client.address, patience_s=20)
+        tensor = torch.full((2,), float(rank + 1))
+        group.sum(tensor)()
+        summed[rank] = tensor.tolist()
+
+    workers = [threading.Thread(target=take_part, args=(rank,)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert summed == {0: [3.0, 3.0], 1: [3.0, 3.0]}
+
+
+def test_who_waits_is_patient_with_those_that_come_on(control: ControlServer) -> None:
+    client, stopped = connected(control, patience_s=0.4), threading.Event()
+
+    def come_on() -> None:
+        other = connected(control)
+        for _ in range(10):
+            other.count("loading")
+            stopped.wait(0.1)
+        other.post("go", True)
+
+    loading = threading.Thread(target=come_on)
+    loading.start()
+    assert client.wait("go", signs="loading") is True
+    loading.join()
+    with pytest.raises(BrokenGroup, match="waited in vain"):
+        client.wait("none", signs="loading")

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import LBFGS, SGD
 
-from dlcore import Constant, Plateau, Progress, Training
+from dlcore import Constant, Folder, Plateau, Progress, Training
+from dlcore.data.copying import Fingerprint, copy_pieces
+from dlcore.data.layout import Layout
+from dlcore.data.pieces import Pieces, settled, write_piece
 
 TRAINING: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.Dropout(0.2), nn.ReLU(), nn.Linear(8, 1)),
@@ -140,7 +143,24 @@ def test_pieces_of_a_job_that_was_killed_are_gone_and_nothing_else(tumours: pd.D
     mine.write_text("x")
     left.write_text("half")
     training(epochs=1).fit(ds.dataset(tmp_path / "rows.parquet"), **columns(tumours), folder=f"{tmp_path}/run")
-    assert {file.name for file in mine.parent.iterdir()} == {"mine.csv", "part-00000.arrow", "index.json"}
+    assert not left.exists()
+    assert sorted(file.name[:10] for file in mine.parent.iterdir()) == ["index.json", "mine.csv", "part-00000"]
+
+
+def test_of_two_drivers_that_write_the_data_one_makes_the_index_and_neither_harms_the_other(
+    tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    folder, rows = Folder(str(tmp_path)), pa.Table.from_pandas(tumours)
+    layout = Layout.of(rows.schema, **columns(tumours))
+    late = Fingerprint(layout)
+    late.update(layout.cells(rows))
+    written = write_piece(folder, "part-00000-0a1b2c3d.arrow", layout.cells(rows))
+    first = copy_pieces(ds.dataset(rows), folder, layout)
+    assert settled(folder, Pieces.of(layout, [written], str(late))) == first
+    assert folder.names() == sorted(["index.json", *first.files])
+    other = copy_pieces(ds.dataset(rows.slice(1)), folder / "other", layout)
+    with pytest.raises(ValueError, match="holds other data"):
+        settled(folder, other)
 
 
 def test_no_rows_and_two_workers_here_are_refused(tumours: pd.DataFrame) -> None:

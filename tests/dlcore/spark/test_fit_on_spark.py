@@ -148,8 +148,7 @@ def test_a_sharded_optimizer_changes_nothing_and_goes_on_replicated(
     sharded = replace(adam, shard_optimizer=True, group_s=0.001)
     part = sharded.fit(frame, **columns, folder=f"{tmp_path}/b", on_progress=lambda record: record.epoch == 1)
     assert part.history[-1].step < 36
-    [commit] = (tmp_path / "b" / "commits").iterdir()
-    assert len(list(commit.glob("slice-*.safetensors"))) == 2
+    assert len(list((tmp_path / "b" / "commits").rglob("slice-*.safetensors"))) == 2, "one commit of two slices"
     rest = adam.fit(frame, **columns, folder=f"{tmp_path}/b")
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
 
@@ -192,11 +191,41 @@ def test_another_file_system_gives_the_same_and_larger_data_is_mapped_there_too(
     frame = spark.createDataFrame(tumours).repartition(2)
     columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
     here = training(epochs=1).fit(frame, **columns, folder=f"{tmp_path}/here")
-    elsewhere = Folder("there", SubTreeFileSystem(str(tmp_path), LocalFileSystem()))
+    elsewhere = Folder("there", SubTreeFileSystem(str(tmp_path), LocalFileSystem()), single_writer=True)
     cut = training(epochs=1, resident_bytes=0, group_s=0.001)
     cut.fit(frame, **columns, folder=elsewhere, on_progress=lambda _: True)
     there = training(epochs=1, resident_bytes=0).fit(frame, **columns, folder=elsewhere)
     assert all(torch.equal(a, b) for a, b in zip(here.module.parameters(), there.module.parameters(), strict=True))
+
+
+@pytest.fixture
+def default_hdfs(spark: SparkSession, hdfs: str) -> Iterator[str]:
+    """The session's default file system is a nameservice that its configuration alone describes."""
+    conf: Any = spark.sparkContext._jsc.hadoopConfiguration()
+    named = {
+        "fs.defaultFS": "hdfs://ours",
+        "dfs.nameservices": "ours",
+        "dfs.ha.namenodes.ours": "one",
+        "dfs.namenode.rpc-address.ours.one": hdfs,
+    }
+    before = conf.get("fs.defaultFS")
+    for name, value in named.items():
+        conf.set(name, value)
+    yield hdfs
+    for name in named:
+        conf.unset(name)
+    conf.set("fs.defaultFS", before)
+
+
+def test_hdfs_without_a_namenode_is_the_sessions_and_workers_know_it_too(
+    spark: SparkSession, default_hdfs: str, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame = spark.createDataFrame(tumours).repartition(2)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
+    here = training(epochs=1).fit(frame, **columns, folder=tmp_path / "here")
+    there = training(epochs=1, resident_bytes=0).fit(frame, **columns, folder="hdfs:///by-session/run")
+    assert all(torch.equal(a, b) for a, b in zip(here.module.parameters(), there.module.parameters(), strict=True))
+    assert "index.json" in Folder.of(f"hdfs://{default_hdfs}/by-session/run/data").names()
 
 
 def test_an_error_on_a_worker_is_raised_with_its_rank_and_trace(

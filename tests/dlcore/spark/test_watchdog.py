@@ -41,6 +41,12 @@ def test_batches_of_any_worker_are_progress_however_long_it_all_takes() -> None:
     assert not any(ends(*steps))
 
 
+def test_copying_data_is_progress_however_long_it_takes_and_a_copy_that_stands_still_is_none() -> None:
+    copying = [(299.0 * n, Seen(launched=True, arrived=2, loading=n)) for n in range(1, 100)]
+    assert not any(ends(*copying))
+    assert ends(*copying, (299.0 * 100 + 2, Seen(launched=True, arrived=2, loading=99)))[-1] is not None
+
+
 def test_beginning_may_take_longer_than_a_batch() -> None:
     assert not any(ends((1, Seen(launched=True)), (200, BEGUN), (499, BEGUN), (500, AT_WORK)))
 

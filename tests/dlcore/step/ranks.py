@@ -1,9 +1,7 @@
 """A training by several ranks: threads of this process that meet over gloo, as the workers of a Spark job do."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -50,20 +48,25 @@ def trained(
 
     start = after or beginning(method)  # here, since random numbers are the whole process's
 
-    def train(rank: int) -> tuple[Engine, list[Progress]]:
+    def met(rank: int) -> Collective:
         client = TCPStore("127.0.0.1", store.port, is_master=False, timeout=timedelta(seconds=20))
-        several: Callable[[], Collective] = partial(
-            Gloo, client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20
-        )
+        return Gloo(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20)
+
+    def train(rank: int, collective: Collective) -> tuple[Engine, list[Progress]]:
         live = Engine(method, rows, validation, **engine)
         live.load(*start, rank=rank, workers=workers, batch=batch)
-        live.join(several() if workers > 1 else Alone())
+        live.join(collective)
         told: list[Progress] = []
         live.run(lambda: live.step + 1 == stop_after, lambda _, record: told.append(record))
         return live, told
 
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(train, range(workers)))
+        group: list[Collective] = list(pool.map(met, range(workers))) if workers > 1 else [Alone()]
+        try:
+            return list(pool.map(train, range(workers), group))
+        finally:
+            for collective in group:  # an open one wakes up a hundred times a second
+                collective.close()
 
 
 def weights(engine: Engine) -> torch.Tensor:

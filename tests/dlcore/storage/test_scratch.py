@@ -63,3 +63,20 @@ def test_what_could_not_be_filled_is_filled_anew() -> None:
     user = Shared("rows", lambda place: (place / "piece").write_text("whole"))
     assert (user.place / "piece").read_text() == "whole"
     user.leave()
+
+
+def test_who_comes_after_one_that_failed_or_was_killed_has_what_that_one_had(tmp_path: Path) -> None:
+    def break_off(place: Path) -> None:
+        (place / "first").write_text("whole")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Shared("rows", break_off)
+    user = Shared("rows", lambda place: (place / "second").write_text((place / "first").read_text()))
+    assert (user.place / "second").read_text() == "whole"
+    with pytest.raises(KeyboardInterrupt):
+        Shared("others", break_off)
+    another = Shared("more", lambda place: None)
+    for each in (user, another):
+        each.leave()
+    assert list(tmp_path.iterdir()) == [], "who wants another content removes what nobody came back for"

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from infra.airflow.client import Airflow
 from infra.airflow.demo import ended
@@ -43,7 +44,7 @@ def test_a_second_interrupt_does_not_break_off_the_ending_of_what_the_first_one_
 
 
 def test_an_airflow_is_ended_where_its_run_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
-    begun, nowhere = ["one"], Airflow(url="http://127.0.0.1:1", password="")
+    begun, nowhere = ["one"], Airflow(url="http://127.0.0.1:1", password=SecretStr(""))
     with (
         pytest.raises(KeyboardInterrupt),
         ended("Airflow", begun.clear),
@@ -58,5 +59,5 @@ def test_an_airflow_that_was_stopped_meanwhile_ends_the_demo_with_a_sentence(sil
     command = [sys.executable, "-m", "infra", "demo", "fraud", "--set", f"state={silent_airflow}"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("Airflow does not answer: ")
+    assert done.stderr.startswith("Airflow at http://127.0.0.1:") and " does not answer: " in done.stderr
     assert "Traceback" not in done.stderr

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from infra.airflow.client import Airflow
 from infra.airflow.follow import Follower
@@ -15,7 +16,7 @@ def follower(tmp_path: Path) -> Follower:
     (outcomes / "train@003.json").write_text(json.dumps({"summary": "20 epochs, loss 0.01"}))
     failed = {"summary": "", "failed": "GateFailed: amount must not be null, 3 rows"}
     (outcomes / "features@2013-09-02.json").write_text(json.dumps(failed))
-    nowhere = Airflow(url="http://127.0.0.1:1", password="")
+    nowhere = Airflow(url="http://127.0.0.1:1", password=SecretStr(""))
     return Follower(airflow=nowhere, dag="fraud", run="r", outcomes=outcomes, logs=tmp_path / "logs")
 
 

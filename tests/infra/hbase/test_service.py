@@ -9,7 +9,7 @@ import pytest
 from infra.hbase.client import Address
 from infra.hbase.service import Service
 from infra.settings import Settings
-from infra.setup.jars import VERSION
+from infra.setup.jars import HBASE
 
 
 def listening(service: Service) -> set[str]:
@@ -68,7 +68,7 @@ def test_what_was_acknowledged_is_there_after_both_were_killed_at_once(
 
 
 def test_an_hbase_that_does_not_come_up_says_why(tmp_path: Path) -> None:
-    (tmp_path / f"hbase-{VERSION}").mkdir()
+    (tmp_path / f"hbase-{HBASE.version}").mkdir()
     broken = Service(settings=Settings(state=tmp_path), cache=tmp_path)
     with pytest.raises(RuntimeError, match=r"(?s)HBase did not start: .* ended; the end of .*hbase\.log:"):
         broken.start()

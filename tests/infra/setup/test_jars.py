@@ -3,11 +3,14 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.setup.jars import MODULES, VERSION, Damaged, Jars, cache, digest, follow, ivy, java, mirrored
+from infra.setup.jars import HBASE, KINDS, Damaged, Jars, cache, digest, follow, ivy, java, mirrored
+
+VERSION = HBASE.version
 
 MAVEN = """<settings xmlns="urn:maven-settings"><mirrors>
 <mirror><id>other</id><mirrorOf>elsewhere</mirrorOf><url>http://elsewhere/</url></mirror>
@@ -19,7 +22,7 @@ POM = """<project><modelVersion>4.0.0</modelVersion><groupId>org.apache.hbase</g
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A mirror of Maven Central that has both modules, each a small jar that needs nothing, and a home that names it."""
-    for name in MODULES:
+    for name in HBASE.modules:
         place = tmp_path / "mirror" / "org" / "apache" / "hbase" / name / VERSION
         place.mkdir(parents=True)
         (place / f"{name}-{VERSION}.pom").write_text(POM.format(name=name, version=VERSION))
@@ -37,7 +40,7 @@ def jars(tmp_path: Path, mirror: Path) -> Jars:
     """What that mirror has, with its checksums."""
     files = sorted(mirror.rglob("*.jar"))
     (tmp_path / "sums").write_text("".join(f"{digest(file)}  {file.name}\n" for file in files))
-    return Jars(cache=tmp_path / "cache", checksums=tmp_path / "sums")
+    return Jars(cache=tmp_path / "cache", kind=replace(HBASE, checksums=tmp_path / "sums"))
 
 
 def land(jars: Jars) -> None:
@@ -47,8 +50,9 @@ def land(jars: Jars) -> None:
 
 def test_what_is_there_is_found_whole_in_under_a_second_and_nothing_is_started() -> None:
     began = time.monotonic()
-    assert Jars(cache=cache()).present()
-    Jars(cache=cache()).land(ivy=Path("/nowhere"), java="/nowhere")
+    for kind in KINDS.values():
+        assert Jars(cache=cache(), kind=kind).present()
+        Jars(cache=cache(), kind=kind).land(ivy=Path("/nowhere"), java="/nowhere")
     assert time.monotonic() - began < 2.0
 
 
@@ -67,7 +71,7 @@ def test_jars_are_fetched_from_the_mirror_that_maven_has_and_a_damaged_one_again
 
 
 def test_other_jars_than_the_published_ones_are_refused_by_name_and_not_kept(jars: Jars) -> None:
-    jars.checksums.write_text(jars.checksums.read_text().replace("0", "1"))
+    jars.kind.checksums.write_text(jars.kind.checksums.read_text().replace("0", "1"))
     with pytest.raises(Damaged, match=rf"absent or others are hbase-.*{VERSION}\.jar.*; nothing was kept"):
         land(jars)
     assert [file.name for file in jars.cache.iterdir()] == [".lock"]

@@ -117,6 +117,13 @@ def test_wrong_header_is_refused_with_the_difference(
         landed(spark, landing)
 
 
+@pytest.mark.parametrize(("separator", "named"), [(";", "';'"), ("\t", "'\\t'")])
+def test_another_separator_is_named(spark: SparkSession, landing: Path, separator: str, named: str) -> None:
+    (landing / NAME).write_text((landing / NAME).read_text().replace(",", separator))
+    with pytest.raises(BadDelivery, match=re.escape(f"columns are separated by {named} and must be by ','")):
+        landed(spark, landing)
+
+
 def test_missing_header_is_refused_without_showing_card_data(spark: SparkSession, landing: Path) -> None:
     lines = (landing / NAME).read_text().splitlines()
     (landing / NAME).write_text("\n".join(lines[1:]) + "\n")
@@ -130,5 +137,5 @@ def test_other_files_are_refused_and_hidden_ones_ignored(spark: SparkSession, la
     (landing / FOLDER / ".part.tmp").write_text("half")
     assert len(landed(spark, landing)[0]) == 1
     (landing / FOLDER / "notes.txt").write_text("hello")
-    with pytest.raises(BadDelivery, match=r"notes.txt: a name must end in one of"):
+    with pytest.raises(BadDelivery, match=r"notes.txt must be a file whose name ends in one of"):
         landed(spark, landing)

@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pyspark.sql import SparkSession
 from infra.settings import Settings
 from pipelines import outcome
 from pipelines.outcome import Outcome, Rows, StepFailed
-from pipelines.runner.perform import attempt
+from pipelines.runner.perform import FAULT, REFUSED, attempt
 from pipelines.runner.run import Run, Stage
 
 
@@ -51,11 +52,35 @@ def test_each_date_and_each_member_has_an_outcome_of_its_own(tmp_path: Path) -> 
 def test_a_failure_leaves_its_sentence_until_the_step_succeeds(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         attempt("count", run(tmp_path), Stage(lambda _: Count(rows=-1), "none"))
-    assert ended.value.code == 1
+    assert ended.value.code == REFUSED
     left = outcome.read_all(run(tmp_path).folder)["count"]
-    assert left.failed == "ValueError: rows must not be negative, got -1" and left.times["ended"] > 0
+    assert left.refused and left.failed == "ValueError: rows must not be negative, got -1" and left.times["ended"] > 0
     attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none"))
     assert run(tmp_path).outcome("count").failed == ""
+
+
+def test_a_fault_ends_another_way_than_a_refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which are told apart by who submitted the step: what storage cannot do now it may do later."""
+
+    def full(_: Run) -> Count:
+        raise OSError("the disk is full")
+
+    def torn(_: Run) -> Count:
+        return Count(**json.loads("{"))
+
+    for build, code in ((full, FAULT), (torn, FAULT), (lambda _: Count(rows=-1), REFUSED)):
+        with pytest.raises(SystemExit) as ended:
+            attempt("count", run(tmp_path), Stage(build, "none"))
+        assert ended.value.code == code
+        assert outcome.read_all(run(tmp_path).folder)["count"].refused == (code == REFUSED)
+    assert capsys.readouterr().err.splitlines()[-1] == "count refused: rows must not be negative, got -1"
+
+
+def test_the_log_opens_with_what_is_to_be_done(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        attempt("count", run(tmp_path), Stage(lambda _: Count(rows=1), "none", reads=("split",)))
+    assert caplog.messages[0] == "count of run r:1, begun by hand: it reads what split left, and needs no session"
+    assert "Count: A step that needs no session, and fails when told to." in caplog.messages
 
 
 def test_a_failed_try_leaves_no_success_of_an_earlier_one_to_be_read(tmp_path: Path) -> None:
