@@ -72,8 +72,10 @@ def main(argv: list[str]) -> None:
         name, run = requested(app, rest, recipe.STEPS)
     except ValueError as error:
         raise refused(str(error)) from None
+    run.settings.keep_private()
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT.format(run=run.id), force=True)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    for library in ("py4j", "great_expectations"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     attempt(name, run, recipe.STEPS[name])
 
 
@@ -83,6 +85,7 @@ def apps() -> list[str]:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # what a run leaves is its user's alone
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # submitted: whoever cancels the task ends the JVM, and we go with it
         end_with_parent()
         if submitter := os.environ.get("EMBERLINE_SUBMITTER"):

@@ -40,11 +40,7 @@ RUNS_DAY = "{{ dag_run.partition_key }}"
 PARAMETERS = "{{ (ti.xcom_pull(task_ids='parameters') or params) | tojson }}"
 HIVE = {"pool": "hive"}  # steps that hold the metastore take turns; the others share pool `spark`
 SPARK = "spark_default"
-RETRIES = {
-    "retries": 2,
-    "retry_delay": timedelta(seconds=5),
-    "retry_exponential_backoff": 12.0,
-}  # then after a minute or two
+RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=5), "retry_exponential_backoff": 12.0}  # 5 s, then a minute
 STEP_TIMEOUT = timedelta(hours=12)
 DEADLINE = timedelta(hours=36)  # of a run: a day's files may take twenty hours to come
 MAIL_TO = os.environ.get("EMBERLINE_MAIL_TO", "")

@@ -1,7 +1,7 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,15 +14,16 @@ from torch import nn
 from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout
+from dlcore.data.order import Order
 from dlcore.data.rows import Rows
 from dlcore.data.sources import is_dataset, is_frame, table_of
-from dlcore.optim.schedules import follows_validation
-from dlcore.run.chain import Chain, History, OnProgress, advance
+from dlcore.run.chain import Chain, History, advance, refuse_other
 from dlcore.run.commits import Commit, Commits, Saved
-from dlcore.run.describe import differences, settings
+from dlcore.run.describe import settings
 from dlcore.run.here import GroupsHere, held
 from dlcore.run.plan import Plan
 from dlcore.run.start import Start, Weights, digest
+from dlcore.run.stopping import Stop, StopRequests
 from dlcore.scoring.fitted import Fitted
 from dlcore.step.engine import Engine
 from dlcore.step.progress import told
@@ -30,6 +31,7 @@ from dlcore.step.state import Figures, capture, restore
 from dlcore.step.tuning import computing_with, divided
 from dlcore.storage.folder import Folder, Place
 from dlcore.storage.scratch import temporary
+from dlcore.tracking.callbacks import Callback, OnProgress, Run, callbacks_of, given_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -55,6 +57,8 @@ class Training(Plan):
         folder: Place | None = None,
         validation: "Data | None" = None,
         on_progress: OnProgress | None = None,
+        callbacks: Sequence[Callback] = (),
+        stop: Stop | None = None,
         start: Start | Weights | None = None,
     ) -> Fitted:
         """Train on ``data`` and return the fitted module.
@@ -62,18 +66,27 @@ class Training(Plan):
         A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
         dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
         tensors, in one of the ways that ``dlcore.data.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
-        One that holds an unfinished run of the same settings and data is gone on from; of others it is refused. ``start`` are the
+        One that holds a run of the same settings and data is gone on from, to more epochs too; of others it is refused. ``start`` are the
         weights to begin with, by the names of the model's, or a ``Start`` that says how they are named.
+
+        ``on_progress``, a function of records, and ``callbacks`` are called in this thread. A run stops after a step, with a commit, when
+        one of them says True to a record, when ``stop`` is set, when a file ``stop`` is put into its folder, and at SIGINT and SIGTERM,
+        which are delivered then.
         """
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
         self.refuse_workers(workers)
-        if validation is None and follows_validation(self.schedule):
+        if validation is None and self.following:
             raise ValueError(
-                f"schedule {self.schedule} follows the validation loss; give fit a validation= to take it on"
+                f"{', '.join(self.following)} follow what validations find; give fit a validation= to take them on"
             )
         columns = partial(self._laid, features=features, label=label)
-        begin = partial(self._chain, on_progress=on_progress, start=None if start is None else Start.of(start))
+        begin = partial(
+            self._chain,
+            callbacks=callbacks_of(on_progress, callbacks),
+            stop=stop,
+            start=None if start is None else Start.of(start),
+        )
         if validation is None and self.metrics:
             raise ValueError(
                 f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
@@ -102,9 +115,10 @@ class Training(Plan):
         chain = begin(folder, settings(self, data=name, workers=1))
         threads, loaders = divided(torch.get_num_threads(), self.loading)
         log.info("this process uses %d torch threads and %d loader threads", threads, loaders)
-        engine = Engine(self, rows, held_out, metrics=self.metrics, loaders=loaders)
+        engine = Engine(self, rows, held_out, metrics=self.metrics, pauses=self.pauses, loaders=loaders)
         with computing_with(threads), closing(engine):
-            return advance(chain, epochs=self.epochs, group=GroupsHere(engine, chain, self.group_s))
+            run = self._run(chain, folder, rows=rows.count, workers=1)
+            return advance(chain, run, GroupsHere(engine, chain, self.group_s))
 
     def _fit_on_spark(
         self,
@@ -123,8 +137,20 @@ class Training(Plan):
         held_out = None if validation is None else pieces(validation, folder / "validation")
         now = settings(self, data=train.pieces.fingerprint, workers=workers)
         chain = begin(folder, now)
-        with closing(groups(self, session, train, held_out, chain, workers)) as run:
-            return advance(chain, epochs=self.epochs, group=run)
+        run = self._run(chain, folder, rows=sum(train.pieces.rows), workers=workers)
+        with closing(groups(self, session, train, held_out, chain, workers)) as group:
+            return advance(chain, run, group)
+
+    def _run(self, chain: Chain, folder: Folder, *, rows: int, workers: int) -> Run:
+        order = Order(rows=rows, batch=self.batch, seed=self.seed, start=chain.commit.saved.figures.place)
+        return Run(
+            settings=given_settings(self),
+            rows=rows,
+            workers=workers,
+            step=chain.commit.step,
+            steps=order.end(self.epochs),
+            folder=folder.where,
+        )
 
     def _laid(self, schema: pa.Schema, *, features: Tensors, label: Tensors) -> Layout:
         layout = Layout.of(schema, features=features, label=label)
@@ -145,7 +171,13 @@ class Training(Plan):
         return held(table, columns(table.schema))
 
     def _chain(
-        self, folder: Folder, now: Mapping[str, str], *, on_progress: OnProgress | None, start: Start | None
+        self,
+        folder: Folder,
+        now: Mapping[str, str],
+        *,
+        callbacks: Sequence[Callback],
+        stop: Stop | None,
+        start: Start | None,
     ) -> Chain:
         """The folder's commits, from the one to go on from, which must be of the settings of ``now`` and of the same start."""
         commits, model = Commits(folder / "commits", keep=self.keep_commits), self.build()
@@ -154,16 +186,14 @@ class Training(Plan):
             model.load_state_dict(weights, strict=False)
             now = {**now, "start": digest(weights)}
         before = commits.latest()
-        if before is not None and (different := differences(before.settings, now)):
-            raise ValueError(
-                f"{commits.folder.where} holds a run of another training: {'; '.join(different)}. "
-                "Train into another folder, or delete that one"
-            )
-        commits = commits.claimed()
-        newest = commits.sound() or [self._first(commits, now, model)]
         if before is not None:
-            log.info("going on from the commit of step %d in %s", newest[-1].step, commits.folder.where)
-        return Chain(commits, newest, History(on_progress, list(newest[-1].history)))
+            refuse_other(before, now, epochs=self.epochs, where=commits.folder.where)
+        commits = commits.claimed()
+        kept = commits.sound(self.best) or [self._first(commits, now, model)]
+        if before is not None:
+            log.info("going on from the commit of step %d in %s", kept[-1].step, commits.folder.where)
+        history = History(callbacks, StopRequests(stop, folder), list(kept[-1].history))
+        return Chain(commits, kept, history, self)
 
     def _first(self, commits: Commits, now: Mapping[str, str], model: nn.Module) -> Commit:
         """The commit of step zero, with ``model`` as it is."""
@@ -172,11 +202,12 @@ class Training(Plan):
         return commits.seal(saved, after=None, settings=now, history=())
 
     def _fitted(self, chain: Chain, features: Tensors, label: Tensors) -> Fitted:
-        chain.end()
-        model = self.build()
-        restore(model, None, chain.commits.load(chain.commit.saved))
+        saved, model = chain.end(), self.build()
+        with chain.owned():
+            restore(model, None, chain.commits.load(saved))
         history = tuple(chain.commit.history)
-        fitted = Fitted(module=model.eval(), history=history, method=self, features=features, label=label)
+        best = next((each for each in history if self.keep_best is not None and each.step == saved.step), None)
+        fitted = Fitted(module=model.eval(), history=history, best=best, method=self, features=features, label=label)
         log.info("of the time: %s", told(fitted.time_shares))
         return fitted
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 from typing import Any
@@ -36,6 +37,7 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended from outside is cleaned up like Ctrl-C
     try:
         settings = load(given.set)
+        settings.keep_private()
         done = do(given, settings)
     except (ValueError, RuntimeError) as refused:
         raise SystemExit(str(refused)) from None
@@ -86,4 +88,5 @@ def _parsed(text: str) -> Any:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # of Airflow, and of all that it starts, too
     main(sys.argv[1:])

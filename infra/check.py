@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,22 +19,29 @@ from infra.settings import Settings
 from infra.setup import jre
 from infra.setup.jars import Jars
 from infra.spark import java_home, mkl
-
-Finding = tuple[bool | None, str]
-"""Whether what was tried is good, or None where nothing could be tried, and the sentence that says so."""
+from infra.trial import Finding, findings
 
 MARKS = {True: "ok", False: "FAIL", None: "not tried"}
 
 
 def report(settings: Settings) -> bool:
     """Print each finding; say whether none is bad."""
-    findings = list(everything(settings))
-    for good, sentence in findings:
-        print(f"{MARKS[good]:<9}  {sentence}")
-    return all(good is not False for good, _ in findings)
+    found = [*_said(quick(settings))]
+    sound = all(good is not False for good, _ in found)
+    unsound: Finding = (None, "a step's session: it is tried once all that failed above is good")
+    return all(good is not False for good, _ in _said(findings(settings) if sound else [unsound])) and sound
 
 
-def everything(settings: Settings) -> Iterator[Finding]:
+def _said(given: Iterable[Finding]) -> list[Finding]:
+    found = []
+    for good, sentence in given:
+        print(f"{MARKS[good]:<9}  {sentence}", flush=True)
+        found.append((good, sentence))
+    return found
+
+
+def quick(settings: Settings) -> Iterator[Finding]:
+    """What is known without a session: it would wait for minutes for what does not answer."""
     yield writable("state", settings.state)
     yield warehouse(settings.warehouse)
     yield registry(settings.registry)

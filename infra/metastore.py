@@ -13,6 +13,7 @@ from pyspark.java_gateway import launch_gateway
 from infra import settings as platform
 from infra import spark as engine
 from infra.settings import Settings
+from infra.tables import hadoop
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
@@ -32,7 +33,7 @@ def _handler(jvm: Any, settings: Settings) -> Any:
         "javax.jdo.option.ConnectionURL": engine.derby(settings),
         "datanucleus.schema.autoCreateAll": "true",
         "hive.metastore.schema.verification": "false",
-        "hive.metastore.warehouse.dir": settings.warehouse,
+        "hive.metastore.warehouse.dir": hadoop.uri(settings.warehouse),
     }
     for name, value in values.items():
         conf.set(name, value)

@@ -4,6 +4,7 @@ The file is ``emberline.toml`` in the working folder; the environment's names ar
 (``EMBERLINE_SPARK_MASTER``); the command line is ``--set field=value`` of an app's steps and of the commands of infra.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ class Settings(BaseSettings):
     driver_address: str = Field(
         default="127.0.0.1", description="IP address at which executors reach a step's driver, on which it listens"
     )
+    spark_ui: bool = Field(
+        default=False,
+        description="whether a step's Spark UI listens on driver_address while the step lives, to anybody there",
+    )
     warehouse: str = Field(default="", description="folder or URI of the Hive tables; empty: state/warehouse")
     metastore: str = Field(default="", description="thrift://host:port of a Hive metastore; empty: embedded on Derby")
     landing: str = Field(default="", description="folder or URI where source files arrive; empty: state/landing")
@@ -43,6 +48,12 @@ class Settings(BaseSettings):
         default="", description="whom Airflow writes to when a run fails, by its connection smtp_default; empty: nobody"
     )
     event_log_days: int = Field(default=7, ge=0, description="days that Spark event logs are kept")
+    log_days: int = Field(default=30, ge=0, description="days that Airflow's logs of a run are kept")
+    frame_days: int = Field(default=30, ge=0, description="days that a run's frames are kept, once nobody writes them")
+    report_days: int = Field(default=365, ge=0, description="days that reports are kept")
+    versions_kept: int = Field(
+        default=50, ge=1, description="published versions kept beside the champion, its predecessors and pinned ones"
+    )
 
     @field_validator("state", mode="before")
     @classmethod
@@ -69,6 +80,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file
 
     @property
+    def events(self) -> Path:
+        """Where each Spark session leaves the log of its events."""
+        return self.state / "spark" / "events"
+
+    @property
     def runs(self) -> Path:
         """Where each run keeps its outcomes and intermediate files."""
         return self.state / "runs"
@@ -78,9 +94,23 @@ class Settings(BaseSettings):
         """Where each run leaves its HTML report."""
         return self.state / "reports"
 
+    def environment(self) -> dict[str, str]:
+        """The settings as another process of the platform reads them."""
+        return {f"EMBERLINE_{name.upper()}": str(value) for name, value in self.model_dump().items()}
+
+    def keep_private(self) -> None:
+        """Make the state folder, and let nobody but its user into it."""
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.state.stat().st_uid == os.geteuid():
+            self.state.chmod(0o700)
+
     def run_folder(self, app: str, run: str) -> Path:
         """One run's own folder, named by its id so that no two ids share one, and none leads out of it."""
         return self.runs / app / quoted(run)
+
+    def spark_uis(self, app: str, run: str) -> Path:
+        """Where the steps of a run that are at work leave the addresses of their Spark UIs, a file a step."""
+        return self.run_folder(app, run) / "spark-ui"
 
     def report_file(self, app: str, run: str) -> Path:
         """One run's report."""

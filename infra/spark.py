@@ -1,17 +1,21 @@
 """The Spark session of a step, and the environment that configures every Spark of the platform."""
 
 import os
+import re
 import sys
 from importlib.metadata import files, version
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JError
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from infra import eventlogs
+from infra import retention
 from infra.settings import Settings
 from infra.setup import jre
+from infra.tables import hadoop
 
 LOG4J = """\
 rootLogger.level = warn
@@ -34,7 +38,7 @@ def defaults(settings: Settings) -> dict[str, str]:
     """Spark's configuration by the platform: UTC, its folders inside the state folder, the warehouse and its metastore."""
     options = {
         "spark.eventLog.enabled": "true",
-        "spark.eventLog.dir": events(settings).as_uri(),
+        "spark.eventLog.dir": settings.events.as_uri(),
         "spark.driver.bindAddress": settings.driver_address,
         "spark.driver.host": settings.driver_address,
         "spark.executor.extraJavaOptions": " ".join(["-Duser.timezone=UTC", *native_blas()]),
@@ -42,8 +46,9 @@ def defaults(settings: Settings) -> dict[str, str]:
         # A cache's statistics leave NaN out, so that filters on them would lose rows that hold it.
         "spark.sql.inMemoryColumnarStorage.partitionPruning": "false",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.warehouse.dir": settings.warehouse,
-        "spark.ui.enabled": "false",
+        "spark.sql.warehouse.dir": hadoop.uri(settings.warehouse),
+        "spark.ui.enabled": str(settings.spark_ui).lower(),
+        "spark.ui.port": "0",
         "spark.ui.showConsoleProgress": "false",
     }
     if settings.spark_master.startswith("local"):
@@ -53,14 +58,14 @@ def defaults(settings: Settings) -> dict[str, str]:
     return options | {"spark.hadoop.javax.jdo.option.ConnectionURL": derby(settings)}
 
 
-def events(settings: Settings) -> Path:
-    """Where each session leaves the log of its Spark events."""
-    return settings.state / "spark" / "events"
-
-
 def derby(settings: Settings) -> str:
     """Where the embedded Hive metastore is, created where there is none."""
     return f"jdbc:derby:;databaseName={settings.state / 'metastore'};create=true"
+
+
+def derby_log(settings: Settings) -> Path:
+    """Where Derby says what ails it, which it does in the working folder else."""
+    return settings.state / "logs" / "derby.log"
 
 
 def java_options(settings: Settings) -> list[str]:
@@ -71,7 +76,7 @@ def java_options(settings: Settings) -> list[str]:
     options = [
         "-Duser.timezone=UTC",
         f"-Djava.io.tmpdir={settings.state / 'spark' / 'scratch'}",
-        f"-Dderby.stream.error.file={settings.state / 'logs' / 'derby.log'}",
+        f"-Dderby.stream.error.file={derby_log(settings)}",
         f"-Dlog4j2.configurationFile={(settings.state / 'spark' / 'log4j2.properties').as_uri()}",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
@@ -110,8 +115,9 @@ def configure(settings: Settings) -> dict[str, str]:
     A configuration folder would stand on the class path, where class data sharing allows none; a cluster's own
     ``SPARK_CONF_DIR`` still overrides what is set here.
     """
+    settings.keep_private()
     spark = settings.state / "spark"
-    for folder in (events(settings), spark / "scratch", settings.state / "logs"):
+    for folder in (settings.events, spark / "scratch", settings.state / "logs"):
         folder.mkdir(parents=True, exist_ok=True)
     (spark / "log4j2.properties").write_text(LOG4J)
     options = java_options(settings) + [f"-D{name}={value}" for name, value in defaults(settings).items()]
@@ -141,15 +147,33 @@ def java() -> str:
 
 
 def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSession:
-    """Start a step's session: under spark-submit on the master given there, by hand on the one of the settings."""
-    eventlogs.remove_older(events(settings), days=settings.event_log_days)
-    builder = SparkSession.builder.appName(name)
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        os.environ.update(configure(settings))
+    """Start a step's session: by hand on the settings' master, else on that of whoever submitted it, whose options win."""
+    retention.retire(settings)
+    environment, builder = configure(settings), SparkSession.builder.appName(name)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        builder = _completed(builder, settings)
+    else:
+        os.environ.update(environment)
         builder = builder.master(settings.spark_master)
     if hive:
         return _with_hive(builder, settings)
     return builder.getOrCreate()
+
+
+def _completed(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:
+    """Configure what whoever submitted this process left open: an Airflow or a shell of one's own has no environment of ours."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    context: Any = SparkContext
+    context._ensure_initialized()
+    system = context._jvm.java.lang.System.getProperties()
+    system.putIfAbsent("derby.stream.error.file", str(derby_log(settings)))
+    given, options = SparkConf(), defaults(settings)
+    if "SPARK_LOCAL_IP" not in os.environ:
+        options["spark.ui.enabled"] = "false"  # it would listen on every interface
+    for name, value in options.items():
+        if not given.contains(name):
+            builder = builder.config(name, value)
+    return builder
 
 
 def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSession:
@@ -169,15 +193,23 @@ def _metastore_refusal(cause: str, settings: Settings) -> str:
         return f"the Hive metastore {settings.metastore} did not answer; start it, or correct the setting `metastore`"
     if "XSDB6" in cause:
         return (
-            f"another session holds the embedded Hive metastore {settings.state / 'metastore'}, which serves one at a time; "
+            f"{HELD} the embedded Hive metastore {settings.state / 'metastore'}, which serves one at a time; "
             "wait for that step or stop it, or set `metastore` to a metastore service, which serves many"
         )
     return f"the embedded Hive metastore {settings.state / 'metastore'} could not be opened; the cause is above"
 
 
 ERRORS = (PySparkException, Py4JError)
+HELD = "another session holds"
+"""How the refusal begins where the embedded metastore serves another step now."""
 
 
 def causes(error: BaseException) -> str:
     """The error's text with that of every Java exception below it."""
     return f"{error}\n{getattr(error, '_stackTrace', '')}"
+
+
+def root(error: BaseException) -> str:
+    """The innermost Java exception of an error, as one line; empty where there is none."""
+    found = re.findall(r"^(?:Caused by: |: )?((?:\w+\.)+\w*(?:Exception|Error)(?::.*)?)$", causes(error), re.MULTILINE)
+    return str(found[-1]) if found else ""

@@ -67,13 +67,15 @@ class Verdict:
 class Publish:
     """Register the artifact in ``candidate`` and let it meet the champion by ``compare``.
 
-    Within chance the champion keeps its place. A second try that finds the champion moved by the first says so as the first did.
+    Within chance the champion keeps its place; the ``keep`` latest versions stay in the registry. A second try that finds the
+    champion moved by the first says so as the first did.
     """
 
     candidate: Path
     registry: Registry
     compare: Compare
     run_id: str
+    keep: int = 50
 
     def run(self, spark: SparkSession | None) -> Outcome:
         artifact = Artifact.load(str(self.candidate))
@@ -83,6 +85,7 @@ class Publish:
             if verdict.promoted:
                 self.registry.promote(version, by=self.run_id, reason=verdict.reason)
             pointers = self.registry.pointers()
+            self.registry.retire(keep=self.keep)
         moved = self.moved(pointers, version)
         said = f"{'champion moved to' if moved else 'champion stays, registered'} {version[:12]}: {verdict.reason}"
         lead = verdict.lead

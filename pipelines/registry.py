@@ -131,6 +131,16 @@ class Registry:
             raise ValueError(f"version {version} is {what} and may not be deleted; promote another or unpin it first")
         shutil.rmtree(self.folder / "versions" / version)
 
+    def retire(self, *, keep: int) -> list[str]:
+        """Remove the oldest versions beyond ``keep``: never the champion, one that it replaced, or a pinned one; return them."""
+        now = self.pointers()
+        held = {now.champion, *now.pinned, *(move.before for move in now.moves[-keep:])}
+        aged = sorted(self.versions(), key=lambda version: (self.folder / "versions" / version).stat().st_mtime)
+        gone = [version for version in aged[:-keep] if version not in held]
+        for version in gone:
+            self.delete(version)
+        return gone
+
     def _write(self, pointers: Pointers) -> None:
         aside = self.folder / f".registry.json.{os.getpid()}"
         with aside.open("w") as file:

@@ -20,6 +20,7 @@ from pipelines.runner.turn import ended
 from pipelines.section import Figure, Part, Plot, Section, merged, slug
 
 TEMPLATES = Path(__file__).parent / "templates"
+NOTHING = ("The run", "No step of it has come to its work; the tasks' logs say why.")
 KILLED = Outcome(
     summary="", failed="it was killed, or ran out of memory, before it could say why; its log shows how far it came"
 )
@@ -42,8 +43,6 @@ class Report:
     def run(self, spark: SparkSession | None) -> Outcome:
         outcomes = outcome.read_all(self.folder)
         outcomes |= {name: KILLED for name in ended(self.folder / "locks") if name not in outcomes}
-        if not outcomes:
-            raise LookupError(f"no outcomes in {self.folder / 'outcomes'}; run the steps it is about first")
         page = self.render(outcomes)
         self.into.parent.mkdir(parents=True, exist_ok=True)
         aside = self.into.with_name(f".{self.into.name}")
@@ -65,7 +64,8 @@ class Report:
         return environment.get_template("report.html.j2").render(
             title=self.title,
             run_id=self.run_id,
-            failed=[(name, each.failed) for name, each in outcomes.items() if each.failed],
+            failed=[(name, each.failed) for name, each in outcomes.items() if each.failed]
+            or ([] if outcomes else [NOTHING]),
             lede=f"{headlines[-1][:1].upper()}{headlines[-1][1:]}." if headlines else "",
             data=sections.data(outcomes),
             contents=[(slug(section.heading), section) for section in shown],

@@ -9,11 +9,12 @@ import nncf
 import openvino as ov
 import torch
 
+from dlcore.metrics.metric import Metric
+from dlcore.metrics.tally import Tally
 from dlcore.openvino.conversion import files_of
 from dlcore.openvino.ir import IR
 from dlcore.openvino.signature import Signature
 from dlcore.step.method import align, in_float32
-from dlcore.step.metrics import Metric, Tally
 
 Labelled = tuple[Any, Any]
 """What the model and the loss get of a batch."""

@@ -1,1 +1,1 @@
-"""What ranks do together: collectives, gradients summed while backward runs, who owns which parameters, batch statistics."""
+"""What ranks do together: collectives, sums over shares, gradients summed while backward runs, who owns which parameters, statistics."""

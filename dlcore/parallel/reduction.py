@@ -58,9 +58,9 @@ class AllReduce:
         self.held = self.holdings[collective.rank]
 
     def sum(self, parts: Parts, into: Tensor) -> Wait:
-        [part] = parts.values()
-        if part is not into:
-            into.copy_(part)
+        [own] = parts.values()
+        if own is not into:
+            into.copy_(own)
         return self.collective.sum(into)
 
     def close(self) -> None:

@@ -7,22 +7,24 @@ the step; then the driver makes the journal's next entry, which names them all. 
 import hashlib
 import logging
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from dlcore.run.journal import CLAIM, Journal
 from dlcore.step.progress import Progress
 from dlcore.step.state import Figures, Slice
+from dlcore.step.triggers import Validation
 from dlcore.storage.folder import Folder
 
 log = logging.getLogger("dlcore")
 
-FORMAT = 5
+FORMAT = 6
 FILE = re.compile(r"\d{9}/\d{9}/slice-[0-9A-Za-z_-]+\.safetensors")
 BEFORE = "manifest.json"
 """What each commit of the formats up to 4 had, in a folder named by its step."""
+BestStep: TypeAlias = Callable[[Sequence[Validation]], int | None]
+"""The step of the best of validations, if one is to stay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ class CommitError(RuntimeError):
 
 @dataclass(frozen=True)
 class Commits:
-    """The commits of one run below ``folder``; the newest ``keep`` stay, and while it runs the newest two.
+    """The commits of one run below ``folder``; the newest ``keep`` stay, while it runs the newest two, and their best.
 
     The group that runs may have begun from the one before the newest, which a worker that joins it late has yet to load. ``fence``
     is the number of the driver's claim: it and its workers write only below that, and it removes only what is below that or before it.
@@ -129,13 +131,14 @@ class Commits:
         """The number that this driver's next commit has."""
         return 1 + max(self.fence, newest.number if newest else 0)
 
-    def drop(self, commits: Sequence[Commit], *, keep: int) -> list[Commit]:
-        """Keep the newest of ``commits``; remove the others, and what lost groups and drivers left up to the newest."""
-        stay, places = list(commits[-keep:]), set[str]()
-        for commit in commits[:-keep]:
-            self.journal.remove(commit.number)
-        for commit in stay:
-            places |= commit.places
+    def drop(self, commits: Sequence[Commit], *, keep: int, best: Collection[int] = ()) -> list[Commit]:
+        """Keep the newest of ``commits`` and those of the numbers ``best``; remove the others, and what lost groups and drivers left."""
+        numbers = {commit.number for commit in commits[-keep:]}.union(best)
+        for commit in commits:
+            if commit.number not in numbers:
+                self.journal.remove(commit.number)
+        stay = [commit for commit in commits if commit.number in numbers]
+        places = set[str]().union(*(commit.places for commit in stay))
         for fence in [name for name in self.folder.names() if name.isdigit() and int(name) <= self.fence]:
             self._drop_below(fence, upto=_place(self.fence, stay[-1].step), places=places)
         self.journal.clear(before=stay[-1].number)
@@ -154,34 +157,38 @@ class Commits:
         """The newest commit as its entry tells it, its slices unread; None where there is none."""
         return next(self._commits([]), None)
 
-    def sound(self) -> list[Commit]:
-        """The newest commits, one more than are kept, the newest of them whole: damaged ones after it are removed with a warning.
+    def sound(self, best: BestStep = lambda _: None) -> list[Commit]:
+        """The commits, the newest of them whole, and that of its ``best`` validation: damaged ones are removed with a warning.
 
         A CommitError where there are some, and all are damaged.
         """
         damaged = list[tuple[int, str]]()
-        found = list(islice(self._whole(damaged), max(self.keep, 2) + 1))
+        found = [*self._whole(damaged, best)]
         if damaged and not found:
             raise CommitError(
                 f"no commit of {self.folder.where} is whole; {damaged[0][1]}. Delete {self.folder.where} to begin anew"
             )
         for number, reason in damaged:
-            log.warning("commit %d of %s is passed over for the one before: %s", number, self.folder.where, reason)
+            log.warning("commit %d of %s is passed over: %s", number, self.folder.where, reason)
             self.journal.remove(number)
         return found[::-1]
 
-    def _whole(self, damaged: list[tuple[int, str]]) -> Iterator[Commit]:
-        """The commits from the newest whole one back; those before it are not read until they are needed."""
-        whole = False
+    def _whole(self, damaged: list[tuple[int, str]], best: BestStep) -> Iterator[Commit]:
+        """The commits from the newest whole one back; of those before it only its best is read before it is needed."""
+        newest: Commit | None = None
         for commit in self._commits(damaged):
             try:
-                for _ in () if whole else self.load(commit.saved):
-                    pass
+                if newest is None or commit.step == best(newest.saved.figures.validations):
+                    self._check(commit)
             except (CommitError, FileNotFoundError) as error:
                 damaged.append((commit.number, str(error)))
             else:
-                whole = True
+                newest = newest or commit
                 yield commit
+
+    def _check(self, commit: Commit) -> None:
+        for _ in self.load(commit.saved):
+            pass
 
     def _commits(self, damaged: list[tuple[int, str]]) -> Iterator[Commit]:
         """Every commit, the newest first; the numbers of entries that cannot be read go to ``damaged``."""
@@ -205,7 +212,7 @@ class Commits:
             if found != written.sha256:
                 raise CommitError(
                     f"{self.folder.where}/{written.file} is corrupt: it has sha256 {found}, written was {written.sha256}; "
-                    "fit again, and the run goes on from the commit before"
+                    "fit again, and the run goes on without this commit"
                 )
             yield Slice.from_bytes(content, written.plain)
 

@@ -18,12 +18,16 @@ from dlcore.step.method import Method
 NAMED = sys.stdlib_module_names | {"torch", "dlcore"}
 """What these bring is named; torch's version is a setting, and commits have a format."""
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
+ENDS = ("epochs", "end")
 OWN_TO_MODULES = frozenset(vars(nn.Module()))
 
 
 def settings(method: Method, *, data: str, workers: int) -> dict[str, str]:
-    """The settings that decide a run's result, and the data's fingerprint; the number of workers where the batch depends on it."""
-    found = {name: describe(getattr(method, name)) for name in Method.__dataclass_fields__}
+    """The settings that decide a run's result, and the data's fingerprint; the number of workers where the batch depends on it.
+
+    When it ends is none of them: more epochs go on from those that are done.
+    """
+    found = {name: describe(getattr(method, name)) for name in Method.__dataclass_fields__ if name not in ENDS}
     counted = {"workers": str(workers)} if method.kept_batch == "worker" else {}
     return found | counted | {"model": architecture(method), "data": data, "torch": torch.__version__}
 

@@ -20,10 +20,11 @@ from dlcore.data.order import Indices
 from dlcore.data.rows import Resident
 from dlcore.data.sources import is_dataset, is_frame, table_of
 from dlcore.data.transform import Transform, transformed
+from dlcore.metrics.metric import Metric
+from dlcore.metrics.tally import Tally, refuse_unnamed
 from dlcore.scoring.batches import batch_rows
 from dlcore.scoring.shipping import Shipped, ready
 from dlcore.step.method import align, in_float32, predicted
-from dlcore.step.metrics import Metric, Tally, refuse_unnamed
 from dlcore.step.tuning import Precision, computing_in, give_back_pages, tune_process
 
 if TYPE_CHECKING:

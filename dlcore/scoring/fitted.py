@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from dlcore.data.fields import Tensors
+from dlcore.metrics.metric import Metric
 from dlcore.scoring.artifact import WEIGHTS, Artifact, packed
 from dlcore.scoring.evaluation import evaluate
 from dlcore.scoring.outputs import Outputs
 from dlcore.scoring.prediction import D, Prediction
 from dlcore.step.method import Method
-from dlcore.step.metrics import Metric
 from dlcore.step.progress import Progress, time_shares
 from dlcore.storage.folder import Folder, Place
 
@@ -27,13 +27,17 @@ HISTORY = "history.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it."""
+    """What a training gives: the module in evaluation mode, how the loss went, and what rows were to it.
+
+    With ``Training.keep_best`` the module's weights are those of the record ``best``.
+    """
 
     module: nn.Module
     history: tuple[Progress, ...]
     method: Method
     features: Tensors
     label: Tensors
+    best: Progress | None = None
 
     @property
     def time_shares(self) -> dict[str, float]:

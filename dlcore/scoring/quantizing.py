@@ -13,10 +13,10 @@ from dlcore.data.layout import Layout, refuse_unusable
 from dlcore.data.order import Indices
 from dlcore.data.rows import Resident
 from dlcore.data.sources import is_dataset, is_frame, table_of
+from dlcore.metrics.metric import Metric
 from dlcore.scoring.artifact import Artifact
 from dlcore.scoring.batches import batch_rows
 from dlcore.scoring.exporting import inputs_of, pair_of
-from dlcore.step.metrics import Metric
 from dlcore.storage.folder import Place
 
 if TYPE_CHECKING:

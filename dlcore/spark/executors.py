@@ -21,11 +21,18 @@ if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
 
 
+SHIPPED = (
+    *("model", "loss", "step", "optimizer", "schedule", "clip", "penalty", "transform", "metrics"),
+    *("validate", "end", "record", "commit"),
+)
+"""What of a plan goes to workers and may not pickle."""
+
+
 def refuse_unfit(plan: Plan, session: SparkSession, folder: Place | None) -> None:
     """Say before anything is written what workers would fail at."""
     refuse_no_folder(str(session.sparkContext.master), folder)
     refuse_dynamic_allocation(session.sparkContext.getConf())
-    for name in ("model", "loss", "step", "optimizer", "schedule", "clip", "transform", "metrics"):
+    for name in SHIPPED:
         _refuse_unshippable(name, getattr(plan, name))
     refuse_other_python(session)
 
@@ -92,7 +99,7 @@ def groups(
         control=control,
         assignment=assignment,
         retries=plan.retries,
-        least_workers=workers if plan.least_workers is None else plan.least_workers,
+        least_workers=plan.least_workers or (workers if plan.logical_workers is None else 1),
         slots_wait_s=plan.slots_wait_s,
     )
     return HeardGroups(barriers, Listener(control, assignment.run, chain))

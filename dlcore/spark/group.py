@@ -5,7 +5,9 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
@@ -18,6 +20,7 @@ from dlcore.run.commits import Saved
 from dlcore.run.control import ControlServer
 from dlcore.spark.assignment import ENDED, Assignment, Ended
 from dlcore.spark.errors import cause_of, in_python, noted, rebuilt
+from dlcore.spark.interpreters import Newcomers
 from dlcore.spark.watchdog import Limits, Watchdog
 from dlcore.spark.worker import MEETING_S, work
 
@@ -52,7 +55,8 @@ class LostWorkers(RuntimeError):
 class BarrierGroups:
     """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start and its workers.
 
-    ``now`` is the number of workers of the last group; when it is less than wanted, the next does not wait for them again;
+    ``now`` is the number of workers of the last group; when it is less than wanted, the next does not wait for them again. Where shares
+    are those of logical workers, no group but the first waits: those there are take over the shares of others, and more join later.
     ``ahead`` is the step the workers have come to, saved or not yet; ``paused_s`` the pause between groups, as measured last.
     """
 
@@ -66,6 +70,10 @@ class BarrierGroups:
     ahead: int = 0
     paused_s: float = ASSUMED_PAUSE_S
 
+    def __post_init__(self) -> None:
+        self._logical = self.assignment.method.logical_workers is not None
+        self._newcomers = Newcomers(self.session, self._slots)
+
     def __call__(self, start: Saved) -> Saved:
         """Run one group from where the workers are, and return the newest state that is saved, ``start`` or a later one.
 
@@ -78,7 +86,7 @@ class BarrierGroups:
                 self.ahead = self._attempt(self._assigned(start))
                 return self._newest(start)
             except BrokenGroup as broken:
-                self.ahead, failures = 0, failures + 1
+                self.ahead, self._newcomers.ready, failures = 0, 0, failures + 1
                 if failures > self.retries:
                     sentence = f"the group from step {start.step} failed {failures} times, last: {broken}"
                     raise LostWorkers(sentence) from (broken.__cause__ or broken)
@@ -114,25 +122,29 @@ class BarrierGroups:
         return max(start, Saved.of(message), key=lambda saved: saved.step) if message else start
 
     def _workers(self) -> int:
-        wanted = self.assignment.workers
-        return wait_for_slots(
+        wanted, begun = self.assignment.workers, self.now > 0
+        found = wait_for_slots(
             self._slots,
             wanted,
             least=self.least_workers,
             wait_s=self.slots_wait_s,
-            shrunk=0 < self.now < wanted,
+            shrunk=begun and (self.now < wanted or self._logical),
         )
+        if self._logical and begun:
+            found = min(found, max(self.now, self._newcomers.ready))
+        if begun and found > self.now:
+            log.warning("going on with %d workers", found)
+        return found
 
     def _slots(self) -> int:
-        scala = self.session.sparkContext._jsc.sc()
-        return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+        return slots_of(self.session)
 
     def _attempt(self, assignment: Assignment) -> int:
         """Run a group and return the step it has come to; raises what went wrong in a worker, or BrokenGroup where none is to blame."""
         group = f"{assignment.run}/{assignment.ahead}-{uuid.uuid4().hex[:8]}"
         watchdog = Watchdog(self.session.sparkContext, self.control, group, self._limits(assignment))
         try:
-            with watchdog.watching():
+            with watchdog.watching(), self._starting(assignment, group):
                 ends = _barrier_job(self.session, assignment, group)
         except (Py4JJavaError, PySparkException) as error:
             raise self._cause(group, watchdog, error) from error
@@ -143,6 +155,16 @@ class BarrierGroups:
         if broken := [ended.broken for ended in ends if ended.broken]:
             raise BrokenGroup("; ".join(broken))
         return ends[0].step
+
+    def _starting(self, assignment: Assignment, group: str) -> AbstractContextManager[None]:
+        """Start the Python of slots that come while the group runs with fewer workers than wanted."""
+        if not self._logical or assignment.workers == self.assignment.workers:
+            return nullcontext()
+        begun = partial(self._all_came, group, assignment.workers)
+        return self._newcomers.watched(assignment.workers, begun=begun)
+
+    def _all_came(self, group: str, workers: int) -> bool:
+        return (self.control.look(f"{group}/arrived") or 0) >= workers
 
     def _limits(self, assignment: Assignment) -> Limits:
         """The workers' own patience with each other ends before the driver's: those that leave by themselves stay warm."""
@@ -166,6 +188,12 @@ class BarrierGroups:
         if in_python(error) and not self.control.look(f"{group}/arrived"):
             return LostWorkers(f"no worker could begin, and none would if it was tried again: {cause_of(error)}")
         return BrokenGroup(cause_of(error))
+
+
+def slots_of(session: SparkSession) -> int:
+    """How many tasks can run at once."""
+    scala = session.sparkContext._jsc.sc()
+    return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
 
 
 def refuse_dynamic_allocation(conf: SparkConf) -> None:

@@ -1,10 +1,12 @@
-"""The driver's ear while a Spark job holds its main thread."""
+"""The driver's ear while a Spark job runs: it listens in the caller's thread, and the job is waited for in another."""
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import TypeVar
+
+from pyspark import InheritableThread
 
 from dlcore.run.board import WAITING
 from dlcore.run.chain import Chain
@@ -22,52 +24,33 @@ class Listener:
 
     def __init__(self, control: ControlServer, run: str, chain: Chain) -> None:
         self._control, self._run, self._chain = control, run, chain
-        self._left = threading.Event()
         self._error: Exception | None = None
 
     @property
     def stopped(self) -> bool:
         return self._chain.history.stop
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen while the body runs; an error of ``on_progress`` or of a commit stops the run and is raised at the end of the body."""
-        self._left.clear()
-        thread = threading.Thread(target=self._listen, name="dlcore-listener", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._left.set()
-            thread.join()
+    def during(self, group: Callable[[], Saved]) -> Saved:
+        """What ``group`` returns, while this thread listens.
+
+        An error of a callback's or of a commit stops the run, and is raised once the group has ended.
+        """
+        saved = beside(group, self._take)
         if self._error is not None:
             raise self._error
-
-    def _listen(self) -> None:
-        over = False
-        while not over:
-            over = self._left.wait(POLL_S)  # what came before the end is taken after it
-            self._take()
+        return saved
 
     def _take(self) -> None:
-        self._pass_on()
+        pass_on(self._control, self._run)
+        stop = True
         if self._error is None:
             try:
                 self._take_records_and_commit()
-            except Exception as error:  # noqa: BLE001 - of the user's function or the file system; raised again in the user's thread
+                stop = self._chain.history.stop
+            except Exception as error:  # noqa: BLE001 - of a callback or the file system; raised again when the workers have stopped
                 self._error = error
-                self._chain.history.stop = True
-        if self._chain.history.stop:
+        if stop:
             self._control.post(f"{self._run}/stop", True)
-
-    def _pass_on(self) -> None:
-        """Log what workers say, but no more at a time than leaves room for all else."""
-        for _ in range(WAITING):
-            told = self._control.take(f"{self._run}/told")
-            if told is None:
-                return
-            for level, text in told["entries"]:
-                log.log(level, "rank %d: %s", told["rank"], text)
 
     def _take_records_and_commit(self) -> None:
         saved = self._control.look(f"{self._run}/saved")  # first, so that the records up to it are there
@@ -75,6 +58,38 @@ class Listener:
             self._chain.history.add(len(self._chain.history.told), Progress(**message))
         if saved is not None:
             self._chain.extend(Saved.of(saved))
+
+
+T = TypeVar("T")
+
+
+def beside(job: Callable[[], T], listen: Callable[[], None]) -> T:
+    """What ``job`` returns, which runs in a thread of its own, with the caller's properties of jobs; this one listens until its end."""
+    ended: Future[T] = Future()
+    thread = InheritableThread(target=_into, args=(ended, job), name="dlcore-group", daemon=True)
+    thread.start()
+    while not wait([ended], timeout=POLL_S).done:
+        listen()
+    listen()  # to what came before the end
+    thread.join()
+    return ended.result()
+
+
+def pass_on(control: ControlServer, run: str) -> None:
+    """Log what workers say, but no more at a time than leaves room for all else."""
+    for _ in range(WAITING):
+        told = control.take(f"{run}/told")
+        if told is None:
+            return
+        for level, text in told["entries"]:
+            log.log(level, "rank %d: %s", told["rank"], text)
+
+
+def _into(ended: "Future[T]", job: Callable[[], T]) -> None:
+    try:
+        ended.set_result(job())
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        ended.set_exception(error)
 
 
 @dataclass(frozen=True)
@@ -102,5 +117,4 @@ class HeardGroups:
         return saved
 
     def _heard(self, start: Saved) -> Saved:
-        with self.listener.listening():
-            return self.groups(start)
+        return self.listener.during(lambda: self.groups(start))

@@ -116,7 +116,8 @@ def _take_part(assignment: Assignment, control: ControlClient, group: str, kept:
         _run(assignment, control, kept, heartbeat)
         last = heartbeat.asked or kept.engine.done
         heartbeat.writing = True
-        _commit(kept, group, workers=assignment.workers, wait=last or _must_wait(assignment, warm=warm))
+        wait = last or kept.engine.due or _must_wait(assignment, warm=warm)
+        _commit(kept, group, workers=assignment.workers, wait=wait)
     ended = Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
     if last:
         PROCESS.drop()
@@ -168,6 +169,7 @@ def _engine(assignment: Assignment, cores: int, sign: Sign) -> Engine:
         assignment.train.open(sign),
         validation.open(sign) if validation else None,
         metrics=assignment.method.metrics,
+        pauses=assignment.method.pauses,
         sharded=assignment.sharded,
         loaders=loaders,
     )

@@ -6,7 +6,6 @@ of a fixed number of ``logical_workers`` its part, one after the other; the sum 
 Of a loss that is a sum and its weight, the weights are summed with the gradients, which are then divided by them.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,32 +15,37 @@ from functools import partial
 import torch
 
 from dlcore.data.feed import Batch, Feed, fed, training_shares, validation_shares
-from dlcore.data.order import Order, Place
+from dlcore.data.order import Order
 from dlcore.data.rows import Rows
+from dlcore.metrics.metric import Metric
 from dlcore.optim.eager import stepper
-from dlcore.optim.schedules import after, base_rate
+from dlcore.optim.penalties import add_gradient
+from dlcore.optim.schedules import base_rate, in_steps
 from dlcore.parallel.buffers import OwnBuffers
 from dlcore.parallel.collective import Alone, Collective
 from dlcore.parallel.gradients import Gradients
 from dlcore.parallel.normalisation import BatchStatistics
 from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.parallel.reduction import reduction_of
+from dlcore.step.finiteness import finite, skip_or_stop
 from dlcore.step.method import Method
-from dlcore.step.metrics import Metric
 from dlcore.step.objective import Objective, validated
-from dlcore.step.progress import WAITS, Progress, reported
+from dlcore.step.progress import Progress
 from dlcore.step.randomness import own_randomness, seed_all, seed_of
-from dlcore.step.state import Figures, Pause, Since, Slice, capture, restore
+from dlcore.step.records import Records
+from dlcore.step.state import Figures, Slice, capture, restore
+from dlcore.step.triggers import Moment, Pauses, Validation
 from dlcore.step.tuning import evaluating, tune_model
 
-LOSS, STOP, WEIGHT, PAIRS = range(4)
-"""What travels with the gradients: the loss, how many ask for a stop, the weight, and how many losses were not means over rows."""
+LOSS, STOP, WEIGHT, PAIRS, SECONDS = range(5)
+"""What travels with the gradients: the loss, how many ask for a stop, the weight, how many losses were no means, and rank 0's time."""
 
 
 class Engine:
     """One rank's live model and optimizer: a cache of a committed state that steps move forward.
 
     ``loaders`` threads run the method's transform; without any, the training thread does. ``metrics`` are of the validation rows.
+    ``due`` says whether the last group ended so that its state is committed.
     """
 
     def __init__(
@@ -51,18 +55,20 @@ class Engine:
         validation: Rows | None,
         *,
         metrics: Sequence[Metric] = (),
+        pauses: Pauses | None = None,
         sharded: bool = False,
         loaders: int = 0,
     ) -> None:
-        self.step, self._loaders, self._metrics = -1, loaders, metrics
+        self.step, self._loaders, self._metrics, self._pauses = -1, loaders, metrics, pauses or Pauses()
         self._method, self._rows, self._validation = method, rows, validation
         self._whole = Order(rows=rows.count, batch=method.batch, seed=method.seed, window=rows.window)
         self._order = self._whole
+        self._planned = in_steps(method.schedule, self._whole.steps)
         self.model = tune_model(method.build())
         self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
         self._own_buffers = OwnBuffers(self.model)
         self._reduction = reduction_of(Alone(), shares=method.logical_workers)
-        self._gradients = Gradients(self.model, self._reduction, slots=4)
+        self._gradients = Gradients(self.model, self._reduction, slots=5)
         self.objective = Objective(method, self.model)
         self._sharded = sharded
         self._feed = self._feed_of_rank()
@@ -70,7 +76,11 @@ class Engine:
     @property
     def done(self) -> bool:
         """Whether the run is at its end."""
-        return self._order.place(self.step).epoch >= self._method.epochs
+        return self._method.ends(self._moment)
+
+    @property
+    def _moment(self) -> Moment:
+        return self._records.moment(self._order.place(self.step))
 
     def join(self, collective: Collective) -> None:
         """Work with these from now on."""
@@ -107,23 +117,13 @@ class Engine:
         self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
         self._take_step = stepper(self._optimizer)
         restore(self.model, self._optimizer, slices)
-        self._take_up(figures)
+        self.step, self._records = figures.step, Records(figures, self._planned)
         self._order = replace(self._whole, batch=batch or self._method.batch, start=figures.place)
         self.join(self._reduction.collective)
 
-    def _take_up(self, figures: Figures) -> None:
-        self.step, self._records, self._validations = figures.step, figures.records, figures.validations
-        self._schedule = after(self._method.schedule, self._validations)
-        self._since, self._pause = replace(figures.since), Pause()
-
     @property
     def figures(self) -> Figures:
-        return Figures(
-            place=self._order.place(self.step),
-            records=self._records,
-            validations=self._validations,
-            since=replace(self._since),
-        )
+        return self._records.figures(self._order.place(self.step))
 
     def slice(self) -> Slice:
         """A copy of this worker's part of the state."""
@@ -134,50 +134,56 @@ class Engine:
         """Count the body's time as that of a commit."""
         before = time.perf_counter()
         yield
-        self._pause.held_s += time.perf_counter() - before
+        self._records.pause.held_s += time.perf_counter() - before
 
     @property
     def paused_s(self) -> float:
         """How long the last pause between two groups was; zero if this group is the first since a state was loaded."""
-        return self._pause.seconds
+        return self._records.pause.seconds
 
     def run(self, stop: Callable[[], bool], report: Callable[[int, Progress], None]) -> None:
         """Take steps to the run's end; end early, all workers after the same step, when ``stop`` says so on any of them."""
-        self._pause.end(self._since)
-        ended = False
+        records = self._records
+        records.pause.end(records.since)
+        ended = self.due = False
         with own_randomness():
             while not ended and not self.done:
                 before = time.perf_counter()
                 ended = self._iterate(stop())
-                self._since.seconds += time.perf_counter() - before
+                records.since.seconds += time.perf_counter() - before
                 self._report(report)
-        self._pause.begin()
+                records.elapsed += time.perf_counter() - before
+                self.due = self._pauses.commit is not None and self._pauses.commit(self._moment)
+                ended = ended or self.due
+        records.pause.begin()
 
     def _iterate(self, stop: bool) -> bool:
         rate = self._rate(self.step)
         self._gradients.clear()
         self._gradients.slots[STOP] = float(stop)
+        self._gradients.slots[SECONDS] = 0.0 if self._reduction.collective.rank else self._records.elapsed
         rows = self._shares()
-        with self._counted("synchronisation_s"):
+        with self._records.counted("synchronisation_s"):
             self._gradients.finish()
-            self._statistics.average()
-        weight = self._weight(rows)
-        if weight:
-            self._update(rate)
-        self._since.loss += float(self._gradients.slots[LOSS]) * rows
-        self._since.weight += weight
-        self._since.rows += rows
+        if finite(self._gradients.slots[LOSS], self._gradients.flats):
+            self._learn(rows, rate)
+        else:
+            self._skip()
+        self._records.since.rows += rows
         self.step += 1
+        self._records.seconds = float(self._gradients.slots[SECONDS])
         return float(self._gradients.slots[STOP]) > 0
 
     def _shares(self) -> int:
         """Add up the gradients of this worker's shares, and return the step's rows."""
-        held = self._reduction.held
+        held, self._losses = self._reduction.held, list[torch.Tensor]()
+        if self._method.on_nan == "skip":
+            self._before = [buffer.detach().clone() for buffer in self.model.buffers()]
         for at, share in enumerate(held):
             if at:
                 self._gradients.next_share()
                 self._statistics.next_share()
-            with self._counted("data_s"):
+            with self._records.counted("data_s"):
                 batch = self._feed(self.step * len(held) + at)
             seed_all(seed_of(self._method.seed, step=self.step, share=share))
             self._backward(batch, last=share == held[-1])
@@ -186,15 +192,29 @@ class Engine:
                 self._own_buffers.refuse_changed()
         return batch.whole
 
-    @contextmanager
-    def _counted(self, wait: str) -> Iterator[None]:
-        before = time.perf_counter()
-        yield
-        setattr(self._since, wait, getattr(self._since, wait) + time.perf_counter() - before)
+    def _learn(self, rows: int, rate: float) -> None:
+        """Take what the step has found into statistics, weights and the record."""
+        with self._records.counted("synchronisation_s"):
+            self._statistics.average()
+        weight = self._weight(rows)
+        if weight:
+            self._update(rate)
+        self._records.since.loss += float(self._gradients.slots[LOSS]) * rows
+        self._records.since.weight += weight
+
+    def _skip(self) -> None:
+        """Leave the state as it was before a step that is not finite, if it may be skipped."""
+        skip_or_stop(self._method.on_nan, self.model, self._losses, self._reduction, step=self.step)
+        for buffer, before in zip(self.model.buffers(), self._before, strict=True):
+            buffer.copy_(before)
+        self._statistics.join(self._reduction)
+        self._own_buffers.note()
+        self._records.since.skipped += 1
 
     def _backward(self, batch: Batch, *, last: bool) -> None:
         """Accumulate the gradient of a share, this worker's ``last`` or another, in as many passes as the largest share needs."""
-        slots = self._gradients.slots
+        slots, loss = self._gradients.slots, torch.zeros(())
+        self._losses.append(loss)
         passes = self._method.passes(batch.whole, shares=self._reduction.shares)
         pieces = batch.pieces(passes, stand_in=self._statistics.synchronised)
         for number, piece in enumerate(pieces, 1):
@@ -202,6 +222,7 @@ class Engine:
             found = self.objective.training(piece)
             part = found.part(batch.whole)
             slots[LOSS] += part.detach()
+            loss += part.detach()
             slots[WEIGHT] += found.counted
             slots[PAIRS] += found.weight is not None
             self._gradients.expect(last=last and number == len(pieces))
@@ -219,52 +240,45 @@ class Engine:
         return weight
 
     def _update(self, rate: float) -> None:
+        if self._method.penalty is not None:
+            add_gradient(self._method.penalty, self.model)
         if self._method.clip is not None:
             self._method.clip(self._gradients.flats)
         for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
             group["lr"] = rate * ratio
         self._take_step()
-        with self._counted("synchronisation_s"):
+        with self._records.counted("synchronisation_s"):
             self._weights.share(self._reduction.collective)
 
     def _rate(self, step: int) -> float:
         """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the method's."""
-        return self._schedule(self._whole.step_at(self._order.place(step))) * (self._order.batch / self._method.batch)
+        return self._records.schedule(self._whole.step_at(self._order.place(step))) * (
+            self._order.batch / self._method.batch
+        )
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:
-        before, now = self._order.place(self.step - 1), self._order.place(self.step)
-        if self._recorded(now) == self._recorded(before):
+        rate = self._rate(self.step - 1)  # before a validation, which may change the schedule
+        found = self._validated()
+        if found is None and not self.done and not self._pauses.record(self._moment):
             return
-        validation, metrics = self._validate() if now.row == 0 else (None, {})
-        since, self._since = self._since, Since()
-        progress = Progress(
-            step=self.step,
-            epoch=before.epoch + 1,
-            loss=since.loss / since.weight if since.weight else math.nan,
-            lr=self._rate(self.step - 1),
-            rows_per_s=since.rows / max(since.seconds, 1e-9),
-            seconds=since.seconds,
-            validation=validation,
-            metrics=metrics,
-            **{wait: getattr(since, wait) for wait in WAITS},
-        )
-        number, self._records = self._records, self._records + 1
-        if validation is not None:
-            self._validations += (validation,)
-            self._schedule = after(self._method.schedule, self._validations)
-        report(number, progress)
+        epoch = self._order.place(self.step - 1).epoch + 1
+        report(*self._records.record(step=self.step, epoch=epoch, rate=rate, found=found))
 
-    def _recorded(self, place: Place) -> int:
-        return reported(self._whole.step_at(place), self._whole.steps)
+    def _validated(self) -> Validation | None:
+        """What is found of the validation rows, if this is when they are judged."""
+        if self._validation is None or not self._method.validate(self._moment):
+            return None
+        loss, metrics = self._judge(self._validation)
+        found = Validation(step=self.step, loss=loss, metrics=metrics)
+        self._records.judged(found)
+        return found
 
-    def _validate(self) -> tuple[float | None, dict[str, float]]:
+    def _judge(self, validation: Rows) -> tuple[float, dict[str, float]]:
         """Loss and metrics of the validation rows, each share's in batches of no more rows than a pass of training has."""
-        if self._validation is None:
-            return None, {}
         held, shares = self._reduction.held, self._reduction.shares
         size = min(self._method.micro_batch or self._order.batch, -(-self._order.batch // shares))
-        pieces = {at: validation_shares(self._validation.count, batch=size, share=at, shares=shares) for at in held}
-        make = partial(fed, self._validation, transform=self._method.transform, loaders=self._loaders)
+        pieces = {at: validation_shares(validation.count, batch=size, share=at, shares=shares) for at in held}
+        make = partial(fed, validation, transform=self._method.transform, loaders=self._loaders)
         with evaluating(self.model):
             mine = {share: make(its) for share, its in pieces.items()}
             return validated(self.objective, mine, self._metrics, self._reduction)

@@ -5,8 +5,8 @@ the batch: where class weights or ignored rows make a difference, a sum and its 
 inside is not known to be one of them, so its calls are watched, and what would train otherwise with each number of workers is refused.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from inspect import Signature, signature
 from typing import Any, TypeAlias
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from dlcore.metrics.metric import State, summed
 
 Pair: TypeAlias = tuple[Tensor, Tensor | float]
 Loss: TypeAlias = Callable[[Any, Any], Tensor | Pair]
@@ -185,3 +187,51 @@ def refuse_reduced(loss: object) -> None:
         raise ValueError(f"Training.loss: {NO_SUM}")
     if reduction == "none":
         raise ValueError('Training.loss must be a mean over rows or (sum, weight), got reduction="none"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanLoss:
+    """A loss as a metric: a mean over rows, or sums divided by their weights. The order of summation is that of the batches."""
+
+    loss: Loss
+    name: str = "loss"
+    higher_is_better: bool = field(default=False, init=False)
+
+    def update(self, prediction: Any, target: Any) -> State:
+        loss = recognised(self.loss)
+        rows = len(next(iter(target.values())) if isinstance(target, Mapping) else target)
+        this = found(lambda: loss(prediction, target), rows=rows)
+        return {
+            name: torch.tensor(n, dtype=torch.float64) for name, n in (("sum", this.total), ("weight", this.counted))
+        }
+
+    def merge(self, states: Sequence[State]) -> State:
+        return summed(states)
+
+    def result(self, state: State) -> float:
+        return float(state["sum"] / state["weight"])
+
+
+@dataclass(frozen=True)
+class LossByName:
+    """The weighted sum of a loss for each output, by the name that it and its target have.
+
+    >>> LossByName({"kind": cross_entropy, "box": smooth_l1_loss}, {"box": 0.5})
+
+    Each is a mean over rows; one whose ``weights`` do not name it counts once. Targets of other names are no loss's.
+    """
+
+    losses: Mapping[str, Callable[[Any, Any], Tensor]]
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.losses or not self.weights.keys() <= self.losses.keys():
+            raise ValueError(
+                f"LossByName needs losses, and weights of theirs alone, got losses {[*self.losses]}, weights {[*self.weights]}"
+            )
+
+    def __call__(self, prediction: Mapping[str, Any], target: Mapping[str, Any]) -> Tensor:
+        found = [
+            self.weights.get(name, 1.0) * loss(prediction[name], target[name]) for name, loss in self.losses.items()
+        ]
+        return torch.stack(found).sum()

@@ -1,6 +1,6 @@
 """What a training is: model, loss, optimizer, schedule, clipping, batch, epochs and seed, and nothing of where it runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -10,9 +10,12 @@ from torch.optim import LBFGS, Optimizer
 from dlcore.data.transform import Transform
 from dlcore.optim.clipping import Clip
 from dlcore.optim.eager import build
+from dlcore.optim.penalties import Penalty
 from dlcore.optim.schedules import Schedule, base_rate
+from dlcore.step.finiteness import OnNan
 from dlcore.step.losses import Loss, Pair, refuse_reduced
 from dlcore.step.randomness import own_randomness, seed_all
+from dlcore.step.triggers import EACH_EPOCH, Best, Moment, Trigger, Validation
 from dlcore.step.tuning import Precision
 
 KeptBatch = Literal["global", "worker"]
@@ -37,6 +40,7 @@ class Method:
     ``model`` is called with one tensor, or with several by keyword; ``loss`` with the prediction and one target, or a dict of them.
     ``step(model, inputs, targets)`` gives what a step minimises where that is not ``loss(model(inputs), targets)``, by which validation
     judges. No more than ``micro_batch`` rows go through a worker's model at a time; the gradients of a step are accumulated.
+    ``penalty(model)`` is added to what a step minimises, once a step, and to no loss that is told (``dlcore.optim.penalties``).
     ``transform`` makes of a row what the model and the loss get (``dlcore.data.transform``).
     When the number of workers changes, ``kept_batch`` says which batch stays: the ``global`` one, and nothing else changes; or that of a
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
@@ -44,6 +48,9 @@ class Method:
     statistics, and what they give is summed in one order. So the result is the same, bit for bit, on up to so many workers.
     Batch normalisation sees a worker's rows; with ``sync_batchnorm`` those of the global batch. Modules that ``model`` gives in
     evaluation mode, and parameters that take no gradient, stay so.
+    It ends after ``epochs``, or earlier when the trigger ``end`` says so; ``validate`` says after which steps the validation rows are
+    judged. With ``keep_best`` the weights of the best validation stay, and are what is fitted.
+    A step whose loss or gradient is not finite ends the run with an error that says where, or with ``on_nan="skip"`` changes nothing.
     ``precision`` is that of forward and backward: in bfloat16, weights, optimizer and sums over workers stay float32.
     """
 
@@ -55,12 +62,17 @@ class Method:
     epochs: int
     seed: int = 0
     clip: Clip | None = None
+    penalty: Penalty | None = None
     precision: Precision = "float32"
     kept_batch: KeptBatch = "global"
     transform: Transform | None = None
     step: TrainingStep | None = None
     micro_batch: int | None = None
     sync_batchnorm: bool = False
+    validate: Trigger = EACH_EPOCH
+    end: Trigger | None = None
+    keep_best: Best | None = None
+    on_nan: OnNan = "stop"
     logical_workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -77,8 +89,18 @@ class Method:
             raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
         if self.precision not in get_args(Precision):
             raise ValueError(f"Training.precision must be one of {get_args(Precision)}, got {self.precision!r}")
+        if self.on_nan not in get_args(OnNan):
+            raise ValueError(f"Training.on_nan must be one of {get_args(OnNan)}, got {self.on_nan!r}")
         if self.kept_batch not in get_args(KeptBatch):
             raise ValueError(f"Training.kept_batch must be one of {get_args(KeptBatch)}, got {self.kept_batch!r}")
+
+    def ends(self, moment: Moment) -> bool:
+        """Whether a run is at its end."""
+        return moment.place.epoch >= self.epochs or (self.end is not None and self.end(moment))
+
+    def best(self, validations: Sequence[Validation]) -> int | None:
+        """The step of the best of ``validations``; None where the best is not kept."""
+        return None if self.keep_best is None else self.keep_best.best(validations)
 
     def _refuse_unlike(self, shares: int) -> None:
         if shares < 1:

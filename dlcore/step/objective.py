@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from dlcore.data.feed import Batch
+from dlcore.metrics.metric import Metric
+from dlcore.metrics.tally import Tally, results_of_all
 from dlcore.parallel.reduction import Reduction
 from dlcore.parallel.tree import put
 from dlcore.step.losses import Found, found, recognised
 from dlcore.step.method import Method, align, in_float32, predicted
-from dlcore.step.metrics import Metric, Tally, results_of_all
 from dlcore.step.tuning import computing_in
 
 

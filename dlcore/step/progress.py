@@ -1,4 +1,4 @@
-"""How a training is getting on: a record after each hundred steps and each epoch."""
+"""How a training is getting on: records, unless told otherwise one after each hundred steps and each epoch."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,9 @@ WAITS = ("scheduling_s", "synchronisation_s", "commits_s", "data_s")
 class Progress:
     """State after ``step`` steps: losses are of the rows since the record before, by the loss's own rule; ``epoch`` counts from one.
 
-    At the end of an epoch ``validation`` is the loss of the validation rows, and ``metrics`` has the figures of Training's.
+    After a validation ``validation`` is the loss of the validation rows, and ``metrics`` has the figures of Training's.
+
+    ``skipped`` steps were not finite, and changed nothing.
 
     ``seconds`` is the time of the steps. In them rank 0 waited ``data_s`` for rows and, after its own backward, ``synchronisation_s``
     for the sum over workers. Beside them, between groups, ``commits_s`` went to holding the state still, ``scheduling_s`` to all else.
@@ -28,10 +30,12 @@ class Progress:
     commits_s: float = 0.0
     data_s: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    skipped: int = 0
 
     def __str__(self) -> str:
         validation = "" if self.validation is None else f", validation {self.validation:.5f}"
         validation += "".join(f", {name} {figure:.5f}" for name, figure in self.metrics.items())
+        validation += f", {self.skipped} steps skipped" if self.skipped else ""
         return (
             f"epoch {self.epoch}, step {self.step}: loss {self.loss:.5f}{validation}, "
             f"rate {self.lr:.4g}, {self.rows_per_s:,.0f} rows/s"
@@ -47,9 +51,3 @@ def time_shares(history: Iterable[Progress]) -> dict[str, float]:
 
 def told(parts: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {part:.1%}".replace("%", " %") for name, part in parts.items())
-
-
-def reported(step: int, steps_an_epoch: int, *, every: int = 100) -> int:
-    """How many records a run has made after ``step`` steps: one each ``every`` steps of an epoch, one at its end."""
-    epochs, within = divmod(step, steps_an_epoch)
-    return epochs * -(-steps_an_epoch // every) + within // every

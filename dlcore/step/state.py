@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlcore.data.order import Place
+from dlcore.step.triggers import Moment, Validation
 
 
 @dataclass(kw_only=True)
@@ -23,6 +24,7 @@ class Since:
     loss: float = 0.0
     weight: float = 0.0
     rows: int = 0
+    skipped: int = 0
     seconds: float = 0.0
     scheduling_s: float = 0.0
     synchronisation_s: float = 0.0
@@ -50,16 +52,23 @@ class Pause:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """All of a state but its tensors: where it stands, how many records were made, and the validation loss of each epoch."""
+    """All of a state but its tensors: where it stands, how many records were made, what each validation found, and the ``seconds`` that
+    steps and validations took, as triggers know them.
+    """
 
     place: Place = field(default_factory=Place)
     records: int = 0
-    validations: tuple[float, ...] = ()
+    validations: tuple[Validation, ...] = ()
+    seconds: float = 0.0
     since: Since = field(default_factory=Since)
 
     @property
     def step(self) -> int:
         return self.place.step
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(place=self.place, validations=self.validations, seconds=self.seconds)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Figures":
@@ -67,7 +76,8 @@ class Figures:
         return cls(
             place=Place(**content["place"]),
             records=content["records"],
-            validations=tuple(content["validations"]),
+            validations=tuple(Validation(**each) for each in content["validations"]),
+            seconds=content["seconds"],
             since=Since(**content["since"]),
         )
 

@@ -129,7 +129,6 @@ class Service:
 
     def environment(self, url: str, port: int) -> dict[str, str]:
         """What Airflow and, through it, every step starts with."""
-        fields = {f"EMBERLINE_{name.upper()}": str(value) for name, value in self.settings.model_dump().items()}
         options = {
             "API__HOST": self.settings.airflow_host,
             "API__PORT": str(port),
@@ -142,15 +141,19 @@ class Service:
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__PARALLELISM": "4",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",  # what a killed scheduler ran is run again after a minute
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
+            # A task that is begun while the API server starts, or starts again, waits for it: else it costs the task a try.
+            "WORKERS__EXECUTION_API_RETRIES": "20",
+            "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",
         }
         spark = {"conn_type": "spark", "host": self.settings.spark_master, "extra": {"spark-binary": "spark-submit"}}
         landing = {"conn_type": "fs", "extra": {"path": self.settings.landing}}
         return {
             **os.environ,
             **configure(self.settings),
-            **fields,
+            **self.settings.environment(),
             **{f"AIRFLOW__{name}": value for name, value in options.items()},
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(spark),
@@ -175,7 +178,7 @@ class Service:
         command = [sys.executable, "-m", "infra.airflow.standalone"]
         files = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(self.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+            (os.POSIX_SPAWN_OPEN, 1, str(self.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ]
         pid = os.posix_spawn(command[0], command, self.environment(url, port), file_actions=files, setsid=True)

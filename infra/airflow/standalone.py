@@ -55,7 +55,8 @@ class Component(standalone_command.SubCommand):
 
     def stop(self) -> None:
         self.stopping.set()
-        super().stop()  # type: ignore[no-untyped-call]
+        if self.process is not None:
+            self.process.terminate()
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -87,6 +88,11 @@ def create(spark: SparkSession, path: str, text: str) -> bool:
 def delete(spark: SparkSession, path: str) -> None:
     """Remove a file, or a folder with all it holds; nothing where there is none."""
     _system(spark, path).delete(_path(spark, path), True)
+
+
+def uri(place: str | Path) -> str:
+    """A place as Spark is told it: without a scheme it is of this host's disk, not of the cluster's default file system."""
+    return str(place) if urlsplit(str(place)).scheme else f"file://{Path(place).absolute()}"
 
 
 def is_local(path: str) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from dlcore import Artifact, AveragePrecision
+from infra.tables import hadoop
 from pipelines.binary.frames import preparation
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.seen import Seen
@@ -80,11 +81,11 @@ class Meeting:
                 f"version {model.id[:12]} prepares its rows by Spark, and this app's publishing has no session"
             )
         columns = dict.fromkeys([*self.roles.kept, self.roles.time, *model.details["sources"]])
-        rows = spark.read.parquet(str(test))
+        rows = spark.read.parquet(hadoop.uri(test))
         if lacking := [name for name in columns if name not in rows.columns]:
             raise predictions.ColumnsMissing(f"the rows of {test} lack {lacking}")
         into = self.scratch / f"{model.id}-test"
-        found.applied(rows.select(*columns)).write.mode("overwrite").parquet(str(into))
+        found.applied(rows.select(*columns)).write.mode("overwrite").parquet(hadoop.uri(into))
         return into
 
     def refuse_too_few(self, rows: pa.Table, seen: Seen) -> None:

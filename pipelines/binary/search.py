@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from sklearn.metrics import average_precision_score
 
 from dlcore import Training
+from infra.tables import hadoop
 from pipelines.binary import sections
 from pipelines.binary.frames import statistics
 from pipelines.binary.frames.bag import Bag
@@ -100,8 +101,8 @@ class Search:
         roles = self.bag.roles
         rows = self.bag.counted(self.frames.read(spark, "train")).orderBy(*roles.order)
         columns = dict.fromkeys([*roles.order, *self.frames.features, roles.label, "copies"])
-        rows.select(*columns).write.mode("overwrite").parquet(str(into))
-        return Rows(taken=self.frames.rows("train"), given=spark.read.parquet(str(into)).count())
+        rows.select(*columns).write.mode("overwrite").parquet(hadoop.uri(into))
+        return Rows(taken=self.frames.rows("train"), given=spark.read.parquet(hadoop.uri(into)).count())
 
     def trial(self, drawn: Path) -> Callable[[Setting], Trial]:
         """The function that a Spark task runs; it carries values alone."""

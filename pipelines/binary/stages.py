@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from infra.tables import hadoop
 from infra.tables.hive import Table
 from pipelines.binary import inputs
 from pipelines.binary.tabular import Tabular
@@ -58,7 +59,7 @@ class Steps:
         from pipelines.dated.ingest import Ingest
 
         return Ingest(
-            source=self.app.source.of(run.settings.landing, self.app.name, run.ds),
+            source=self.app.source.of(hadoop.uri(run.settings.landing), self.app.name, run.ds),
             header=self.app.source.header,
             rules=self.app.source.rules(run.ds),
             optional=self.app.nullable & set(self.app.source.header.values()),
@@ -198,6 +199,7 @@ class Steps:
                 scratch=run.folder / "meeting",
             ),
             run_id=run.id,
+            keep=run.settings.versions_kept,
         )
 
     def score(self, run: Run) -> Step:

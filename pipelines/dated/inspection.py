@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
@@ -49,8 +50,7 @@ class File:
 
 def files(spark: SparkSession, folder: str) -> list[File]:
     """The files of a folder by name, hidden ones left out; ``BadDelivery`` where one is not what its name says."""
-    for link in _broken_links(folder):
-        raise BadDelivery(f"landing file {link} is a link that leads nowhere; deliver the file itself")
+    refuse_broken_links(folder)
     found = [entry for entry in hadoop.entries(spark, folder) if entry.name[0] not in "._"]
     if not found:
         raise BadDelivery(f"no landing file in {folder}; deliver one there, then run the step again")
@@ -60,12 +60,12 @@ def files(spark: SparkSession, folder: str) -> list[File]:
     return [File(name=entry.name, size=_text_bytes(spark, entry)) for entry in found]
 
 
-def _broken_links(folder: str) -> list[str]:
-    """Links of a local folder that dangle or loop, which Hadoop's listing leaves out without a word."""
-    place = hadoop.local(folder)
-    if not hadoop.is_local(folder) or not os.path.isdir(place):
-        return []
-    return [entry.path for entry in os.scandir(place) if entry.is_symlink() and not os.path.exists(entry.path)]
+def refuse_broken_links(folder: str) -> None:
+    """Refuse a local folder that has, at any depth, a link that dangles or loops: Hadoop's listing leaves it out, or never ends."""
+    for parent, folders, names in os.walk(hadoop.local(folder)) if hadoop.is_local(folder) else ():
+        for path in (Path(parent, name) for name in (*folders, *names)):
+            if path.is_symlink() and (not path.exists() or Path(parent).resolve().is_relative_to(path.resolve())):
+                raise BadDelivery(f"landing file {path} is a link that leads nowhere; deliver the file itself")
 
 
 def _misnamed(entry: Entry) -> str:

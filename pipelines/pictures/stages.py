@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from infra.tables import hadoop
 from pipelines.outcome import Step
 from pipelines.pictures import inputs
 from pipelines.pictures.pictures import Pictures
@@ -61,7 +62,7 @@ class Steps:
 
         rules = self.app.rules()
         return Load(
-            delivery=Delivery(root=run.settings.landing, folder=f"{self.app.name}/ds={run.ds}"),
+            delivery=Delivery(root=hadoop.uri(run.settings.landing), folder=f"{self.app.name}/ds={run.ds}"),
             storing=Storing(rules=rules, store=self.store(run), ds=run.ds),
             tables=self.app.tables,
             judge=self.judge(rules),
@@ -166,6 +167,7 @@ class Steps:
             registry=registry(run),
             compare=DetectorMeeting(frames=inputs.frames(run), detector=self.app.detector()),
             run_id=run.id,
+            keep=run.settings.versions_kept,
         )
 
     def detect(self, run: Run) -> Step:

@@ -97,6 +97,7 @@ def worked(name: str, run: Run, stage: Stage) -> tuple[Outcome, float]:
     with ThreadPoolExecutor(1) as beside:
         building = beside.submit(stage.build, allowed)  # imports its libraries: seconds of Python, beside those of Java
         spark = session(stage.session, f"{run.app} {name} {run.id}", run.settings)
+        shown = _shown(run, stage.instance(name, run), spark)
         try:
             step = building.result()
             log.info("%s: %s", type(step).__name__, (type(step).__doc__ or "").partition("\n")[0])
@@ -104,8 +105,18 @@ def worked(name: str, run: Run, stage: Stage) -> tuple[Outcome, float]:
             ready = time()
             return step.run(spark), ready
         finally:
+            shown.unlink(missing_ok=True)
             if spark is not None:
                 spark.stop()
+
+
+def _shown(run: Run, instance: str, spark: SparkSession | None) -> Path:
+    """Say where the step's Spark UI is, if it has one, in its log and in the file that is returned."""
+    file = run.settings.spark_uis(run.app, run.id) / instance
+    if spark is not None and (address := spark.sparkContext.uiWebUrl):
+        log.info("Spark UI, while this step lives: %s", address)
+        write(file, address)
+    return file
 
 
 def session(needs: Session, name: str, settings: Settings) -> SparkSession | None:

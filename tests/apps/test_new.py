@@ -146,7 +146,7 @@ def test_airflow_reads_its_dags_whose_steps_are_the_recipes(tmp_path: Path) -> N
     steps: set[str] = set()
     for kind in ("daily", "training"):
         tasks = dag(APP, kind, tmp_path)["tasks"]
-        steps |= {name for name, task in tasks.items() if task["type"] == "SparkSubmitOperator"}
+        steps |= {name for name, task in tasks.items() if task["type"] == "Step"}
     assert steps == stages(APP).keys()
 
 

@@ -171,7 +171,7 @@ def test_airflow_reads_its_dags_whose_arrows_are_what_its_steps_read(tmp_path: P
     steps: set[str] = set()
     for kind in ("daily", "training"):
         read = dag(APP, kind, tmp_path)
-        own = {name: task for name, task in read["tasks"].items() if task["type"] == "SparkSubmitOperator"}
+        own = {name: task for name, task in read["tasks"].items() if task["type"] == "Step"}
         for name, task in own.items():
             assert set(stages(APP)[name].reads) & own.keys() <= set(task["upstream"]), name
             assert (task["pool"] == "hive") == (stages(APP)[name].session == "hive"), name

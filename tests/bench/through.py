@@ -95,7 +95,7 @@ class Subject:
 
 
 SUBJECTS = {
-    "ResNet-50": Subject(resnet, Output("long", best), 224),
+    "ResNet-50": Subject(resnet, Output("bigint", best), 224),
     "light SSD": Subject(partial(mobilenet_ssd, classes=4), Output(FOUND, partial(boxes, Detect(priors=LIGHT))), 300),
     "SSD300-VGG16": Subject(
         partial(ssd300_vgg16, classes=21), Output(FOUND, partial(boxes, Detect(priors=SSD300))), 300, "2024-03-01"

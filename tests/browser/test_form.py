@@ -54,10 +54,11 @@ def test_the_runs_page_shows_its_report_and_asks_no_other_host(stand: Stand, tra
 
 
 def test_a_report_is_shown_to_nobody_who_is_not_logged_in_and_no_other_file_at_all(stand: Stand, page: Page) -> None:
-    address = f"{stand.airflow.url}/reports/{TRAINING}/"
+    address, uis = (f"{stand.airflow.url}/emberline/{view}/{TRAINING}/" for view in ("report", "spark"))
     assert page.context.browser is not None
     stranger = page.context.browser.new_context()
-    assert stranger.request.get(address + "some-run").status in (401, 403)
+    assert [stranger.request.get(place + "some-run").status in (401, 403) for place in (address, uis)] == [True, True]
     stranger.close()
+    assert "set EMBERLINE_SPARK_UI=true" in page.request.get(uis + "some-run").text()
     for path in ("some-run", "..%2f..%2f..%2fairflow%2fjwt", "%2fetc%2fpasswd"):
         assert page.request.get(address + path).status == 404

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 import dlcore
 from dlcore import Artifact, Fitted, Progress, Training
-from dlcore.optim import schedules
+from dlcore.optim import decays, schedules
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "dlcore" / "README.md").read_text()
@@ -65,8 +65,9 @@ def test_arguments_records_and_schedules_are_told() -> None:
     assert names("Progress") == [each.name for each in fields(Progress)]
     own = {
         name
-        for name, each in vars(schedules).items()
-        if inspect.isclass(each) and each.__module__ == schedules.__name__
+        for module in (schedules, decays)
+        for name, each in vars(module).items()
+        if inspect.isclass(each) and each.__module__ == module.__name__ and "__call__" in vars(each)
     }
     assert set(names("Schedules")) == own & set(dlcore.__all__)
 

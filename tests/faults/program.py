@@ -1,14 +1,16 @@
 """A data scientist's script, killed by the tests: ``program.py MASTER FOLDER [EPOCHS [CONF=VALUE ...]]``.
 
-It prints a line a record and its weights' hash.
+A CONF ``training.FIELD`` is a number that Training gets, any other a setting of Spark's. It prints a line a record and its weights' hash.
 """
 
 import hashlib
+import json
 import logging
 import os
 import sys
 import time
 from functools import partial
+from typing import Any
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -51,12 +53,15 @@ def digest(model: nn.Module) -> str:
 
 
 def main(master: str, folder: str, epochs: str = "20", *conf: str) -> None:
+    given = [setting for setting in conf if setting.startswith("training.")]
+    numbers = {name.removeprefix("training."): json.loads(value) for name, value in (each.split("=") for each in given)}
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     logging.getLogger("dlcore").addFilter(lambda record: record.levelno != logging.INFO)
     logging.getLogger("dlcore").setLevel(logging.DEBUG)
-    spark = session(master, *conf)
+    spark = session(master, *(setting for setting in conf if setting not in given))
     spark.sparkContext.setLogLevel("OFF")
     rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
+    known: dict[str, Any] = {"group_s": 1.0, "patience_s": 30.0}
     training = Training(
         model=Slow,
         loss=mse_loss,
@@ -65,8 +70,7 @@ def main(master: str, folder: str, epochs: str = "20", *conf: str) -> None:
         batch=50,
         epochs=int(epochs),
         seed=5,
-        group_s=1.0,
-        patience_s=30,
+        **known | numbers,
     )
     frame = rows.withColumn("y", F.col("x1") * F.col("x2"))
     fitted = training.fit(frame, features=["x1", "x2", "x3"], label="y", workers=2, folder=folder, on_progress=tell)

@@ -1,4 +1,7 @@
-"""An executor that is lost for good, and one that comes: the run goes on with those there are, and takes each row once an epoch."""
+"""An executor that is lost for good, and one that comes: the run goes on with those there are, and takes each row once an epoch.
+
+With logical workers it goes on at once, and ends with the bits of any other number of workers.
+"""
 
 from pathlib import Path
 
@@ -17,3 +20,15 @@ def test_workers_go_and_come_and_every_row_is_taken_once_an_epoch(tmp_path: Path
     assert set(rates) == {0.02, 0.01}, "the rate follows the batch"
     assert rates[0] == rates[-1] == 0.02, "the run grew again"
     assert int(records[-1][1]) > EPOCHS * 9, "a smaller batch takes more steps"
+
+
+def test_survivors_take_over_a_lost_executors_shares_and_a_new_one_joins(tmp_path: Path) -> None:
+    shares = ("80", "training.logical_workers=2")
+    with running("local[2]", str(tmp_path / "unbroken"), *shares) as run:
+        unbroken = run.until("weights")
+    with running("local-cluster[2,1,1024]", str(tmp_path / "broken"), *shares) as run:
+        run.until("step", step=50)
+        run.executors()[0].kill()
+        run.until("training needs 2 task slots at once, the Spark application has 1: going on with 1 workers")
+        run.until("going on with 2 workers")
+        assert run.until("weights") == unbroken

@@ -79,8 +79,8 @@ def running(*arguments: str, program: Path = PROGRAM) -> Iterator[Run]:
 
 
 def shared() -> set[str]:
-    """The names in shared memory, but for those of the browser that other tests may run at the same time."""
-    return {name for name in os.listdir("/dev/shm") if "chromium" not in name}
+    """The names in shared memory, but for those of a browser or a pool of processes that other tests may run at the same time."""
+    return {name for name in os.listdir("/dev/shm") if "chromium" not in name and not name.startswith("sem.mp-")}
 
 
 @contextmanager

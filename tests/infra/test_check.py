@@ -1,9 +1,11 @@
 import socket
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from infra import check
+from infra import check, trial
 from infra.airflow.service import Service
 from infra.hbase.service import Service as Hbase
 from infra.settings import load
@@ -34,6 +36,13 @@ def test_every_address_and_folder_gets_a_sentence(landing: Path, capsys: pytest.
         assert f"ok         {named}" in said
     assert "not tried  metastore: embedded" in said
     assert "not tried  HBase: embedded" in said
+    for tried in (
+        "it starts, and its Hive metastore answers",
+        "executors run this Python",
+        "warehouse takes a new file",
+    ):
+        assert f"ok         a step's session: {tried}" in said
+    assert f"landing can be listed: fraud in {landing}/landing" in said
 
 
 def test_an_hbase_that_does_not_answer_is_named(landing: Path) -> None:
@@ -63,7 +72,9 @@ def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixt
             "driver_address=192.0.2.1",
         ]  # an address that is nobody's own
         assert not check.report(load(overrides))
-    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "not tried  a step's session: it is tried once all that failed above is good"
+    failed = [line for line in said if line.startswith("FAIL")]
     assert len(failed) == 7
     for named in ("warehouse", "registry", "landing", "metastore", "spark_master", "driver_address", "Airflow"):
         assert any(named in line for line in failed)
@@ -73,7 +84,7 @@ def test_what_fails_is_said_and_counts(landing: Path, capsys: pytest.CaptureFixt
     "finding",
     [check.warehouse("s3a://bucket/tables"), check.landing("hdfs://nameservice/landing"), check.master("yarn")],
 )
-def test_what_cannot_be_tried_is_said_and_no_failure(finding: check.Finding) -> None:
+def test_what_cannot_be_tried_is_said_and_no_failure(finding: trial.Finding) -> None:
     good, _ = finding
     assert good is None
 
@@ -101,3 +112,23 @@ def test_an_address_that_answers_is_good(landing: Path) -> None:
         )
     assert good
     assert sentence.endswith("answers")
+
+
+def test_what_answers_but_serves_no_step_fails(landing: Path) -> None:
+    """A port that accepts connections and hangs up is no metastore."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with suppress(OSError):  # the server is closed at the end
+                while True:
+                    server.accept()[0].close()
+
+        Thread(target=hang_up, daemon=True).start()
+        address = f"thrift://127.0.0.1:{server.getsockname()[1]}"
+        found = trial.findings(load([f"state={landing}", f"metastore={address}"]))
+    assert found == [
+        (
+            False,
+            f"a step's session: the Hive metastore {address} did not answer; start it, or correct the setting `metastore`",
+        )
+    ]

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from infra import blas
 from infra import spark as engine
+from infra.airflow.service import REPOSITORY
 from infra.settings import Settings
 
 SECOND = """
@@ -80,6 +81,43 @@ def test_blas_of_spark_and_torch_is_mkl_where_it_is_installed(spark: SparkSessio
     assert blas.sentence(None) == "linear algebra: torch by MKL"
 
 
+PLAIN = """
+from infra import spark
+from infra.settings import load
+session = spark.session("plain", load(), hive=True)
+session.sql("CREATE TABLE t (a INT) STORED AS PARQUET")
+for name in ("spark.sql.warehouse.dir", "spark.sql.session.timeZone", "spark.sql.shuffle.partitions"):
+    print(name, session.conf.get(name))
+print(session.sql("DESCRIBE EXTENDED t").where("col_name = 'Location'").first()["data_type"])
+"""
+
+
+def test_settings_hold_under_a_spark_submit_that_knows_nothing_of_them(tmp_path: Path) -> None:
+    """As under an Airflow of one's own, or by hand: what is submitted with it wins, and nothing is left in the working folder."""
+    work, state = tmp_path / "work", tmp_path / "a state"
+    work.mkdir()
+    (tmp_path / "plain.py").write_text(PLAIN)
+    ours = {name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "EMBERLINE_"))}
+    environment = {name: value for name, value in os.environ.items() if name not in ours} | {
+        "EMBERLINE_STATE": str(state),
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **engine.java_home(),
+    }
+    command = ["spark-submit", "--master", "local[1]", "--conf", "spark.sql.shuffle.partitions=7"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "plain.py")], cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == [
+        f"spark.sql.warehouse.dir file:{state}/warehouse",
+        "spark.sql.session.timeZone UTC",
+        "spark.sql.shuffle.partitions 7",
+        f"file:{state}/warehouse/t",
+    ], done.stderr
+    assert list(work.iterdir()) == []
+    assert (state / "metastore").is_dir() and (state / "logs" / "derby.log").exists()
+
+
 @pytest.fixture
 def metastore(tmp_path: Path) -> Iterator[str]:
     """A real metastore service on a free port, with a Derby of its own."""
@@ -112,6 +150,14 @@ def test_the_driver_is_reached_at_one_address_by_any_master(tmp_path: Path) -> N
     options = engine.defaults(settings)
     assert {options["spark.driver.host"], options["spark.driver.bindAddress"]} == {"10.0.0.7"}
     assert engine.configure(settings)["SPARK_LOCAL_IP"] == "10.0.0.7"
+
+
+@pytest.mark.parametrize("given", ["", "hdfs://nameservice/tables", "a folder"])
+def test_a_warehouse_without_a_scheme_is_of_this_hosts_disk(tmp_path: Path, given: str) -> None:
+    """Also where the cluster's default file system is another."""
+    place = str(tmp_path / given) if given and "://" not in given else given
+    found = engine.defaults(Settings(state=tmp_path, warehouse=place))["spark.sql.warehouse.dir"]
+    assert found == (given if "://" in given else f"file://{place or tmp_path / 'warehouse'}")
 
 
 def test_two_sessions_share_a_metastore_service(metastore: str, tmp_path: Path) -> None:

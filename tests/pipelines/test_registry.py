@@ -1,6 +1,7 @@
 """The registry keeps versions by content, moves its champion on command, and refuses what is not whole."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_the_champion_and_pinned_versions_are_not_deleted(registry: Registry, th
     registry.unpin(three[0])
     registry.delete(three[0])
     assert registry.versions() == sorted(three[1:])
+
+
+def test_the_oldest_versions_are_retired_but_no_champion_or_predecessor_or_pinned_one(
+    registry: Registry, tmp_path: Path
+) -> None:
+    found = [registry.add(artifact(tmp_path, weight)) for weight in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)]
+    for age, version in enumerate(reversed(found)):
+        os.utime(registry.folder / "versions" / version, (1e9 - age, 1e9 - age))
+    registry.promote(found[0], by="a run", reason="better")
+    registry.promote(found[1], by="a run", reason="better")
+    registry.pin(found[2])
+    assert registry.retire(keep=2) == [found[3]]
+    assert registry.retire(keep=2) == []
+    assert registry.versions() == sorted({*found} - {found[3]})
 
 
 def test_a_pinned_champion_keeps_its_place(registry: Registry, three: list[str]) -> None:

@@ -197,9 +197,9 @@ def test_a_run_without_a_model_has_a_report_too(tmp_path: Path) -> None:
     )
 
 
-def test_a_run_that_left_nothing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="no outcomes in"):
-        written(tmp_path / "own")
+def test_a_run_whose_steps_left_nothing_says_so_at_the_top(tmp_path: Path) -> None:
+    page = written(tmp_path / "own")
+    assert "<strong>The run failed.</strong> No step of it has come to its work" in page
 
 
 def test_what_failed_stands_on_top_with_its_sentence_and_so_does_what_was_killed(tmp_path: Path) -> None:

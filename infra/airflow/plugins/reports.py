@@ -1,4 +1,6 @@
-"""An Airflow plugin that shows a run's report: a tab on the run's page, served to whoever may see the DAG."""
+"""An Airflow plugin that shows a run's report and the Spark UIs of its steps at work, to whoever may see the DAG: tabs on the run's
+page and on each task's.
+"""
 
 from html import escape
 from typing import Any
@@ -15,10 +17,24 @@ from infra.settings import load
 ALONE = {"Content-Security-Policy": "sandbox allow-scripts"}
 """A report is of an origin of its own: whatever came into it cannot act as who looks at it in Airflow."""
 
-app = FastAPI(title="Emberline reports", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))])
+app = FastAPI(title="Emberline runs", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))])
 
 
-@app.get("/{dag_id}/{run_id:path}")
+@app.get("/spark/{dag_id}/{run_id:path}")
+def spark(dag_id: str, run_id: str) -> HTMLResponse:
+    """Links to the Spark UIs of a run's steps that are at work."""
+    settings = load()
+    if not settings.spark_ui:
+        return HTMLResponse("<p>Steps show no Spark UI; set EMBERLINE_SPARK_UI=true, and start Airflow again.</p>")
+    uis = {file.name: file.read_text() for file in sorted(settings.spark_uis(*named(dag_id, run_id)).glob("[!.]*"))}
+    links = [
+        f'<li><a href="{escape(address)}" target="_blank" rel="noopener">{escape(step)}</a></li>'
+        for step, address in uis.items()
+    ]
+    return HTMLResponse(f"<ul>{''.join(links)}</ul>" if links else "<p>No step of this run is at work in Spark.</p>")
+
+
+@app.get("/report/{dag_id}/{run_id:path}")
 def report(dag_id: str, run_id: str) -> HTMLResponse:
     """The report of one run of one DAG, or a page that says that there is none yet."""
     settings = load()
@@ -33,19 +49,15 @@ class Reports(AirflowPlugin):
 
     name = "emberline-reports"
     fastapi_apps: list[Any] = [  # noqa: RUF012 (the base class has it so)
-        {"app": app, "url_prefix": "/reports", "name": "reports"}
+        {"app": app, "url_prefix": "/emberline", "name": "emberline"}
     ]
     external_views: list[Any] = [  # noqa: RUF012
         {
-            "name": "Report",
-            "href": "reports/{DAG_ID}/{RUN_ID}",
-            "destination": "dag_run",
-            "url_route": "report",
-        },
-        {
-            "name": "Report",
-            "href": "reports/{DAG_ID}/{RUN_ID}",
-            "destination": "task_instance",
-            "url_route": "report_of_task",
-        },
+            "name": name,
+            "href": f"emberline/{page}/{{DAG_ID}}/{{RUN_ID}}",
+            "destination": destination,
+            "url_route": page if destination == "dag_run" else f"{page}-of-task",
+        }
+        for name, page in (("Report", "report"), ("Spark", "spark"))
+        for destination in ("dag_run", "task_instance")
     ]

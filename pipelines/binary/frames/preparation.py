@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dlcore import Artifact
+from infra.tables import hadoop
 
 FILES = "preparation"
 """Where an artifact keeps the fitted pipeline."""
@@ -34,7 +35,7 @@ class Prepared:
     def fit(cls, pipeline: Pipeline, train: DataFrame, columns: tuple[str, ...], into: Path) -> "Prepared":
         """Fit ``pipeline`` on the training rows and save it; ``columns``, of the rows or made by it, are what models see."""
         fitted = pipeline.fit(train)
-        fitted.write().overwrite().save(str(into))
+        fitted.write().overwrite().save(hadoop.uri(into))
         first = fitted.transform(train).select(*columns).first()
         if first is None:
             raise ValueError("a preparation is fitted on at least one row, got none")
@@ -47,7 +48,7 @@ class Prepared:
 
     def applied(self, rows: DataFrame) -> DataFrame:
         """``rows`` with ``features`` added; what the pipeline makes of a row depends on that row alone."""
-        made = PipelineModel.load(str(self.folder)).transform(rows)
+        made = PipelineModel.load(hadoop.uri(self.folder)).transform(rows)
         vectors = [name for name in self.sizes if isinstance(made.schema[name].dataType, VectorUDT)]
         columns: dict[str, Any] = {}
         for name, size in self.sizes.items():

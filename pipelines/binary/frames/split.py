@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType
 
+from infra.tables import hadoop
 from pipelines.binary.frames import statistics
 from pipelines.binary.frames.preparation import MakesPipeline, Prepared
 from pipelines.binary.frames.roles import Roles
@@ -52,7 +53,7 @@ class Frames:
         return self.folder / part
 
     def read(self, spark: SparkSession, part: str) -> DataFrame:
-        return spark.read.parquet(str(self.path(part)))
+        return spark.read.parquet(hadoop.uri(self.path(part)))
 
     def rows(self, *parts: str) -> int:
         """How many rows the split wrote to some of its parts."""
@@ -131,7 +132,7 @@ class Split:
 
     def write(self, frame: DataFrame, part: str) -> Part:
         """Write one frame in time order and say what is in it."""
-        folder = str(self.into / part)
+        folder = hadoop.uri(self.into / part)
         frame.orderBy(*self.roles.order).write.mode("overwrite").parquet(folder)
         written, label = frame.sparkSession.read.parquet(folder), F.coalesce(F.sum(self.roles.label), F.lit(0))
         time = seconds(written, self.roles.time)
@@ -158,7 +159,7 @@ class Split:
         self, spark: SparkSession, parts: Mapping[str, Part], rows: DataFrame, prepared: Prepared | None
     ) -> Frames:
         """Fit what the model carries, on training rows."""
-        train = spark.read.parquet(str(self.into / "train"))
+        train = spark.read.parquet(hadoop.uri(self.into / "train"))
         sample = sampled(train, self.roles.key, self.profile_rows / parts["train"].rows)
         features = prepared.features if prepared else self.features
         return Frames(

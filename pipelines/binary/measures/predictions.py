@@ -14,6 +14,7 @@ from pandas.util import hash_pandas_object
 from pyspark.sql import DataFrame
 from torch import Tensor
 
+from infra.tables import hadoop
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.measures.scored import Scored
 
@@ -68,7 +69,7 @@ def fingerprint(folder: Path) -> str:
 
 def write(frame: DataFrame, folder: Path, roles: Roles) -> None:
     """Write what goes with a row, and ``probability``."""
-    frame.select(*roles.kept, "probability").write.mode("overwrite").parquet(str(folder))
+    frame.select(*roles.kept, "probability").write.mode("overwrite").parquet(hadoop.uri(folder))
 
 
 def count(folder: Path) -> int:

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dlcore import Artifact
+from infra.tables import hadoop
 from infra.tables.hive import Draft, Partition, read_files
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.catalogue import EDGES
@@ -59,7 +60,7 @@ class Encode:
     def pictures(self, spark: SparkSession) -> DataFrame:
         """key, pixels, sizes, and of each picture its objects by place, edges relative to it."""
         assert self.detections is not None
-        pieces = [str(self.prepared.folder / name) for name in self.prepared.pieces]
+        pieces = [hadoop.uri(self.prepared.folder / name) for name in self.prepared.pieces]
         sizes = read_files(spark, [self.catalogue]).selectExpr("key", "width AS across", "height AS down")
         sides = dict(zip(EDGES, ("across", "down") * 2, strict=True))
         one = F.struct("place", "label", *[(F.col(edge) / F.col(side)).alias(edge) for edge, side in sides.items()])

@@ -18,6 +18,7 @@ from dlcore.scoring.prediction import Prediction
 from dlcore.zoo.deepbit import DeepBit, Objective, Pooled, begin, changed_bits
 from dlcore.zoo.projections import Projection, itq, random_projection
 from features.codes.retrieval import retrieval_precision
+from infra.tables import hadoop
 from pipelines.fit import Fit
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.codes import sections
@@ -77,7 +78,7 @@ class LearnCodes:
     def described(self, spark: SparkSession, features: Pooled, split: str) -> DataFrame:
         """key, place, label and features of the objects of a split, upright and turned, in files of the run."""
         crops = Cropping(framed=annotated, classes=self.detector.classes, turns=TURNS)(self.frames.read(spark, split))
-        folder = str(self.into / f"{split}-features")
+        folder = hadoop.uri(self.into / f"{split}-features")
         found = Prediction(module=features, features=TURNED, outputs=FEATURES)(crops)
         found.drop("crop", "thumbnail", "error").write.mode("overwrite").parquet(folder)
         return spark.read.parquet(folder)

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dlcore import Artifact
+from infra.tables import hadoop
 from infra.tables.hive import Draft, Partition, read_files
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.detection import sections
@@ -69,7 +70,7 @@ class Detect:
 
     def found(self, spark: SparkSession) -> DataFrame:
         """key, name, pixels, sizes, what was found from the threshold on, error."""
-        pieces = [str(self.prepared.folder / name) for name in self.prepared.pieces]
+        pieces = [hadoop.uri(self.prepared.folder / name) for name in self.prepared.pieces]
         names = read_files(spark, [self.partition]).selectExpr("key", "name", "width AS across", "height AS down")
         rows = spark.read.parquet(*pieces) if pieces else _none(spark)
         thresholds = F.array([F.lit(each) for each in self.model.details["thresholds"].values()])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from infra.tables import hadoop
 from infra.tables.hive import Partition, read_files
 from pipelines.dated.pin import TablePin
 from pipelines.pictures.detection.detector import PICTURE, TARGETS
@@ -31,7 +32,7 @@ class Frames:
 
     def read(self, spark: SparkSession, *splits: str) -> DataFrame:
         """key, pixels, width, height, targets, name, sha256 of the pictures of these splits, in the order of their keys."""
-        pieces = [str(day.folder / name) for day in self.prepared for name in day.pieces]
+        pieces = [hadoop.uri(day.folder / name) for day in self.prepared for name in day.pieces]
         named = self._catalogue(spark, splits).select("key", "name", "sha256")
         if not pieces:
             raise LookupError("no picture of these days could be prepared, so there is nothing to train on or to judge")

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from infra.tables import hadoop
+from pipelines.dated.inspection import refuse_broken_links
 from pipelines.dated.source import BadDelivery
 
 
@@ -54,6 +55,7 @@ class Delivery:
     def _files(self, spark: SparkSession) -> DataFrame:
         """Every file: source, name, stem, kind, length, content."""
         folder = f"{self.root}/{self.folder}"
+        refuse_broken_links(folder)
         if not hadoop.entries(spark, folder):
             raise BadDelivery(f"nothing has landed in {folder}; deliver pictures there, then run the step again")
         read = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(folder)

@@ -7,14 +7,18 @@ import os
 import subprocess
 import sys
 
-PROGRAMS = ("speed inception", "first_step", "prediction", "larger", "sharded", "planner", "kills")
+PROGRAMS = (
+    *("speed inception", "logical inception", "first_step", "prediction", "larger", "sharded", "planner"),
+    *("kills", "kills --logical"),
+)
 
 
 def main() -> None:
     folder = os.environ.get("MNIST")
     if not folder:
         print("LeNet is left out: name a folder with MNIST's idx files, MNIST=folder")
-    for program in [*([f"speed lenet {folder}"] if folder else []), *PROGRAMS]:
+    lenet = [f"{name} lenet {folder}" for name in ("speed", "logical")] if folder else []
+    for program in [*lenet, *PROGRAMS]:
         name, *arguments = program.split(" ", 2)
         print(f"-- {program}", flush=True)
         subprocess.run([sys.executable, "-m", f"tests.bench.dlcore.{name}", *arguments], check=True)

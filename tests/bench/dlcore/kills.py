@@ -2,7 +2,7 @@
 
 Each run trains in ``local-cluster[2,1,1024]``; Python workers, executors and drivers are killed by turns, each up to six seconds
 after the last one's group has been made up for: while Spark starts, workers meet, train, write or commit. Every end must be that of
-the unbroken run, bit for bit.
+the unbroken run, bit for bit. With ``--logical`` those that are left take over the shares of an executor that was killed.
 """
 
 import argparse
@@ -93,11 +93,13 @@ def killed(followed: Followed, kinds: Iterator[str], chance: random.Random) -> I
         kind = next(kinds)
 
 
-def broken(folder: Path, kinds: Iterator[str], chance: random.Random) -> tuple[str, list[Kill]]:
+def broken(
+    folder: Path, settings: Sequence[str], kinds: Iterator[str], chance: random.Random
+) -> tuple[str, list[Kill]]:
     """Train to the end, over as many starts as drivers are killed; the line with the weights, and the kills."""
     kills, end = list[Kill](), None
     while end is None:
-        with running(MASTER, str(folder), EPOCHS) as run:
+        with running(MASTER, str(folder), EPOCHS, *settings) as run:
             followed = Followed(run)
             kills += killed(followed, kinds, chance)
             end = followed.weights()
@@ -115,15 +117,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--kills", type=int, default=30)
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments.add_argument("--logical", action="store_true")
     given = arguments.parse_args()
+    settings = ["training.logical_workers=2"] if given.logical else []
     print(f"seed {given.seed}", flush=True)
     kinds, chance = itertools.cycle(["worker", "executor", "worker", "executor", "driver"]), random.Random(given.seed)
     kills = list[Kill]()
     with tempfile.TemporaryDirectory() as place:
-        with running(MASTER, f"{place}/unbroken", EPOCHS) as run:
+        with running(MASTER, f"{place}/unbroken", EPOCHS, *settings) as run:
             unbroken = run.until("weights")
         while len(kills) < given.kills:
-            end, more = broken(Path(place) / str(len(kills)), kinds, chance)
+            end, more = broken(Path(place) / str(len(kills)), settings, kinds, chance)
             if end != unbroken:
                 raise AssertionError(f"a run ended with {end} after {more}, the unbroken one with {unbroken}")
             kills += more

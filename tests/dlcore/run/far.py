@@ -10,8 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Adam
 
 from dlcore import Constant, Fitted, Training
-from dlcore.run.chain import OnProgress
 from dlcore.storage.folder import Place
+from dlcore.tracking.callbacks import OnProgress
 
 
 def network(columns: int) -> nn.Module:

@@ -17,6 +17,7 @@ from dlcore.parallel.parameters import slice_names, split_parameters
 from dlcore.run.commits import Commit, CommitError, Commits, Saved
 from dlcore.run.journal import LostRun
 from dlcore.step.state import Figures, Since, capture, restore
+from dlcore.step.triggers import Validation
 from dlcore.storage.folder import Folder
 
 
@@ -31,12 +32,19 @@ def trained(optimizer: Callable[..., Optimizer], steps: int) -> tuple[nn.Module,
     return model, running
 
 
+FOUND = (Validation(step=2, loss=0.25, metrics={"accuracy": 0.5}),)
+
+
 def saved_at(commits: Commits, step: int) -> Saved:
     model, optimizer = trained(partial(SGD, momentum=0.9), 1)
     written = commits.write(capture(model, optimizer, model.state_dict()), step=step, name="g")
     return Saved(
         figures=Figures(
-            place=Place(step=step), records=1, validations=(0.25,), since=Since(loss=1.5, rows=3, seconds=0.5)
+            place=Place(step=step),
+            records=1,
+            validations=FOUND,
+            seconds=7.5,
+            since=Since(loss=1.5, rows=3, seconds=0.5),
         ),
         slices=(written,),
     )
@@ -152,7 +160,7 @@ def test_a_newest_commit_that_is_damaged_is_passed_over_with_a_warning(
     entry = tmp_path / "000000003.json"
     entry.write_text(entry.read_text()[:-20])
     assert commits.claimed().sound() == made[:1]
-    assert [line for line in caplog.messages if "passed over for the one before" in line and "is corrupt" in line]
+    assert [line for line in caplog.messages if "is passed over: " in line and "is corrupt" in line]
     assert len(caplog.messages) == 3
     assert commits.latest() == made[0]
 
@@ -182,10 +190,10 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
     commits = Commits(Folder(str(tmp_path))).claimed()
     sealed(commits, 10)
     entry = tmp_path / "000000002.json"
-    entry.write_text(entry.read_text().replace('"format": 5', '"format": 9'))
-    with pytest.raises(CommitError, match="have format 9, this version reads 5"):
+    entry.write_text(entry.read_text().replace('"format": 6', '"format": 9'))
+    with pytest.raises(CommitError, match="have format 9, this version reads 6"):
         commits.latest()
     (tmp_path / "old" / "000000120").mkdir(parents=True)
     (tmp_path / "old" / "000000120" / "manifest.json").touch()
-    with pytest.raises(CommitError, match="have format 4 or less, this version reads 5"):
+    with pytest.raises(CommitError, match="have format 4 or less, this version reads 6"):
         Commits(Folder(f"{tmp_path}/old")).latest()

@@ -20,6 +20,7 @@ from dlcore import Constant, Folder, Plateau, Progress, Training
 from dlcore.data.copying import Fingerprint, copy_pieces
 from dlcore.data.layout import Layout
 from dlcore.data.pieces import Pieces, settled, write_piece
+from dlcore.optim.schedules import after
 
 TRAINING: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.Dropout(0.2), nn.ReLU(), nn.Linear(8, 1)),
@@ -73,11 +74,13 @@ def test_a_plateau_goes_on_where_it_was(tumours: pd.DataFrame, tmp_path: Path) -
     whole = plateau.fit(tumours, **given)
     rates = [record.lr for record in whole.history]
     assert rates[0] == 0.1 > rates[3] > rates[-1]
+    losses = [record.validation or 0.0 for record in whole.history]
+    assert rates == [after(plateau.schedule, losses[:epoch])(0) for epoch in range(8)]
     plateau.fit(tumours, **given, folder=str(tmp_path), on_progress=lambda record: record.epoch == 4)
     rest = plateau.fit(tumours, **given, folder=str(tmp_path))
     assert same(rest.module, whole.module)
     assert [(r.lr, r.validation) for r in rest.history] == [(r.lr, r.validation) for r in whole.history]
-    with pytest.raises(ValueError, match="follows the validation loss; give fit a validation="):
+    with pytest.raises(ValueError, match="schedule follow what validations find; give fit a validation="):
         plateau.fit(tumours, **columns(tumours))
 
 

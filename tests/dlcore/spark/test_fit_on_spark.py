@@ -4,9 +4,10 @@ import logging
 import os
 import platform
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -26,12 +27,28 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim import SGD, Adam
 
-from dlcore import Accuracy, ClipNorm, Constant, Fitted, Folder, LostRun, MeanLoss, Progress, Training, Warmup
+from dlcore import (
+    Accuracy,
+    AtMinimum,
+    Callback,
+    ClipNorm,
+    Constant,
+    Fitted,
+    Folder,
+    LostRun,
+    MeanLoss,
+    Moment,
+    Progress,
+    Stop,
+    Training,
+    Warmup,
+)
 from dlcore.spark import worker
 from dlcore.spark.executors import refuse_no_folder
 from dlcore.spark.group import refuse_dynamic_allocation
 from dlcore.spark.writing import refuse_missing
 from dlcore.step.progress import told
+from dlcore.step.tuning import computing_with
 
 SETTINGS: dict[str, Any] = {
     "model": lambda: nn.Sequential(nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 1)),
@@ -137,6 +154,41 @@ def test_groups_and_a_stop_change_nothing(
     assert [r.validation is not None for r in whole.history] == [True] * 6
 
 
+class Here(Callback):
+    """Keeps the threads that it is called in, and the steps that were committed; asks for a stop from another thread."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.threads: set[int] = set()
+        self.committed: list[int] = []
+        self.stop = stop
+
+    def commit(self, moment: Moment, weights: Callable[[], object]) -> None:
+        self.threads.add(threading.get_ident())
+        self.committed.append(moment.place.step)
+
+    def record(self, record: Progress) -> None:
+        self.threads.add(threading.get_ident())
+        if record.epoch == 5:
+            threading.Thread(target=self.stop.set).start()
+
+
+def test_the_best_weights_are_kept_and_callbacks_are_called_in_this_thread(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame, held_out = spark.createDataFrame(tumours.iloc[:300]), spark.createDataFrame(tumours.iloc[300:])
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2, "validation": held_out}
+    rising = training(epochs=500, keep_best=AtMinimum(), schedule=lambda step: 5.0 if step > 14 else 0.05)
+    here = Here(Stop())
+    fitted = rising.fit(frame, **columns, folder=f"{tmp_path}/a", callbacks=[here], stop=here.stop)
+    assert here.threads == {threading.get_ident()}
+    assert fitted.best is not None
+    assert fitted.best.step in here.committed
+    assert fitted.history[-1].epoch in range(5, 500)
+    assert fitted.best.validation == min(record.validation or 9 for record in fitted.history)
+    loss = MeanLoss(loss=binary_cross_entropy_with_logits)
+    assert fitted.evaluate(tumours.iloc[300:], [loss])["loss"] == pytest.approx(fitted.best.validation, rel=1e-4)
+
+
 def test_a_sharded_optimizer_changes_nothing_and_goes_on_replicated(
     spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -150,6 +202,27 @@ def test_a_sharded_optimizer_changes_nothing_and_goes_on_replicated(
     assert len(list((tmp_path / "b" / "commits").rglob("slice-*.safetensors"))) == 2, "one commit of two slices"
     rest = adam.fit(frame, **columns, folder=f"{tmp_path}/b")
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
+
+
+def test_with_logical_workers_two_on_spark_end_with_the_bits_of_this_process(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    tumours.to_parquet(tmp_path / "rows.parquet")
+    rows = ds.dataset(tmp_path / "rows.parquet")
+
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Linear(30, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
+
+    ours = training(model=model, logical_workers=2, metrics=[MeanLoss(loss=SETTINGS["loss"], name="mean")])
+    with computing_with(1):  # as a worker of one core
+        fits = [
+            ours.fit(rows, features=features(tumours), label="benign", workers=workers, validation=rows)
+            for workers in (1, 2)
+        ]
+    alone, together = (fit.module.state_dict() for fit in fits)
+    assert all(torch.equal(value, together[name]) for name, value in alone.items())
+    told = [[(record.loss, record.validation, record.metrics) for record in fit.history] for fit in fits]
+    assert told[0] == told[1]
 
 
 def test_parquet_files_train_without_spark_in_the_way(

@@ -1,5 +1,6 @@
 """The same bits on any number of workers, and through any change of their number: processes of one thread that meet over gloo."""
 
+import math
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,11 +19,14 @@ from torch._C._distributed_c10d import TCPStore
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Adam
 
-from dlcore import Accuracy, ClipNorm, Constant, MeanLoss, Metric, Training
+from dlcore import Accuracy, AtMinimum, ClipNorm, Constant, Folder, MeanLoss, Metric, SequentialSchedule, Training
 from dlcore.data.rows import Resident
 from dlcore.parallel.collective import Alone, Gloo
+from dlcore.run.chain import Chain, History
+from dlcore.run.commits import Commits, Saved
+from dlcore.run.plan import Plan
+from dlcore.run.stopping import StopRequests
 from dlcore.step.engine import Engine
-from dlcore.step.method import Method
 from dlcore.step.state import Figures, Slice
 from dlcore.step.tuning import computing_with
 from tests.dlcore.step import ranks
@@ -52,6 +56,11 @@ def rows(count: int) -> Resident:
     return resident(pd.DataFrame({"x": list(x), "y": x[:, :3].argmax(axis=1)}))
 
 
+def ruined(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """NaN where a row is among them of which there is one."""
+    return cross_entropy(model(x), y) * (math.nan if bool((x[:, 0] > 2.1).any()) else 1.0)
+
+
 METHODS: dict[str, dict[str, Any]] = {
     "dropout, batch normalisation, class weights": {
         "loss": partial(cross_entropy, weight=torch.tensor([1.0, 3.0, 0.2])),
@@ -62,13 +71,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "large messages": {"model": picture, "epochs": 1},
 }
 
+SKIPPING: dict[str, Any] = {
+    "step": ruined,
+    "on_nan": "skip",
+    "keep_best": AtMinimum(),
+    "schedule": SequentialSchedule(schedules=[Constant(lr=0.05), Constant(lr=30)], milestones=[10]),
+    "epochs": 4,
+}
 FIRST = next(iter(METHODS))
 
 
-def method(name: str, shares: int) -> Method:
+def method(name: str, shares: int) -> Plan:
     known: dict[str, Any] = {"model": perceptron, "loss": cross_entropy, "optimizer": partial(SGD, momentum=0.9)}
     known |= {"schedule": Constant(lr=0.05), "batch": 16, "epochs": 2, "logical_workers": shares}
-    return Method(**known | METHODS[name])
+    return Plan(**known | METHODS.get(name, SKIPPING))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +119,7 @@ def train(
         Alone() if workers == 1 else Gloo(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=60)
     )
     metrics: list[Metric] = [Accuracy(), MeanLoss(loss=ours.loss, name="mean")]
-    engine = Engine(ours, rows(70), rows(37), metrics=metrics, sharded=sharded)
+    engine = Engine(ours, rows(70), rows(37), metrics=metrics, pauses=ours.pauses, sharded=sharded)
     told = []
     with computing_with(1):
         slices = [Slice.from_bytes(content, plain) for content, plain in written]
@@ -111,7 +127,7 @@ def train(
         engine.join(collective)
         engine.run(lambda: engine.step + 1 == stop, lambda _, record: told.append(record))
     mine = engine.slice()
-    losses = [(record.loss, record.validation, record.metrics) for record in told]
+    losses = [(record.loss, record.validation, record.metrics, record.skipped) for record in told]
     engine.join(Alone())
     collective.close()
     return End(figures=engine.figures, written=[(mine.to_bytes(), mine.plain)], losses=losses)
@@ -167,6 +183,35 @@ def test_workers_that_go_and_come_change_nothing(pool: ProcessPoolExecutor, shar
 
 def test_the_shares_decide_the_result_and_not_the_workers(pool: ProcessPoolExecutor) -> None:
     assert trained(pool, FIRST, 3, 1).state != trained(pool, FIRST, 4, 1).state
+
+
+def led_to(pool: ProcessPoolExecutor, workers: int, folder: Folder) -> tuple[int, list[Any], dict[str, bytes]]:
+    """The state that a run of commits has led to: its step, the records and every tensor."""
+    plan, end = method("skipping", 3), None
+    commits = Commits(folder).claimed()
+    figures, [start] = beginning(plan)
+    first = Saved(figures=figures, slices=(commits.write(start, step=0, name="start"),))
+    kept = [commits.seal(first, after=None, settings={}, history=())]
+    chain = Chain(commits, kept, History((), StopRequests(None, folder)), plan)
+    while not chain.over:
+        end = trained(pool, "skipping", 3, workers, after=end)
+        slices = [Slice.from_bytes(content, plain) for content, plain in end.written]
+        files = [commits.write(each, step=end.figures.step, name=str(rank)) for rank, each in enumerate(slices)]
+        chain.extend(Saved(figures=end.figures, slices=tuple(files)))
+    assert end is not None
+    saved = chain.end()
+    tensors = {name: each.numpy().tobytes() for part in commits.load(saved) for name, each in part.tensors.items()}
+    return saved.step, end.losses, tensors
+
+
+def test_steps_are_skipped_and_the_best_is_kept_the_same_by_any_number(
+    pool: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    alone, *several = [led_to(pool, workers, Folder(f"{tmp_path}/{workers}")) for workers in (1, 2, 3)]
+    step, records, _ = alone
+    assert step == 10
+    assert [skipped for *_, skipped in records] == [1, 1, 1, 1]
+    assert all(found == alone for found in several)
 
 
 class Moving(nn.Module):

@@ -68,7 +68,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(spark: SparkSession, f
         read(spark, folder)
 
 
-@pytest.mark.parametrize("target", ["nowhere.csv", "link.csv"], ids=["dangles", "loops"])
+@pytest.mark.parametrize("target", ["nowhere.csv", "link.csv", "."], ids=["dangles", "loops", "leads to its folder"])
 def test_a_link_that_leads_nowhere_is_refused(spark: SparkSession, folder: Path, target: str) -> None:
     (folder / "link.csv").symlink_to(target)
     with pytest.raises(BadDelivery, match=r"link.csv is a link that leads nowhere; deliver the file itself"):

@@ -149,6 +149,33 @@ def test_what_a_step_starts_knows_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert run(tmp_path).outcome("count").rows == Rows(taken=3, given=3)
 
 
+LOOKS = """
+import sys, urllib.request
+from pathlib import Path
+from infra.settings import Settings
+from pipelines.outcome import Outcome
+from pipelines.runner.perform import attempt
+from pipelines.runner.run import Run, Stage
+settings = Settings(state=Path(sys.argv[1]), spark_master="local[1]", spark_ui=True)
+run = Run(app="fraud", id="r:1", ds="2013-09-02", member=3, params={}, settings=settings)
+class Looks:
+    def run(self, spark):
+        (file,) = settings.spark_uis("fraud", "r:1").iterdir()
+        with urllib.request.urlopen(file.read_text()) as page:
+            return Outcome(summary=f"{file.name} {file.read_text()} {page.status}")
+attempt("look", run, Stage(lambda _: Looks(), "spark"))
+"""
+
+
+def test_a_steps_spark_ui_has_its_address_told_while_the_step_lives(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LOOKS, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    step, address, status = run(tmp_path).outcome("look").summary.split()
+    assert step == "look" and address.startswith("http://127.0.0.1:") and status == "200"
+    assert list(run(tmp_path).settings.spark_uis("fraud", "r:1").iterdir()) == []
+
+
 def test_rows_that_do_not_add_up_are_refused() -> None:
     with pytest.raises(ValueError, match="rows in must equal rows out"):
         Rows(taken=3, given=1, quarantined=1)

@@ -1,4 +1,4 @@
-"""Metrics are those of scikit-learn, and the same bits however rows are shared out."""
+"""States are joined to the same figures however rows are shared out, by batches, workers and metrics of a user's own."""
 
 import random
 from collections.abc import Sequence
@@ -17,8 +17,9 @@ from torch.optim import SGD
 
 from dlcore import Accuracy, AveragePrecision, Constant, MeanLoss, Metric
 from dlcore.data.rows import Resident
+from dlcore.metrics.metric import State, joined
+from dlcore.metrics.tally import Tally
 from dlcore.step.method import Method
-from dlcore.step.metrics import State, Tally, joined
 from tests.dlcore.step.ranks import resident, trained
 
 METRICS = (AveragePrecision(), Accuracy(), MeanLoss(loss=binary_cross_entropy_with_logits))

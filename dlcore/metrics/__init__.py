@@ -1,0 +1,1 @@
+"""Figures of predictions on held-out rows, exact however the rows are shared out."""
