@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -62,22 +62,26 @@ def _on_s3(client: Any, path: str, content: bytes) -> bool:
 
 def _s3_client(system: fs.S3FileSystem) -> Any:
     """A client with the options and credentials of pyarrow's; where that found these by itself, botocore looks at the same places."""
-    try:
-        from botocore.config import Config
-        from botocore.session import Session
-    except ImportError as error:
-        raise ImportError("a run on S3 needs the package botocore: pip install emberline[s3]") from error
     _, (options,) = system.__reduce__()  # what it is pickled as: it has no other way to tell
     if options["role_arn"]:
         raise ValueError("a run on S3 takes no role_arn; name the role in a profile of AWS's own configuration")
     override = options["endpoint_override"]
-    return Session().create_client(
-        "s3",
+    return _client(
         region_name=options["region"] or None,
         endpoint_url=f"{options['scheme']}://{override}" if override else None,
         aws_access_key_id=options["access_key"] or None,
         aws_secret_access_key=options["secret_key"] or None,
         aws_session_token=options["session_token"] or None,
         verify=options["tls_ca_file_path"] or None,
-        config=Config(s3={"addressing_style": "path" if override else "auto"}),
     )
+
+
+@lru_cache(maxsize=4)  # making one takes a good part of a second, as long as all else in a commit
+def _client(**options: str | None) -> Any:
+    try:
+        from botocore.config import Config
+        from botocore.session import Session
+    except ImportError as error:
+        raise ImportError("a run on S3 needs the package botocore: pip install emberline[s3]") from error
+    style = "path" if options["endpoint_url"] else "auto"
+    return Session().create_client("s3", config=Config(s3={"addressing_style": style}), **options)

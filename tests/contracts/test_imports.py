@@ -60,14 +60,15 @@ def names(requirements: Iterable[str]) -> set[str]:
 
 def test_the_extra_of_dlcore_is_what_it_imports_and_what_spark_needs_to_run_python_on_arrow() -> None:
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    storage = {name.replace("-", "_") for kind in ("hdfs", "s3") for name in names(extras[kind])}
+    own = {name.replace("-", "_") for kind in ("hdfs", "s3", "tensorboard") for name in names(extras[kind])}
     files = [file for file in (REPOSITORY / "dlcore").rglob("*.py") if not {"zoo", "openvino"} & {*file.parts}]
     roots = {name.partition(".")[0] for file in files for name in imported(file)}
     of_spark = requires("pyspark") or []
     in_any_case = names(each for each in of_spark if "extra ==" not in each)
     for_sql = names(each for each in of_spark if each.endswith('extra == "sql"'))
-    assert storage - {"emberline"} <= roots
-    assert names(extras["dlcore"]) == (roots - sys.stdlib_module_names - {"dlcore"} - in_any_case - storage) | for_sql
+    assert own - {"emberline"} <= roots
+    of_others = own | in_any_case | {"dlcore", "_typeshed"}  # which is there for type checkers alone
+    assert names(extras["dlcore"]) == (roots - sys.stdlib_module_names - of_others) | for_sql
 
 
 def test_the_extra_of_the_zoo_is_what_its_networks_import_beside_dlcores() -> None:

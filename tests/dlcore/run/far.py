@@ -18,7 +18,7 @@ def network(columns: int) -> nn.Module:
     return nn.Sequential(nn.Linear(columns, 256), nn.ReLU(), nn.Linear(256, 1))
 
 
-def fit(parquet: str, folder: Place | None, *, epochs: int = 4, on_progress: OnProgress | None = None) -> Fitted:
+def fit(parquet: str, folder: Place | None, *, epochs: int = 3, on_progress: OnProgress | None = None) -> Fitted:
     """Commits after each step, or nearly."""
     rows = ds.dataset(parquet)
     features = [name for name in rows.schema.names if name != "benign"]
@@ -27,7 +27,7 @@ def fit(parquet: str, folder: Place | None, *, epochs: int = 4, on_progress: OnP
         loss=binary_cross_entropy_with_logits,
         optimizer=Adam,
         schedule=Constant(lr=0.01),
-        batch=64,
+        batch=128,
         epochs=epochs,
         seed=2,
         group_s=1e-4,

@@ -45,7 +45,9 @@ def test_a_python_that_lacks_something_or_is_not_there_is_told_before_data_is_wr
     run = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{PROGRAM}", str(tmp_path / "run")]
     ran = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert f"the executors' Python, {python}" in ran.stdout, ran.stderr
-    assert ("lacks numpy, pandas, pyarrow, safetensors, torch, dlcore." if bare else "cannot begin: ") in ran.stdout
+    assert (
+        "lacks numpy, pandas, pyarrow, safetensors, tenacity, torch, dlcore." if bare else "cannot begin: "
+    ) in ran.stdout
     assert (
         f"Set PYSPARK_PYTHON, before the session is made, to a Python that has on every host what the driver's has, {sys.executable}"
         in ran.stdout
