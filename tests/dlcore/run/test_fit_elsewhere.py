@@ -60,7 +60,8 @@ def test_a_run_is_stopped_and_gone_on_from(
 @pytest.mark.parametrize("seed", [date.today().toordinal()])
 def test_a_run_that_is_killed_in_mid_commit_is_gone_on_from(uri: str, parquet: str, here: Fitted, seed: int) -> None:
     """Its groups are one step long, so that it commits most of the time; at other moments each day, the test's name tells which."""
-    program = f"from tests.dlcore.run.far import tell; tell({parquet!r}, {uri!r})"
+    threads = f"import torch; torch.set_num_threads({torch.get_num_threads()})"  # the bits are those of as many
+    program = f"{threads}; from tests.dlcore.run.far import tell; tell({parquet!r}, {uri!r})"
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
