@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlcore import Constant, Progress, Training
+from dlcore import Constant, EveryEpochs, Progress, Training
 from tests.faults.program import session
 
 ROWS, EPOCHS = 403, 12
@@ -85,6 +85,7 @@ def main(folder: str) -> None:
         kept_batch="worker",
         least_workers=1,
         slots_wait_s=0.5,
+        record=EveryEpochs(),
     )
     frame = spark.range(0, ROWS, 1, 2).selectExpr("cast(id as float) as x", "id as y")
     executors = Executors(spark)
