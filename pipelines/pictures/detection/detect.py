@@ -73,7 +73,7 @@ class Detect:
         pieces = [hadoop.uri(self.prepared.folder / name) for name in self.prepared.pieces]
         names = read_files(spark, [self.partition]).selectExpr("key", "name", "width AS across", "height AS down")
         rows = spark.read.parquet(*pieces) if pieces else _none(spark)
-        thresholds = F.array([F.lit(each) for each in self.model.details["thresholds"].values()])
+        thresholds = F.array([F.lit(each) for each in self.detector.thresholds(self.model.details)])
         sure = F.filter("found", lambda one: one["score"] >= F.element_at(thresholds, one["label"]))
         return predicted(self.model, rows.join(F.broadcast(names), "key")).withColumn("found", sure)
 

@@ -112,6 +112,10 @@ class Detector:
     def metric(self) -> MeanPrecision:
         return MeanPrecision(classes=self.classes, detect=DETECT)
 
+    def thresholds(self, details: Mapping[str, Any]) -> list[float]:
+        """The scores from which on objects count as found, in the order of the classes: an artifact's details are in one of their own."""
+        return [float(details["thresholds"][name]) for name in self.classes]
+
     def training(self, *, pictures: int, batch: int, epochs: int, seed: int) -> Training:
         """The training on so many pictures: one cycle of AdamW, in bfloat16, mean precision told after each epoch."""
         steps = epochs * -(-pictures // batch)

@@ -80,8 +80,8 @@ class EvaluateDetector:
         said = (
             f"mean precision {figures['voc07']:.3f} (VOC07) and {figures['area']:.3f} (area) on {count:,} test pictures"
         )
-        thresholds = candidate.details["thresholds"]
-        drawn = tiles(self.frames.read(spark, "test"), predict, [*thresholds.values()], self.shown)
+        thresholds = self.detector.thresholds(candidate.details)
+        drawn = tiles(self.frames.read(spark, "test"), predict, thresholds, self.shown)
         return Outcome(
             summary=said,
             headline=said,

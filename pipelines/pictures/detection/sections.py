@@ -5,7 +5,6 @@ from typing import Protocol
 
 import numpy as np
 
-from dlcore.zoo.mean_precision import State
 from pipelines.charts import Step, learning
 from pipelines.pictures.detection.judged import Judged
 from pipelines.pictures.detection.shown import LEGEND
@@ -47,8 +46,8 @@ def learned(history: Sequence[Record]) -> Section:
     )
 
 
-def evaluated(val: Judged, test: Judged, thresholds: Mapping[str, float], tiles: Sequence[Tile]) -> tuple[Section, ...]:
-    """The figures to look at first, one line a class, curves, and pictures."""
+def evaluated(val: Judged, test: Judged, thresholds: Sequence[float], tiles: Sequence[Tile]) -> tuple[Section, ...]:
+    """The figures to look at first, one line a class, curves, and pictures; ``thresholds`` are in the order of the metric's classes."""
     figures, state = test.figures, test.whole
     cards = (
         Card(name="Mean precision, VOC07", value=f"{figures['voc07']:.3f}", note=f"{val.figures['voc07']:.3f} on val"),
@@ -64,7 +63,7 @@ def evaluated(val: Judged, test: Judged, thresholds: Mapping[str, float], tiles:
         place=10,
         cards=cards,
         text="An object counts as found where a box overlaps it by more than half. Thresholds were chosen on val.",
-        parts=(_classes(state, figures, thresholds), _curves(test)),
+        parts=(_classes(test, thresholds), _curves(test)),
     )
     grid = Grid(
         title="Test pictures, boxes from the thresholds on",
@@ -75,7 +74,8 @@ def evaluated(val: Judged, test: Judged, thresholds: Mapping[str, float], tiles:
     return found, Section(heading="Pictures", place=20, parts=(grid,))
 
 
-def _classes(state: State, figures: Mapping[str, float], thresholds: Mapping[str, float]) -> Listing:
+def _classes(test: Judged, thresholds: Sequence[float]) -> Listing:
+    state, figures = test.whole, test.figures
     columns = (
         Column(title="Class"),
         *(
@@ -84,7 +84,7 @@ def _classes(state: State, figures: Mapping[str, float], thresholds: Mapping[str
         ),
     )
     lines = []
-    for label, (name, threshold) in enumerate(thresholds.items(), 1):
+    for label, (name, threshold) in enumerate(zip(test.metric.classes, thresholds, strict=True), 1):
         sure = (state["labels"] == label) & (state["scores"] >= threshold)
         right, told, truths = int(state["right"][sure].sum()), int(sure.sum()), int(state["truths"][label - 1])
         rates = (_rate(right, truths), _rate(right, told))

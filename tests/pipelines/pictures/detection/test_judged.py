@@ -1,6 +1,7 @@
 """Detections held against truths in Spark's tasks are what the metric says of them here; thresholds are those of the highest F1."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from dlcore import Artifact
 from dlcore.zoo.mean_precision import MeanPrecision
 from features.pictures.preparing import pack, unpack
-from pipelines.pictures.detection.detector import FOUND, truths
+from pipelines.pictures.detection.detector import FOUND, Detector, truths
 from pipelines.pictures.detection.judged import Judged, detections, judged, surest
+from pipelines.pictures.detection.sections import evaluated
+from pipelines.section import Listing
 
 CLASSES = ("round", "square")
 METRIC = MeanPrecision(classes=CLASSES)
@@ -69,3 +73,22 @@ def test_a_classs_threshold_is_that_of_its_highest_f1() -> None:
         "truths": torch.tensor([2, 3]),
     }
     assert surest(Judged(metric=METRIC, pictures={"a": state})) == {"round": pytest.approx(0.7), "square": 1.0}
+
+
+def test_each_class_has_its_own_threshold_and_figures_whatever_the_order_of_an_artifacts_details(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    detector = Detector(classes=("square", "round"))
+    saved = Artifact.save(
+        str(tmp_path), model="m", arguments={}, tensors={}, details={"thresholds": {"square": 0.2, "round": 0.6}}
+    )
+    thresholds = detector.thresholds(Artifact.load(saved.folder).details)
+    assert thresholds == [0.2, 0.6]
+    found = judged(spark.createDataFrame(some_rows(30), ROWS), as_they_are, MeanPrecision(classes=detector.classes))
+    listing = evaluated(found, found, thresholds, ())[0].parts[0]
+    assert isinstance(listing, Listing)
+    truths_of = found.whole["truths"].tolist()
+    assert [line.cells[:3] for line in listing.lines] == [
+        ("square", "0.20", f"{truths_of[0]}"),
+        ("round", "0.60", f"{truths_of[1]}"),
+    ]
