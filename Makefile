@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STATE := $(or $(EMBERLINE_STATE),state)
 BIN := $(STATE)/venv/bin
-BENCHES = $(filter-out test_%,$(notdir $(basename $(wildcard tests/bench/[a-z]*.py)))) \
+BENCHES = $(subst /,.,$(patsubst tests/bench/%.py,%,$(wildcard tests/bench/[a-z]*.py tests/bench/images/[a-z]*.py))) \
 	$(patsubst tests/bench/%/__main__.py,%,$(wildcard tests/bench/*/__main__.py))
 SOURCES := apps pipelines dlcore features infra dags tests
 export PYTHONPYCACHEPREFIX ?= $(abspath $(STATE))/cache/python

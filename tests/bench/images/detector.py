@@ -1,4 +1,4 @@
-"""How well the light SSD finds the sample's cells: ``python -m tests.bench.detector [--epochs 24] [--batch 32] [--large]``.
+"""How well the light SSD finds the sample's cells: ``python -m tests.bench.images.detector [--epochs 24] [--batch 32] [--large]``.
 
 Trained by dlcore in this process on the pictures of train, from ImageNet's weights, with the application's own settings; mean precision
 on val and test. ``--large`` trains at one and at eight times a batch of 8 in its place, with warm-up, linear scaling and clipping, and
@@ -23,7 +23,7 @@ from dlcore.step.tuning import processor
 from dlcore.zoo.pretrained import read_state
 from features.pictures.preparing import pack
 from features.pictures.voc import annotated
-from infra.setup.jars import cache
+from infra.setup.provisions import cache_folder
 from infra.setup.weights import present
 from pipelines.pictures.detection.detector import CLIP, DECAY, PICTURE, TARGETS, network
 
@@ -46,7 +46,7 @@ def pictures(split: str) -> pd.DataFrame:
 
 
 def trained(training: Training, frames: Mapping[str, pd.DataFrame]) -> Fitted:
-    start = network(len(CLASSES) + 1, read_state(present(cache())))
+    start = network(len(CLASSES) + 1, read_state(present(cache_folder())))
     return replace(training, metrics=()).fit(frames["train"], features=PICTURE, label=TARGETS, start=start)
 
 
@@ -78,7 +78,7 @@ def large(training: Training, rows: int, *, times: int, left_out: str = "") -> T
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="tests.bench.detector", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tests.bench.images.detector", description=__doc__)
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=7)

@@ -1,4 +1,4 @@
-"""What a picture costs on one core: ``python -m tests.bench.pictures [FOLDER]``; SSD's augmentation to 300 x 300 is to take 2 ms.
+"""What a picture costs on one core: ``python -m tests.bench.images.pictures [FOLDER]``; SSD's augmentation to 300 x 300 is to take 2 ms.
 
 FOLDER is in Pascal VOC's layout, the application's sample unless given. Each line is the median and the 95th percentile over its pictures,
 each with chances of its own, in milliseconds of the thread's processor time, so that what else the machine does counts little; lines take
@@ -18,6 +18,7 @@ from numpy.random import Generator
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from apps.images.data import SAMPLE
 from features.pictures.boxes import Boxes
 from features.pictures.chains import Chain, chances, step_by_step
 from features.pictures.decoding import decode
@@ -28,7 +29,6 @@ from features.pictures.rendering import Frame, Pixels
 from features.pictures.sampling import ssd
 from features.pictures.voc import annotated
 
-SAMPLE = Path(__file__).parents[2] / "apps" / "images" / "sample"
 GOAL_MS = 2.0
 TURN = 26
 Work = Callable[[int, Generator], object]

@@ -1,8 +1,8 @@
 """The images application with a process killed in each of its steps: what it costs, and that no row is lost or other than without.
 
-``python -m tests.bench.killed [KIND ...]``: every step by the command line on sixty pictures, first undisturbed, then with kill -9 in its
-midst of HBase, of the executors' Python processes, or of the driver's JVM. A step that fails is run again, as Airflow would; at the end
-each table must hold the rows of the undisturbed run, by fingerprint.
+``python -m tests.bench.images.killed [KIND ...]``: every step by the command line on sixty pictures, first undisturbed, then with kill -9
+in its midst of HBase, of the executors' Python processes, or of the driver's JVM. A step that fails is run again, as Airflow would; at the
+end each table must hold the rows of the undisturbed run, by fingerprint.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A thousand damaged pictures through the load step: ``python -m tests.bench.damaged [COUNT]``, each accounted for by its rule.
+"""A thousand damaged pictures through the load step: ``python -m tests.bench.images.damaged [COUNT]``, each accounted for by its rule.
 
 A day of the sample's pictures with as many damaged ones (bit flips, truncations, other types) goes into an HBase, a Hive and a Spark
 session of the bench's own; every file is in the catalogue or in quarantine, or the bench fails.

@@ -1,4 +1,4 @@
-"""How good binary codes are, and what a search costs: ``python -m tests.bench.codes [MNIST_FOLDER]``.
+"""How good binary codes are, and what a search costs: ``python -m tests.bench.images.codes [MNIST_FOLDER]``.
 
 Mean average precision of DeepBit, ITQ and random projection on the same features, over some seeds: of digits (MNIST's four files where a
 folder is given, else scikit-learn's), features from LeNet-5; and of the crops of the application's sample, features from MobileNetV2 with
@@ -27,6 +27,7 @@ from torch.optim import SGD
 from torchvision.models import mobilenet_v2
 from torchvision.transforms.functional import InterpolationMode, rotate
 
+from apps.images.data import SAMPLE
 from dlcore import Constant, Field, Training
 from dlcore.zoo.classifiers import LeNet
 from dlcore.zoo.deepbit import DeepBit, Objective, Pooled, begin, changed_bits
@@ -40,9 +41,9 @@ from features.pictures.boxes import boxes
 from features.pictures.decoding import decode
 from features.pictures.preparing import turned_crops
 from features.pictures.voc import annotated
-from infra.setup.weights import cache_folder, mobilenet
+from infra.setup.provisions import cache_folder
+from infra.setup.weights import mobilenet
 
-SAMPLE = Path(__file__).parents[2] / "apps" / "images" / "sample"
 TURNS = (-10.0, -5.0, 0.0, 5.0, 10.0)
 SEEDS = range(5)
 BITS = (16, 32, 64)

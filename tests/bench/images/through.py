@@ -1,4 +1,4 @@
-"""Batch inference from JPEGs in HBase by Spark, against a plain loop on the same cores: ``python -m tests.bench.through [MODEL ...]``.
+"""Batch inference by Spark from JPEGs in HBase, against a plain loop on as many cores: ``python -m tests.bench.images.through [MODEL ...]``
 
 The eight orientations of the sample's pictures are put into an HBase of the bench's own. Two tasks read them and predict in int8:
 ResNet-50, the light SSD and SSD300 on VGG16, untrained and calibrated on random pictures, for speed alone. The plain loop has the bytes
