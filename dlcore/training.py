@@ -76,10 +76,8 @@ class Training(Plan):
         if workers < 1 or not features or not label:
             raise ValueError(f"fit needs at least one worker, feature and label, got {workers=}, {features=}, {label=}")
         self.refuse_workers(workers)
-        if validation is None and self.following:
-            raise ValueError(
-                f"{', '.join(self.following)} follow what validations find; give fit a validation= to take them on"
-            )
+        if validation is None:
+            self._refuse_unvalidated()
         columns = partial(self._laid, features=features, label=label)
         begin = partial(
             self._chain,
@@ -87,10 +85,6 @@ class Training(Plan):
             stop=stop,
             start=None if start is None else Start.of(start),
         )
-        if validation is None and self.metrics:
-            raise ValueError(
-                f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
-            )
         taken = Layout.of(_schema(data), features=features).features
         if (session := _session(data, workers)) is None:
             with _opened(folder) as place:
@@ -101,6 +95,17 @@ class Training(Plan):
         with _opened(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, begin)
             return self._fitted(chain, taken, label)
+
+    def _refuse_unvalidated(self) -> None:
+        """A ValueError where settings need validation rows."""
+        if self.following:
+            raise ValueError(
+                f"{', '.join(self.following)} follow what validations find; give fit a validation= to take them on"
+            )
+        if self.metrics:
+            raise ValueError(
+                f"metrics are of validation rows; give fit a validation= for {[each.name for each in self.metrics]}"
+            )
 
     def _fit_here(
         self,

@@ -15,7 +15,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow.fs import S3FileSystem
 
-from infra.setup.jars import HADOOP, Jars, cache, java
+from infra.setup.jars import HADOOP, Jars, java
+from infra.setup.provisions import cache_folder
 
 HOST = "127.0.0.1"
 SMALL = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -33,7 +34,7 @@ appender.out.layout.pattern = %p %c{1}: %m%n%ex
 @pytest.fixture(scope="session")
 def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``host:port`` of a NameNode."""
-    jars = Jars(cache=cache(), kind=HADOOP)
+    jars = Jars(cache=cache_folder(), kind=HADOOP)
     if not jars.present():
         pytest.skip(f"no HDFS: {jars.folder} is not there; `make extras` brings it, then these tests run")
     home = tmp_path_factory.mktemp("hdfs")

@@ -25,27 +25,26 @@ def curve(state: State) -> Curve:
     return Curve(rows=torch.arange(1, len(scores) + 1)[last], hits=state["positive"][order].cumsum(0)[last])
 
 
-def _scored(prediction: Any, target: Any, name: str | None) -> State:
-    scores, targets = one_a_row(prediction, target, name)
-    return {"scores": scores.float(), "positive": targets > 0}
-
-
 @dataclass(frozen=True, kw_only=True)
-class AveragePrecision:
-    """The area under precision over recall, as steps, of scores of two classes, as scikit-learn has it; zero without positives.
-
-    ``of`` names the output and the target, where there are several. The state holds each row's score and class.
-    """
+class OfScores:
+    """A figure of the scores of rows of two classes; ``of`` names the output and the target, where there are several."""
 
     of: str | None = None
-    name: str = "average_precision"
     higher_is_better: bool = field(default=True, init=False)
 
     def update(self, prediction: Any, target: Any) -> State:
-        return _scored(prediction, target, self.of)
+        scores, targets = one_a_row(prediction, target, self.of)
+        return {"scores": scores.float(), "positive": targets > 0}
 
     def merge(self, states: Sequence[State]) -> State:
         return joined(states)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragePrecision(OfScores):
+    """The area under precision over recall, as steps, of scores of two classes, as scikit-learn has it; zero without positives."""
+
+    name: str = "average_precision"
 
     def result(self, state: State) -> float:
         rows, hits = curve(state)
@@ -55,22 +54,12 @@ class AveragePrecision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RocAuc:
+class RocAuc(OfScores):
     """The area under the ROC curve, the part of the pairs of a positive and a negative row in which the positive one scores higher, ties
     counted half; NaN without rows of both classes. It is a ratio of counts.
-
-    ``of`` names the output and the target, where there are several.
     """
 
-    of: str | None = None
     name: str = "roc_auc"
-    higher_is_better: bool = field(default=True, init=False)
-
-    def update(self, prediction: Any, target: Any) -> State:
-        return _scored(prediction, target, self.of)
-
-    def merge(self, states: Sequence[State]) -> State:
-        return joined(states)
 
     def result(self, state: State) -> float:
         rows, hits = (torch.cat([torch.zeros(1, dtype=torch.int64), each]) for each in curve(state))

