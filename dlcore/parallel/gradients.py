@@ -7,6 +7,7 @@ without rows, which runs no backward, meets the others in each collective.
 A mark for each parameter that backward came to travels in its buffer: what no worker used has no gradient, on any number of them.
 """
 
+import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -43,9 +44,10 @@ class Gradients:
         self.flats = [bucket.gradients for bucket in self._buckets]
         self._waits: list[Wait] = []
         self._watched = self._repeated = self._last = False
-        for bucket in self._buckets:
+        for number, bucket in enumerate(self._buckets):
             for place, parameter in enumerate(bucket.parameters.values()):
-                parameter.register_post_accumulate_grad_hook(partial(self._arrived, bucket, place))  # type: ignore[no-untyped-call]
+                hook = partial(_arrived, weakref.ref(self), number, place)
+                parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
 
     def join(self, reduction: Reduction) -> None:
         """Sum with another group from now on; what is under way with the one before is given up."""
@@ -82,7 +84,9 @@ class Gradients:
         for bucket in self._buckets:
             bucket.drop_unused()
 
-    def _arrived(self, bucket: "_Bucket", place: int, _: Tensor) -> None:
+    def arrived(self, number: int, place: int) -> None:
+        """Take note that backward came to a parameter, and send the buffers that it was the last of."""
+        bucket = self._buckets[number]
         if bucket.came[place]:
             self._repeated = True
             if bucket.sent:
@@ -98,6 +102,12 @@ class Gradients:
         given, bucket.sent = bucket.given(), True
         put(bucket.parts, self._share, given, shares=self._reduction.shares)
         self._waits.append(self._reduction.sum(bucket.parts, given))
+
+
+def _arrived(gradients: "weakref.ref[Gradients]", number: int, place: int, _: Tensor) -> None:
+    """A parameter's hook. It holds nothing: Python does not collect a cycle through what torch keeps, and a run would never be let go."""
+    if (found := gradients()) is not None:
+        found.arrived(number, place)
 
 
 def _again(name: str) -> RuntimeError:

@@ -1,5 +1,7 @@
 """Gradients in corners: parameters that a step does not use, and those that one backward comes to twice."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -110,3 +112,12 @@ def test_gradients_are_views_again_after_a_step_without() -> None:
     engine._gradients.clear()
     assert all(parameter.grad is not None for parameter in engine.model.parameters())
     assert weights(engine).isfinite().all()
+
+
+def test_an_engine_that_is_let_go_takes_its_weights_and_buffers_along() -> None:
+    """A worker's process is kept for the next run."""
+    [(engine, _)] = trained(method(), 1, rows())
+    held = [weakref.ref(parameter) for parameter in engine.model.parameters()]
+    del engine
+    gc.collect()
+    assert [each() for each in held] == [None] * len(held)
