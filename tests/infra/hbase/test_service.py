@@ -70,7 +70,7 @@ def test_what_was_acknowledged_is_there_after_both_were_killed_at_once(
 def test_an_hbase_that_does_not_come_up_says_why(tmp_path: Path) -> None:
     (tmp_path / f"hbase-{HBASE.version}").mkdir()
     broken = Service(settings=Settings(state=tmp_path), cache=tmp_path)
-    with pytest.raises(RuntimeError, match=r"(?s)HBase did not start: .* ended; the end of .*hbase\.log:"):
+    with pytest.raises(RuntimeError, match=r"(?s)HBase did not start: .* ended; the end of .*hbase(-thrift)?\.log:"):
         broken.start()
     assert broken.pids() == []
 
