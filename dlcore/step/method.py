@@ -176,6 +176,27 @@ def predicted(model: nn.Module, inputs: Any) -> Any:
     return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
 
 
+def name_outputs(model: nn.Module, *names: str) -> nn.Module:
+    """``model``, whose outputs, a tuple, are a dict by these ``names`` in their order from now on; its weights keep their own."""
+    model.register_forward_hook(_NamedOutputs(names))
+    return model
+
+
+@dataclass(frozen=True)
+class _NamedOutputs:
+    """A forward hook."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, model: nn.Module, inputs: Any, outputs: Any) -> dict[str, Any]:
+        if not isinstance(outputs, tuple | list) or len(outputs) != len(self.names):
+            given = f"{len(outputs)}" if isinstance(outputs, tuple | list) else type(outputs).__name__
+            raise TypeError(
+                f"name_outputs needs a model that gives a tuple, one output a name of {[*self.names]}, got {given}"
+            )
+        return dict(zip(self.names, outputs, strict=True))
+
+
 def in_float32(prediction: Any) -> Any:
     """A prediction, or each in a dict, list or tuple of them, as the loss takes it."""
     if isinstance(prediction, Tensor):
