@@ -40,7 +40,7 @@ from dlcore.scoring.fitted import Fitted
 from dlcore.scoring.outputs import Output
 from dlcore.scoring.quantizing import QuantisationRefused, quantize
 from dlcore.step.losses import LossByName, MeanLoss
-from dlcore.step.method import TrainingStep
+from dlcore.step.method import TrainingStep, name_outputs
 from dlcore.step.progress import Progress
 from dlcore.step.triggers import (
     Above,
@@ -138,6 +138,7 @@ __all__ = [
     "decay_only_matrices",
     "import_model",
     "joined",
+    "name_outputs",
     "quantize",
     "read_scalars",
     "scale_by_root",

@@ -30,6 +30,11 @@ class Batch:
     mine: int
     whole: int
 
+    @property
+    def part(self) -> float:
+        """Of the step's rows."""
+        return self.mine / self.whole if self.whole else 0.0
+
     def pieces(self, count: int, *, stand_in: bool = False) -> list["Batch"]:
         """The rows in ``count`` parts as even as can be, without those that are left none, or with a row in them that does not count."""
         if count == 1:

@@ -23,12 +23,13 @@ OWN_TO_MODULES = frozenset(vars(nn.Module()))
 
 
 def settings(method: Method, *, data: str, workers: int) -> dict[str, str]:
-    """The settings that decide a run's result, and the data's fingerprint; the number of workers where the batch depends on it.
+    """The settings that decide a run's result, and the data's fingerprint; the number of workers where a step depends on it.
 
     When it ends is none of them: more epochs go on from those that are done.
     """
     found = {name: describe(getattr(method, name)) for name in Method.__dataclass_fields__ if name not in ENDS}
-    counted = {"workers": str(workers)} if method.kept_batch == "worker" else {}
+    by_worker = method.kept_batch == "worker" or method.average_every is not None
+    counted = {"workers": str(workers)} if by_worker else {}
     return found | counted | {"model": architecture(method), "data": data, "torch": torch.__version__}
 
 

@@ -45,6 +45,10 @@ class Plan(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.shard_optimizer and self.average_every is not None:
+            raise ValueError(
+                "Training.shard_optimizer has each parameter stepped by one worker, average_every by all; leave one of them out"
+            )
         refuse_unnamed(self.metrics)
         for name in ("group_s", "patience_s", "keep_commits", "least_workers"):
             if (value := getattr(self, name)) is not None and not value > 0:

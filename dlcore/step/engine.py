@@ -1,9 +1,11 @@
-"""Synchronous SGD on one worker: state' = group(state, data, steps). The same code runs alone and in a group.
+"""SGD on one worker, synchronous or averaged: state' = group(state, data, steps). The same code runs alone and in a group.
 
 Each worker computes the gradients of its shares of the global batch, weighted by their rows, so that the sum over shares is the
 gradient of the mean over the global batch, whatever the number of shares and however uneven they are. A worker has one share, or
 of a fixed number of ``logical_workers`` its part, one after the other; the sum has one order then, whoever has which.
 Of a loss that is a sum and its weight, the weights are summed with the gradients, which are then divided by them.
+With ``average_every`` workers step by themselves, and are ``together``, with one state, after some steps alone. What needs all of them
+waits for the next such step: records and commits.
 """
 
 import time
@@ -12,33 +14,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-import torch
-
-from dlcore.data.feed import Batch, Feed, fed, training_shares, validation_shares
+from dlcore.data.feed import Feed, fed, training_shares, validation_shares
 from dlcore.data.order import Order
 from dlcore.data.rows import Rows
 from dlcore.metrics.metric import Metric
-from dlcore.optim.eager import stepper
-from dlcore.optim.penalties import add_gradient
-from dlcore.optim.schedules import base_rate, in_steps
-from dlcore.parallel.buffers import OwnBuffers
+from dlcore.optim.schedules import in_steps
 from dlcore.parallel.collective import Alone, Collective
-from dlcore.parallel.gradients import Gradients
-from dlcore.parallel.normalisation import BatchStatistics
 from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
 from dlcore.parallel.reduction import reduction_of
-from dlcore.step.finiteness import finite, skip_or_stop
+from dlcore.step.averaging import Averaging
+from dlcore.step.iteration import Iteration
 from dlcore.step.method import Method
-from dlcore.step.objective import Objective, validated
-from dlcore.step.progress import Progress
-from dlcore.step.randomness import own_randomness, seed_all, seed_of
-from dlcore.step.records import Records
+from dlcore.step.objective import validated
+from dlcore.step.progress import Progress, Records
+from dlcore.step.randomness import own_randomness
 from dlcore.step.state import Figures, Slice, capture, restore
 from dlcore.step.triggers import Moment, Pauses, Validation
 from dlcore.step.tuning import evaluating, tune_model
-
-LOSS, STOP, WEIGHT, PAIRS, SECONDS = range(5)
-"""What travels with the gradients: the loss, how many ask for a stop, the weight, how many losses were no means, and rank 0's time."""
 
 
 class Engine:
@@ -65,11 +57,10 @@ class Engine:
         self._order = self._whole
         self._planned = in_steps(method.schedule, self._whole.steps)
         self.model = tune_model(method.build())
-        self._statistics = BatchStatistics(self.model, synchronised=method.sync_batchnorm)
-        self._own_buffers = OwnBuffers(self.model)
         self._reduction = reduction_of(Alone(), shares=method.logical_workers)
-        self._gradients = Gradients(self.model, self._reduction, slots=5)
-        self.objective = Objective(method, self.model)
+        self._iteration = Iteration(method, self.model)
+        self.objective = self._iteration.objective
+        self._averaging: Averaging | None = None
         self._sharded = sharded
         self._feed = self._feed_of_rank()
 
@@ -86,15 +77,13 @@ class Engine:
         """Work with these from now on."""
         self._reduction.close()
         self._reduction = reduction_of(collective, shares=self._method.logical_workers)
-        self._gradients.join(self._reduction)
-        self._statistics.join(self._reduction)
-        self._own_buffers.note()
+        self._iteration.join(self._reduction)
         self._feed.close()
         self._feed = self._feed_of_rank()
 
     def _feed_of_rank(self) -> Feed:
         held, shares = self._reduction.held, self._reduction.shares
-        mine = training_shares(self._order, held=held, shares=shares, stand_in=self._statistics.synchronised)
+        mine = training_shares(self._order, held=held, shares=shares, stand_in=self._iteration.stand_in)
         count = self._order.end(self._method.epochs) * len(held)
         return Feed(self._rows, mine, count=count, transform=self._method.transform, loaders=self._loaders)
 
@@ -109,14 +98,15 @@ class Engine:
         """Go on from a state as ``rank`` of so many workers, whatever this engine did before; ``batch`` is theirs in all."""
         owned = split_parameters(self.model, workers=workers)
         self._mine = slice_names(self.model, owned, rank)
-        self._weights = Weights(owned if self._sharded else ())
+        weights = Weights(owned if self._sharded else ())
         self._optimizer = self._method.optimize(self.model)
         if self._sharded:
             keep_parameters(self._optimizer, owned[rank].values())
-        base = base_rate(self._method.schedule)
-        self._ratios = [float(group["lr"]) / base for group in self._optimizer.param_groups]
-        self._take_step = stepper(self._optimizer)
+        self._iteration.update_by(self._optimizer, weights)
         restore(self.model, self._optimizer, slices)
+        if self._method.average_every is not None:
+            self._averaging = Averaging(self.model, self._optimizer)
+        self._together, self._recording = True, False
         self.step, self._records = figures.step, Records(figures, self._planned)
         self._order = replace(self._whole, batch=batch or self._method.batch, start=figures.place)
         self.join(self._reduction.collective)
@@ -153,102 +143,29 @@ class Engine:
                 records.since.seconds += time.perf_counter() - before
                 self._report(report)
                 records.elapsed += time.perf_counter() - before
-                self.due = self._pauses.commit is not None and self._pauses.commit(self._moment)
-                ended = ended or self.due
+                self.due = self.due or (self._pauses.commit is not None and self._pauses.commit(self._moment))
+                ended = ended or (self.due and self._together)
         records.pause.begin()
 
     def _iterate(self, stop: bool) -> bool:
-        rate = self._rate(self.step)
-        self._gradients.clear()
-        self._gradients.slots[STOP] = float(stop)
-        self._gradients.slots[SECONDS] = 0.0 if self._reduction.collective.rank else self._records.elapsed
-        rows = self._shares()
-        with self._records.counted("synchronisation_s"):
-            self._gradients.finish()
-        if finite(self._gradients.slots[LOSS], self._gradients.flats):
-            self._learn(rows, rate)
-        else:
-            self._skip()
-        self._records.since.rows += rows
+        """Take a step; whether all workers end with it, since one of them asks for a stop."""
+        sums = self._iteration.take(self.step, self._feed, self._rate(self.step), self._records, stop=stop)
         self.step += 1
-        self._records.seconds = float(self._gradients.slots[SECONDS])
-        return float(self._gradients.slots[STOP]) > 0
+        if self._averaging is not None:
+            self._averaging.step(sums)
+            self._together = self._meets
+            if not self._together:
+                return False
+            with self._records.counted("synchronisation_s"):
+                sums = self._averaging.average(self._reduction.collective)
+        self._records.add(sums)
+        return sums.stop
 
-    def _shares(self) -> int:
-        """Add up the gradients of this worker's shares, and return the step's rows."""
-        held, self._losses = self._reduction.held, list[torch.Tensor]()
-        if self._method.on_nan == "skip":
-            self._before = [buffer.detach().clone() for buffer in self.model.buffers()]
-        for at, share in enumerate(held):
-            if at:
-                self._gradients.next_share()
-                self._statistics.next_share()
-            with self._records.counted("data_s"):
-                batch = self._feed(self.step * len(held) + at)
-            seed_all(seed_of(self._method.seed, step=self.step, share=share))
-            self._backward(batch, last=share == held[-1])
-            self._statistics.put(share, batch.mine / batch.whole)
-            if self._method.logical_workers is not None:
-                self._own_buffers.refuse_changed()
-        return batch.whole
-
-    def _learn(self, rows: int, rate: float) -> None:
-        """Take what the step has found into statistics, weights and the record."""
-        with self._records.counted("synchronisation_s"):
-            self._statistics.average()
-        weight = self._weight(rows)
-        if weight:
-            self._update(rate)
-        self._records.since.loss += float(self._gradients.slots[LOSS]) * rows
-        self._records.since.weight += weight
-
-    def _skip(self) -> None:
-        """Leave the state as it was before a step that is not finite, if it may be skipped."""
-        skip_or_stop(self._method.on_nan, self.model, self._losses, self._reduction, step=self.step)
-        for buffer, before in zip(self.model.buffers(), self._before, strict=True):
-            buffer.copy_(before)
-        self._statistics.join(self._reduction)
-        self._own_buffers.note()
-        self._records.since.skipped += 1
-
-    def _backward(self, batch: Batch, *, last: bool) -> None:
-        """Accumulate the gradient of a share, this worker's ``last`` or another, in as many passes as the largest share needs."""
-        slots, loss = self._gradients.slots, torch.zeros(())
-        self._losses.append(loss)
-        passes = self._method.passes(batch.whole, shares=self._reduction.shares)
-        pieces = batch.pieces(passes, stand_in=self._statistics.synchronised)
-        for number, piece in enumerate(pieces, 1):
-            self._statistics.begin(counts=piece.mine > 0)
-            found = self.objective.training(piece)
-            part = found.part(batch.whole)
-            slots[LOSS] += part.detach()
-            loss += part.detach()
-            slots[WEIGHT] += found.counted
-            slots[PAIRS] += found.weight is not None
-            self._gradients.expect(last=last and number == len(pieces))
-            part.backward()  # type: ignore[no-untyped-call]
-
-    def _weight(self, rows: int) -> float:
-        """The weight of the step's loss, by which the gradients are now divided; of means, whose sum is one already, its rows.
-
-        A step of no weight has nothing to learn from: it changes neither weights nor optimizer.
-        """
-        if not self._gradients.slots[PAIRS]:
-            return rows
-        if weight := float(self._gradients.slots[WEIGHT]):
-            torch._foreach_mul_(self._gradients.flats, rows / weight)
-        return weight
-
-    def _update(self, rate: float) -> None:
-        if self._method.penalty is not None:
-            add_gradient(self._method.penalty, self.model)
-        if self._method.clip is not None:
-            self._method.clip(self._gradients.flats)
-        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
-            group["lr"] = rate * ratio
-        self._take_step()
-        with self._records.counted("synchronisation_s"):
-            self._weights.share(self._reduction.collective)
+    @property
+    def _meets(self) -> bool:
+        """Whether workers that step by themselves are averaged now: after so many steps, and where all need one state."""
+        moment, every = self._moment, self._method.average_every or 1
+        return self.step % every == 0 or moment.place.row == 0 or self._method.validate(moment) or self.done
 
     def _rate(self, step: int) -> float:
         """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the method's."""
@@ -259,8 +176,11 @@ class Engine:
     def _report(self, report: Callable[[int, Progress], None]) -> None:
         rate = self._rate(self.step - 1)  # before a validation, which may change the schedule
         found = self._validated()
-        if found is None and not self.done and not self._pauses.record(self._moment):
+        asked = found is not None or self.done or self._pauses.record(self._moment)
+        self._recording = self._recording or asked
+        if not (self._recording and self._together):
             return
+        self._recording = False
         epoch = self._order.place(self.step - 1).epoch + 1
         report(*self._records.record(step=self.step, epoch=epoch, rate=rate, found=found))
 

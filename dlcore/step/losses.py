@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from dlcore.metrics.metric import State, summed
+from dlcore.metrics.metric import State, one_of, summed
 
 Pair: TypeAlias = tuple[Tensor, Tensor | float]
 Loss: TypeAlias = Callable[[Any, Any], Tensor | Pair]
@@ -191,15 +191,21 @@ def refuse_reduced(loss: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanLoss:
-    """A loss as a metric: a mean over rows, or sums divided by their weights. The order of summation is that of the batches."""
+    """A loss as a metric: a mean over rows, or sums divided by their weights. The order of summation is that of the batches.
+
+    ``of`` names the output and the target that it is of, where there are several and it takes one.
+    """
 
     loss: Loss
+    of: str | None = None
     name: str = "loss"
     higher_is_better: bool = field(default=False, init=False)
 
     def update(self, prediction: Any, target: Any) -> State:
         loss = recognised(self.loss)
         rows = len(next(iter(target.values())) if isinstance(target, Mapping) else target)
+        if self.of is not None:
+            prediction, target = one_of(prediction, self.of), one_of(target, self.of)
         this = found(lambda: loss(prediction, target), rows=rows)
         return {
             name: torch.tensor(n, dtype=torch.float64) for name, n in (("sum", this.total), ("weight", this.counted))
@@ -231,7 +237,20 @@ class LossByName:
             )
 
     def __call__(self, prediction: Mapping[str, Any], target: Mapping[str, Any]) -> Tensor:
-        found = [
-            self.weights.get(name, 1.0) * loss(prediction[name], target[name]) for name, loss in self.losses.items()
-        ]
-        return torch.stack(found).sum()
+        for given, what in ((prediction, "an output"), (target, "a target")):
+            self._refuse_unnamed(given, what)
+        means = [self._mean(name, loss(prediction[name], target[name])) for name, loss in self.losses.items()]
+        return torch.stack(means).sum()
+
+    def _refuse_unnamed(self, given: Any, what: str) -> None:
+        names = sorted(given) if isinstance(given, Mapping) else type(given).__name__
+        if isinstance(names, str) or not self.losses.keys() <= set(names):
+            raise ValueError(
+                f"LossByName needs {what} of each name in {[*self.losses]}, got {names}; models that give a tuple are told the names by "
+                "name_outputs, and labels are named by fit(label={name: columns})"
+            )
+
+    def _mean(self, name: str, given: Any) -> Tensor:
+        if not isinstance(given, Tensor):
+            raise TypeError(f"each loss of LossByName must be a mean over rows, got {_told(given)} of {name!r}")
+        return self.weights.get(name, 1.0) * given

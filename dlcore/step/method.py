@@ -12,7 +12,7 @@ from dlcore.optim.clipping import Clip
 from dlcore.optim.eager import build
 from dlcore.optim.penalties import Penalty
 from dlcore.optim.schedules import Schedule, base_rate
-from dlcore.step.finiteness import OnNan
+from dlcore.parallel.finiteness import OnNan
 from dlcore.step.losses import Loss, Pair, refuse_reduced
 from dlcore.step.randomness import own_randomness, seed_all
 from dlcore.step.triggers import EACH_EPOCH, Best, Moment, Trigger, Validation
@@ -46,6 +46,8 @@ class Method:
     ``worker``, and the global batch and the rate scale with the workers, of which ``batch`` is for the full number.
     With ``logical_workers`` the batch is cut into so many shares, whoever computes them: each has its own random numbers and batch
     statistics, and what they give is summed in one order. So the result is the same, bit for bit, on up to so many workers.
+    With ``average_every`` workers sum no gradients: each takes its share of each batch as a batch of its own, by the rate and the optimizer
+    as they are, and after every so many steps, and before whatever needs one state, all take the mean of what they have become.
     Batch normalisation sees a worker's rows; with ``sync_batchnorm`` those of the global batch. Modules that ``model`` gives in
     evaluation mode, and parameters that take no gradient, stay so.
     It ends after ``epochs``, or earlier when the trigger ``end`` says so; ``validate`` says after which steps the validation rows are
@@ -74,6 +76,7 @@ class Method:
     keep_best: Best | None = None
     on_nan: OnNan = "stop"
     logical_workers: int | None = None
+    average_every: int | None = None
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.epochs < 1:
@@ -84,6 +87,8 @@ class Method:
             raise ValueError(f"Training.micro_batch must be at least 1, got {self.micro_batch}")
         if self.logical_workers is not None:
             self._refuse_unlike(self.logical_workers)
+        if self.average_every is not None:
+            self._refuse_together(self.average_every)
         refuse_reduced(self.loss)
         if self.seed < 0:
             raise ValueError(f"Training.seed must be zero or more, got {self.seed}")
@@ -116,6 +121,16 @@ class Method:
                 "leave one of them out"
             )
 
+    def _refuse_together(self, steps: int) -> None:
+        if steps < 1:
+            raise ValueError(f"Training.average_every must be at least 1, got {steps}")
+        plain = {"clip": None, "kept_batch": "global", "logical_workers": None, "sync_batchnorm": False}
+        if unlike := [name for name, unset in plain.items() if getattr(self, name) != unset]:
+            raise ValueError(
+                "with Training.average_every each worker steps by itself, and no step has a gradient, batch statistics or a batch of all "
+                f"workers, as is needed by {', '.join(unlike)}; leave one or the other out"
+            )
+
     def refuse_workers(self, workers: int) -> None:
         """A ValueError where there are more workers than shares."""
         if self.logical_workers is not None and workers > self.logical_workers:
@@ -130,7 +145,7 @@ class Method:
 
     def passes(self, rows: int, *, shares: int) -> int:
         """How many forward and backward passes each share takes in a step of so many rows, that the largest share needs."""
-        largest = -(-rows // shares)
+        largest = max(1, -(-rows // shares))
         return -(-largest // (self.micro_batch or largest))
 
     def build(self) -> nn.Module:
@@ -174,6 +189,27 @@ def started(model: nn.Module, inputs: Any) -> Callable[[], Any]:
 def predicted(model: nn.Module, inputs: Any) -> Any:
     """The model's prediction: several inputs go by keyword."""
     return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+
+
+def name_outputs(model: nn.Module, *names: str) -> nn.Module:
+    """``model``, whose outputs, a tuple, are a dict by these ``names`` in their order from now on; its weights keep their own."""
+    model.register_forward_hook(_NamedOutputs(names))
+    return model
+
+
+@dataclass(frozen=True)
+class _NamedOutputs:
+    """A forward hook."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, model: nn.Module, inputs: Any, outputs: Any) -> dict[str, Any]:
+        if not isinstance(outputs, tuple | list) or len(outputs) != len(self.names):
+            given = f"{len(outputs)}" if isinstance(outputs, tuple | list) else type(outputs).__name__
+            raise TypeError(
+                f"name_outputs needs a model that gives a tuple, one output a name of {[*self.names]}, got {given}"
+            )
+        return dict(zip(self.names, outputs, strict=True))
 
 
 def in_float32(prediction: Any) -> Any:

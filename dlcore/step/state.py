@@ -31,6 +31,22 @@ class Since:
     commits_s: float = 0.0
     data_s: float = 0.0
 
+    def add(self, taken: "Since") -> None:
+        """Count what steps have taken beside."""
+        self.loss += taken.loss
+        self.weight += taken.weight
+        self.rows += taken.rows
+        self.skipped += taken.skipped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What workers have ``taken`` together, whether one of them asks for a ``stop``, and the run's time as rank 0 has measured it."""
+
+    taken: Since
+    stop: bool
+    seconds: float
+
 
 class Pause:
     """The time between two groups: the training thread is held up by the commit, and for the rest by scheduling."""
@@ -151,14 +167,19 @@ def restore(model: nn.Module, optimizer: Optimizer | None, slices: Iterable[Slic
     """Copy slices, which come one after the other to spare memory, into a live model and a new optimizer."""
     missing = set(model.state_dict())
     for part in slices:
-        weights = {name.removeprefix("model."): t for name, t in part.tensors.items() if name.startswith("model.")}
-        model.load_state_dict(weights, strict=False)
-        missing -= weights.keys()
-        if optimizer is not None:
-            _restore_entries(model, optimizer, {**part.tensors, **part.plain})
-            _restore_groups(optimizer, {**part.tensors, **part.plain})
+        missing -= take(part, model, optimizer)
     if missing:
         raise ValueError(f"a state must hold every weight of the model, {sorted(missing)} are missing")
+
+
+def take(part: Slice, model: nn.Module, optimizer: Optimizer | None) -> set[str]:
+    """Copy a slice into a live model and optimizer, and return the names of its weights."""
+    weights = {name.removeprefix("model."): t for name, t in part.tensors.items() if name.startswith("model.")}
+    model.load_state_dict(weights, strict=False)
+    if optimizer is not None:
+        _restore_entries(model, optimizer, {**part.tensors, **part.plain})
+        _restore_groups(optimizer, {**part.tensors, **part.plain})
+    return {*weights}
 
 
 def _restore_entries(model: nn.Module, optimizer: Optimizer, entries: Mapping[str, Any]) -> None:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
+import torch
 
 import dlcore
 from dlcore import Artifact, Fitted, Progress, Training
@@ -19,10 +21,10 @@ README = (ROOT / "dlcore" / "README.md").read_text()
 LOOPBACK = "spark.driver.host 127.0.0.1\nspark.driver.bindAddress 127.0.0.1\nspark.ui.enabled false\n"
 
 
-def program(text: str) -> str:
-    """The first block of Python that makes a session."""
+def program(text: str, *, of: str = "SparkSession") -> str:
+    """The first block of Python that has this in it."""
     blocks: list[str] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    return next(block for block in blocks if "SparkSession" in block)
+    return next(block for block in blocks if of in block)
 
 
 def test_the_program_runs_from_the_session_to_scored_rows(tmp_path: Path) -> None:
@@ -40,6 +42,18 @@ def test_the_program_runs_from_the_session_to_scored_rows(tmp_path: Path) -> Non
     assert (scored.num_rows, scored["error"].null_count) == (50_000, 50_000)
     right = (scored["probability"].to_numpy() > 0.5) == (scored["fraud"].to_numpy() == 1)
     assert right.mean() > 0.95
+
+
+def test_the_program_of_several_outputs_runs() -> None:
+    torch.manual_seed(3)
+    made: dict[str, Any] = {}
+    exec(compile(program(README, of="name_outputs"), "several outputs", "exec"), made)
+    figures, scored = made["fitted"].history[-1].metrics, made["scored"]
+    assert figures["accuracy"] > 0.95
+    assert figures["mae"] < 0.2
+    assert figures["kind_loss"] < 0.2
+    assert ((scored["found"] == scored["kind"]).mean(), scored["error"].count()) == (figures["accuracy"], 0)
+    assert [len(odds) for odds in scored["odds"]] == [2] * 2000
 
 
 def table(heading: str) -> list[list[str]]:

@@ -109,7 +109,7 @@ def test_one_that_it_comes_to_twice_only_later_is_refused_by_name() -> None:
 
 def test_gradients_are_views_again_after_a_step_without() -> None:
     [(engine, _)] = trained(method(), 1, rows())
-    engine._gradients.clear()
+    engine._iteration._gradients.clear()
     assert all(parameter.grad is not None for parameter in engine.model.parameters())
     assert weights(engine).isfinite().all()
 

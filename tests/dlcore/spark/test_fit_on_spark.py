@@ -33,6 +33,7 @@ from dlcore import (
     Callback,
     ClipNorm,
     Constant,
+    EverySteps,
     Fitted,
     Folder,
     LostRun,
@@ -152,6 +153,28 @@ def test_groups_and_a_stop_change_nothing(
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
     assert rest.history[: len(part.history)] == part.history
     assert [r.validation is not None for r in whole.history] == [True] * 6
+
+
+def dropping() -> nn.Module:
+    return nn.Sequential(normalised(), nn.Dropout(0.2), nn.Linear(1, 1))
+
+
+def test_averaging_stopped_between_groups_and_gone_on_from_ends_with_the_same_bits(
+    spark: SparkSession, tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame = spark.createDataFrame(tumours).repartition(2)
+    columns: dict[str, Any] = {"features": features(tumours), "label": "benign", "workers": 2}
+    averaged = training(model=dropping, clip=None, average_every=5)
+    whole = averaged.fit(frame, **columns, folder=f"{tmp_path}/a")
+    part = replace(averaged, group_s=0.001, record=EverySteps(1)).fit(
+        frame, **columns, folder=f"{tmp_path}/b", on_progress=lambda record: record.step >= 10
+    )
+    assert [record.step for record in part.history][:2] == [5, 10]
+    rest = averaged.fit(frame, **columns, folder=f"{tmp_path}/b")
+    states = whole.module.state_dict(), rest.module.state_dict()
+    assert all(torch.equal(each, states[1][name]) for name, each in states[0].items())
+    with pytest.raises(ValueError, match="workers was 2, is 1"):
+        averaged.fit(frame, **columns | {"workers": 1}, folder=f"{tmp_path}/b")
 
 
 class Here(Callback):

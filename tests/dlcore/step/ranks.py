@@ -1,6 +1,9 @@
 """A training by several ranks: threads of this process that meet over gloo, as the workers of a Spark job do."""
 
+import gc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -60,13 +63,25 @@ def trained(
         live.run(lambda: live.step + 1 == stop_after, lambda _, record: told.append(record))
         return live, told
 
-    with ThreadPoolExecutor(workers) as pool:
+    with uncollected(), ThreadPoolExecutor(workers) as pool:
         group: list[Collective] = list(pool.map(met, range(workers))) if workers > 1 else [Alone()]
         try:
             return list(pool.map(train, range(workers), group))
         finally:
             for collective in group:  # an open one wakes up a hundred times a second
                 collective.close()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage is collected meanwhile: torch reads its generator under a lock, and where a collection inside that lets another thread
+    run, which waits for the lock and has Python's, neither goes on. Workers have one thread that does so.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def weights(engine: Engine) -> torch.Tensor:

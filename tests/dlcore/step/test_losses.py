@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, mse_loss, nll_loss
 from torch.optim import SGD, Adam
 
-from dlcore import ClipNorm, Constant, LossByName
+from dlcore import ClipNorm, Constant
 from dlcore.data.rows import Resident
 from dlcore.step.losses import recognised
 from dlcore.step.method import Method
@@ -94,37 +94,6 @@ def test_a_step_that_has_no_weight_changes_nothing_and_a_worker_that_has_none_is
     for engine, [record] in ends:
         torch.testing.assert_close(weights(engine), weights(ends[0][0]))
         assert record.loss == pytest.approx(ends[0][1][0].loss)
-
-
-class Heads(nn.Module):
-    """Two outputs of two inputs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kind, self.size = nn.Linear(5, 3), nn.Linear(6, 1)
-
-    def forward(self, x: Tensor, extra: Tensor) -> dict[str, Tensor]:
-        return {"kind": self.kind(x), "size": self.size(torch.cat([x, extra[:, None]], dim=1))}
-
-
-def test_losses_by_name_are_summed_by_their_weights_on_any_number_of_workers() -> None:
-    drawn = np.random.default_rng(2)
-    x = drawn.standard_normal((20, 5), dtype=np.float32)
-    table = pa.table({"x": list(x), "extra": x[:, 0], "kind": drawn.integers(0, 3, 20), "size": x.sum(1)})
-    given = resident(table, features={"x": "x", "extra": "extra"}, label={"kind": "kind", "size": "size"})
-    loss = LossByName({"kind": cross_entropy, "size": mse_loss}, {"size": 0.5})
-    method = Method(**METHOD | {"model": Heads, "loss": loss, "batch": 20, "epochs": 2})
-    found = [trained(method, workers, given)[0] for workers in (1, 3)]
-    torch.testing.assert_close(weights(found[1][0]), weights(found[0][0]), rtol=1e-4, atol=1e-6)
-    model, pair = method.build(), given.layout.pair(given.gather(np.arange(20)))
-    inputs: Any = pair[0]
-    targets: Any = pair[1]
-    with torch.no_grad():
-        prediction = model(**inputs)
-    parts = cross_entropy(prediction["kind"], targets["kind"]), mse_loss(prediction["size"][:, 0], targets["size"])
-    assert found[0][1][0].loss == pytest.approx(float(parts[0] + 0.5 * parts[1]), rel=1e-5)
-    with pytest.raises(ValueError, match=r"weights of theirs alone, got losses \['kind'\], weights \['size'\]"):
-        LossByName({"kind": cross_entropy}, {"size": 1.0})
 
 
 def test_models_of_half_precision_sum_their_weights_exactly() -> None:

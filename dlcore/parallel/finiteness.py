@@ -22,16 +22,15 @@ def finite(loss: Tensor, gradients: Iterable[Tensor]) -> bool:
     return all(math.isfinite(float(each)) for each in (loss, *sums))
 
 
-def skip_or_stop(
-    on_nan: OnNan, model: nn.Module, own_losses: Sequence[Tensor], reduction: Reduction, *, step: int
-) -> None:
-    """Say where a step is not finite: in the log if it is to be skipped, else, or if weights are not either, by a FloatingPointError.
-
-    All workers call it, each with the losses of its own shares.
-    """
+def ranks_not_finite(own_losses: Sequence[Tensor], reduction: Reduction) -> list[int]:
+    """The ranks with a loss that is not finite; all workers call it, each with the losses of its own shares."""
     bad = [b"" if math.isfinite(float(loss)) else b"loss" for loss in own_losses]
     said = gathered(reduction.collective, bad, reduction.holdings)
-    ranks = [rank for rank, held in enumerate(reduction.holdings) if any(said[share] for share in held)]
+    return [rank for rank, held in enumerate(reduction.holdings) if any(said[share] for share in held)]
+
+
+def skip_or_stop(on_nan: OnNan, model: nn.Module, ranks: Sequence[int], *, step: int, tell: bool) -> None:
+    """Say where a step is not finite: in the log if it is to be skipped, else, or if weights are not either, by a FloatingPointError."""
     named = dict(model.named_parameters())
     weights = [name for name, each in named.items() if not each.isfinite().all()]
     gradients = [name for name, each in named.items() if each.grad is not None and not each.grad.isfinite().all()]
@@ -44,7 +43,7 @@ def skip_or_stop(
             f"{sentence}. Look at the rate and at these rows, clip the gradient, or leave such steps out by "
             'Training(on_nan="skip"), which weights that are not finite cannot be helped by'
         )
-    if reduction.collective.rank == 0:
+    if tell:
         log.warning("%s; the step is skipped", sentence)
 
 
