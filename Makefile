@@ -21,8 +21,8 @@ help: ## what can be made
 setup: ## environment, Java and data, once
 	@$(PYTHON) -m infra.setup.bootstrap
 
-extras: ## set-up, jars of the embedded HBase and of the HDFS of tests, the weights that detectors begin with, once a machine
-	@$(PYTHON) -m infra.setup.bootstrap hbase hadoop weights
+extras: ## set-up, jars of the embedded HBase and of the HDFS and YARN of tests, the weights that detectors begin with, once a machine
+	@$(PYTHON) -m infra.setup.bootstrap hbase hadoop bouncycastle weights
 
 demo: setup ## an app's whole pipeline on its data, in a real Airflow (APP=fraud MEMBERS=3 EPOCHS=5 ... set parameters)
 	@$(BIN)/python -m infra demo $(APP) $(GIVEN)

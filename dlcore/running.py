@@ -16,26 +16,19 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
-from pyspark import BarrierTaskContext, cloudpickle
+from pyspark import BarrierTaskContext, SparkConf, cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dlcore.run.control import ControlClient, ControlServer
 from dlcore.spark.errors import cause_of, described, noted, pickled, rebuilt
-from dlcore.spark.group import (
-    GRACE_S,
-    LAUNCH_S,
-    LostWorkers,
-    open_control_server,
-    refuse_dynamic_allocation,
-    slots_of,
-    wait_for_slots,
-)
+from dlcore.spark.group import GRACE_S, LAUNCH_S, LostWorkers, open_control_server
 from dlcore.spark.listener import beside, pass_on
-from dlcore.spark.relay import Entry, relayed
+from dlcore.spark.slots import on_demand, slots_of, wait_for_slots
 from dlcore.spark.watchdog import Limits, Watchdog
 from dlcore.spark.worker import MEETING_S
 from dlcore.step.tuning import tune_process
+from dlcore.tracking.relay import Entry, relayed
 
 T = TypeVar("T")
 RETURNED = "rank bigint, value binary, error binary, trace string"
@@ -68,7 +61,7 @@ def run(
     session = session or SparkSession.getActiveSession()
     if session is None or workers < 1:
         raise ValueError(f"run needs an active Spark session and at least one worker, got {session=}, {workers=}")
-    refuse_dynamic_allocation(session.sparkContext.getConf())
+    refuse_on_demand(session.sparkContext.getConf())
     wait_for_slots(partial(slots_of, session), workers, least=workers, wait_s=slots_wait_s, shrunk=False)
     with closing(open_control_server(session.sparkContext.getConf())) as control:
         call = Call(
@@ -82,12 +75,21 @@ def run(
         return _returned(_rows(session, control, call, slots_wait_s))
 
 
+def refuse_on_demand(conf: SparkConf) -> None:
+    """Say at once what Spark would say only after its own retries."""
+    if on_demand(conf):
+        raise ValueError(
+            "run needs all its workers at once, in a barrier stage, which Spark does not grant with spark.dynamicAllocation.enabled=true; "
+            "start the session without it, with a fixed spark.executor.instances"
+        )
+
+
 def _rows(session: SparkSession, control: ControlServer, call: Call, slots_wait_s: float) -> list[Any]:
     """What the workers of a call have ended with; raises what a failed job is to be told as."""
     limits = Limits(
         workers=call.workers, slots_s=max(LAUNCH_S, slots_wait_s), begin_s=MEETING_S, batch_s=math.inf, end_s=GRACE_S
     )
-    watchdog = Watchdog(session.sparkContext, control, call.run, limits)
+    watchdog = Watchdog(session, control, call.run, limits)
 
     def job() -> list[Any]:
         with watchdog.watching():

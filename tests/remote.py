@@ -37,14 +37,20 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     jars = Jars(cache=cache_folder(), kind=HADOOP)
     if not jars.present():
         pytest.skip(f"no HDFS: {jars.folder} is not there; `make extras` brings it, then these tests run")
-    home = tmp_path_factory.mktemp("hdfs")
+    with hdfs_below(tmp_path_factory.mktemp("hdfs")) as address:
+        yield address
+
+
+@contextmanager
+def hdfs_below(home: Path) -> Iterator[str]:
+    """``host:port`` of a NameNode, which has a DataNode, with their files below ``home``."""
     name, web, *data = free_ports(5)
-    (home / "core-site.xml").write_text(xml({"fs.defaultFS": f"hdfs://{HOST}:{name}", "hadoop.tmp.dir": home}))
-    (home / "hdfs-site.xml").write_text(xml(site(home, name, web, data)))
-    (home / "log4j2.properties").write_text(LOG4J)
-    beside = [jar for pattern in BESIDE for jar in (Path(pyspark.__file__).parent / "jars").glob(pattern)]
-    path = ":".join(map(str, [home, *jars.folder.glob("*.jar"), *beside]))
-    run = [java(Path(sys.prefix)), *SMALL, "-cp", path]
+    configure(
+        home,
+        core={"fs.defaultFS": f"hdfs://{HOST}:{name}", "hadoop.tmp.dir": home},
+        hdfs=site(home, name, web, data),
+    )
+    run = hadoop(home)
     node = "org.apache.hadoop.hdfs.server.namenode.NameNode"
     subprocess.run([*run, node, "-format", "-nonInteractive"], check=True, capture_output=True)
     with (
@@ -54,6 +60,21 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ),
     ):
         yield f"{HOST}:{name}"
+
+
+def configure(home: Path, **sites: Mapping[str, object]) -> None:
+    """Write Hadoop's configuration files, each by its name, and a log to standard output."""
+    home.mkdir(parents=True, exist_ok=True)
+    for name, values in sites.items():
+        (home / f"{name.replace('_', '-')}{'' if '_' in name else '-site'}.xml").write_text(xml(values))
+    (home / "log4j2.properties").write_text(LOG4J)
+
+
+def hadoop(home: Path, *more: Path) -> list[str]:
+    """The command that runs a class of Hadoop's by the configuration in ``home``."""
+    jars = [jar for folder in (Jars(cache=cache_folder(), kind=HADOOP).folder, *more) for jar in folder.glob("*.jar")]
+    beside = [jar for pattern in BESIDE for jar in (Path(pyspark.__file__).parent / "jars").glob(pattern)]
+    return [java(Path(sys.prefix)), *SMALL, "-cp", ":".join(map(str, [home, *jars, *beside]))]
 
 
 def site(home: Path, name: int, web: int, data: list[int]) -> dict[str, object]:

@@ -35,6 +35,10 @@ TURN_S, PAUSE_S = 0.2, 0.001
 """A thread that waits asks for so long at a time, and leaves the connection to the client's other threads in between."""
 
 
+class LostDriver(ConnectionError):
+    """The driver has left, or is silent: a worker can tell nobody, and ends."""
+
+
 class ControlServer:
     """The server, in the driver's process. It listens on ``bind`` alone, which workers reach as ``host``; port 0 is a free one."""
 
@@ -81,13 +85,17 @@ class ControlServer:
 
 
 class ControlClient:
-    """A worker's connection to the control server; ``patience_s`` is how long it waits for an answer, and for the others."""
+    """A worker's connection to the control server.
 
-    def __init__(self, host: str, port: int, key: bytes, *, patience_s: float) -> None:
+    ``patience_s`` is how long it waits for the others, ``answer_s`` for the server's own answers. A driver whose link is cut ends
+    nothing by itself: after that long, and ever after, the client raises LostDriver.
+    """
+
+    def __init__(self, host: str, port: int, key: bytes, *, patience_s: float, answer_s: float = 60.0) -> None:
         self._patience_s, self._one_at_a_time = patience_s, threading.Lock()
         with _connected(host, port) as server:
             self.address = str(server.getsockname()[0])
-            _silent_for(server, patience_s)
+            _silent_for(server, answer_s)
             self._connection = Connection(os.dup(server.fileno()))
         try:
             answer_challenge(self._connection, key)
@@ -135,7 +143,8 @@ class ControlClient:
                 self._connection.send_bytes(json.dumps(question).encode())
                 return json.loads(self._connection.recv_bytes())
         except (EOFError, OSError) as error:
-            raise ConnectionError(f"the driver does not answer any more: {error or 'it has left'}") from error
+            self._connection.close()  # an answer that comes late would be taken for the next question's
+            raise LostDriver(f"the driver does not answer any more: {error or 'it has left'}") from error
 
 
 class _Meeting(Store):

@@ -4,11 +4,16 @@ The rank belongs to the process: a worker that comes back with the state that th
 partition it was given. If any claim does not fit, all load the committed state and build a new process group.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.control import ControlClient
+
+REPEATED_S = 0.5
+"""How often an attempt that takes no part looks for the end of that which does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,23 @@ def agree(claims: Sequence[Claim], *, step: int) -> Agreement:
     return Agreement(ranks=tuple(taken[p] if p in taken else free.pop() for p in range(len(claims))), warm=warm)
 
 
+def begins(control: ControlClient, key: str, task: int) -> bool:
+    """Whether this attempt at a task of the group's is the first, and the group is not over: all others take no part in it."""
+    return control.look(left(key)) is None and control.count(f"{key}/task/{task}") == 0
+
+
+def outcome(control: ControlClient, key: str, task: int) -> dict[str, Any] | None:
+    """What the first attempt at a task ends with, when it has; None where the group is over or broken.
+
+    Spark takes either attempt's result, and ends the other: that of the first has reached it by then.
+    """
+    while True:
+        time.sleep(REPEATED_S)
+        told: dict[str, Any] | None = control.look(ended(key, task))
+        if told or control.look(left(key)):
+            return told
+
+
 def meet(control: ControlClient, key: str, claim: Claim, *, workers: int, step: int) -> tuple[int, bool]:
     """Exchange claims under ``key`` and return this worker's rank and whether it goes on as it is."""
     place = control.count(f"{key}/arrived")
@@ -50,6 +72,8 @@ def meet(control: ControlClient, key: str, claim: Claim, *, workers: int, step: 
         agreement = agree(claims, step=step)
         control.post(f"{key}/agreement", asdict(agreement))
     answer = control.wait(f"{key}/agreement")
+    if not answer:
+        raise BrokenGroup("another worker was lost before the group met")
     return int(answer["ranks"][place]), bool(answer["warm"])
 
 
@@ -64,6 +88,21 @@ def all_ready(control: ControlClient, key: str, *, workers: int) -> None:
         raise BrokenGroup("another worker failed before the group began")
 
 
+def ended(key: str, task: int) -> str:
+    """Where it stands what the first attempt at a task has ended with."""
+    return f"{key}/ended/{task}"
+
+
+def left(key: str) -> str:
+    """Where it stands why a worker has left the group, or that the group is over."""
+    return f"{key}/left"
+
+
+def leaving(key: str) -> str:
+    """Where it stands that processes of the group are about to go, and that it shall end at the next step with a commit."""
+    return f"{key}/leaving"
+
+
 def loading(key: str) -> str:
     """The counter of the signs that workers give while they load."""
     return f"{key}/loading"
@@ -72,3 +111,10 @@ def loading(key: str) -> str:
 def unready(control: ControlClient, key: str) -> None:
     """Tell those who wait in ``all_ready`` that this worker will not come."""
     control.post(f"{key}/go", False)
+
+
+def dismiss(post: Callable[[str, Any], None], key: str, why: str) -> None:
+    """Tell all who wait for others at the group's beginning, or come late, that they shall leave."""
+    post(left(key), why)
+    post(f"{key}/agreement", None)
+    post(f"{key}/go", False)

@@ -1,6 +1,7 @@
 """What the driver gives a worker to do in a group, and what it gets back."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import Row
@@ -61,6 +62,10 @@ class Ended:
     error: bytes = b""
     trace: str = ""
     broken: str = ""
+
+    def told(self) -> dict[str, Any]:
+        """What the control server carries of it: no pickles."""
+        return {"rank": self.rank, "step": self.step, "paused_s": self.paused_s, "broken": self.broken}
 
     def to_arrow(self) -> pa.RecordBatch:
         return pa.RecordBatch.from_pylist([asdict(self)], schema=_ENDED)

@@ -1,4 +1,4 @@
-"""A training on Spark's executors: rows as pieces that all can read, and groups as barrier jobs that the driver listens to."""
+"""A training on Spark's executors: rows as pieces that all can read, and groups as jobs that the driver listens to."""
 
 import uuid
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from dlcore.data.sources import is_dataset, is_frame
 from dlcore.run.chain import Chain
 from dlcore.run.plan import Plan
 from dlcore.spark.assignment import Assignment, Stored
-from dlcore.spark.group import BarrierGroups, open_control_server, refuse_dynamic_allocation
+from dlcore.spark.group import SparkGroups, open_control_server
 from dlcore.spark.interpreters import refuse_other_python
 from dlcore.spark.listener import HeardGroups, Listener
 from dlcore.spark.writing import schema_of, write_pieces
@@ -31,7 +31,6 @@ SHIPPED = (
 def refuse_unfit(plan: Plan, session: SparkSession, folder: Place | None) -> None:
     """Say before anything is written what workers would fail at."""
     refuse_no_folder(str(session.sparkContext.master), folder)
-    refuse_dynamic_allocation(session.sparkContext.getConf())
     for name in SHIPPED:
         _refuse_unshippable(name, getattr(plan, name))
     refuse_other_python(session)
@@ -94,7 +93,7 @@ def groups(
         longest_s=plan.group_s,
         patience_s=plan.patience_s,
     )
-    barriers = BarrierGroups(
+    running = SparkGroups(
         session=session,
         control=control,
         assignment=assignment,
@@ -102,4 +101,4 @@ def groups(
         least_workers=plan.least_workers or (workers if plan.logical_workers is None else 1),
         slots_wait_s=plan.slots_wait_s,
     )
-    return HeardGroups(barriers, Listener(control, assignment.run, chain))
+    return HeardGroups(running, Listener(control, assignment.run, chain))

@@ -1,26 +1,30 @@
-"""One group of iterations as one Spark barrier job, run again from the same state when it loses a worker."""
+"""One group of iterations as one Spark job, run again from the same state when it loses a worker.
+
+The job is a barrier stage, whose tasks begin and fail together. Where executors come on demand Spark grants none, and it is a plain
+one: its tasks meet by the control server as those of a barrier stage do, and what Spark repeats of it by itself takes no part.
+"""
 
 import logging
-import math
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
-from pyspark import BarrierTaskContext, SparkConf, cloudpickle
+from pyspark import SparkConf, TaskContext, cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.commits import Saved
 from dlcore.run.control import ControlServer
+from dlcore.run.rendezvous import dismiss
 from dlcore.spark.assignment import ENDED, Assignment, Ended
 from dlcore.spark.errors import cause_of, in_python, noted, rebuilt
-from dlcore.spark.interpreters import Newcomers
+from dlcore.spark.slots import Newcomers, demanded, on_demand, slots_of, wait_for_slots
 from dlcore.spark.watchdog import Limits, Watchdog
 from dlcore.spark.worker import MEETING_S, work
 
@@ -52,7 +56,7 @@ class LostWorkers(RuntimeError):
 
 
 @dataclass(kw_only=True)
-class BarrierGroups:
+class SparkGroups:
     """Runs groups on the executors of ``session``; ``assignment`` is the same for all but its start and its workers.
 
     ``now`` is the number of workers of the last group; when it is less than wanted, the next does not wait for them again. Where shares
@@ -72,7 +76,13 @@ class BarrierGroups:
 
     def __post_init__(self) -> None:
         self._logical = self.assignment.method.logical_workers is not None
-        self._newcomers = Newcomers(self.session, self._slots)
+        self._plain = on_demand(self.session.sparkContext.getConf())
+        self._newcomers = Newcomers(self.session, self._slots, wanted=self.assignment.workers if self._plain else 0)
+
+    def close(self) -> None:
+        """End what listens to workers, or waits for executors."""
+        self._newcomers.close()
+        self.control.close()
 
     def __call__(self, start: Saved) -> Saved:
         """Run one group from where the workers are, and return the newest state that is saved, ``start`` or a later one.
@@ -123,13 +133,14 @@ class BarrierGroups:
 
     def _workers(self) -> int:
         wanted, begun = self.assignment.workers, self.now > 0
-        found = wait_for_slots(
-            self._slots,
-            wanted,
-            least=self.least_workers,
-            wait_s=self.slots_wait_s,
-            shrunk=begun and (self.now < wanted or self._logical),
-        )
+        shrunk = begun and (self.now < wanted or self._logical)
+        enough = self._slots() >= (self.least_workers if shrunk else wanted)
+        longest_s = 2 * self.slots_wait_s + MEETING_S
+        asking = self._plain and not enough
+        with demanded(self.session, self.control, wanted, longest_s=longest_s) if asking else nullcontext():
+            found = wait_for_slots(
+                self._slots, wanted, least=self.least_workers, wait_s=self.slots_wait_s, shrunk=shrunk
+            )
         if self._logical and begun:
             found = min(found, max(self.now, self._newcomers.ready))
         if begun and found > self.now:
@@ -142,23 +153,34 @@ class BarrierGroups:
     def _attempt(self, assignment: Assignment) -> int:
         """Run a group and return the step it has come to; raises what went wrong in a worker, or BrokenGroup where none is to blame."""
         group = f"{assignment.run}/{assignment.ahead}-{uuid.uuid4().hex[:8]}"
-        watchdog = Watchdog(self.session.sparkContext, self.control, group, self._limits(assignment))
+        limits = self._limits(assignment)
+        watchdog = Watchdog(self.session, self.control, group, limits, repeated=self._plain)
         try:
             with watchdog.watching(), self._starting(assignment, group):
-                ends = _barrier_job(self.session, assignment, group)
+                ends = _job(self.session, assignment, group, barrier=not self._plain)
         except (Py4JJavaError, PySparkException) as error:
             raise self._cause(group, watchdog, error) from error
+        finally:
+            dismiss(self.control.post, group, "the group is over")  # whoever comes late leaves at once
+        self._tell_repeated(assignment, group)
         for ended in ends:
             if ended.error:  # unpickled, since it came over Spark's own channel, of this very job
                 raise noted(cloudpickle.loads(ended.error), rank=ended.rank, trace=ended.trace)
+        if told := self.control.look(f"{group}/error"):  # of a task for which Spark has taken a second one's result
+            raise rebuilt(told)
         self.paused_s = max(ended.paused_s for ended in ends) or self.paused_s
         if broken := [ended.broken for ended in ends if ended.broken]:
-            raise BrokenGroup("; ".join(broken))
+            raise BrokenGroup("; ".join(dict.fromkeys(broken)))
         return ends[0].step
+
+    def _tell_repeated(self, assignment: Assignment, group: str) -> None:
+        attempts = [self.control.look(f"{group}/task/{task}") or 0 for task in range(assignment.workers)]
+        if (more := sum(attempts) - len(attempts)) > 0:
+            log.debug("Spark began %d more attempts at the tasks of a group, which took no part", more)
 
     def _starting(self, assignment: Assignment, group: str) -> AbstractContextManager[None]:
         """Start the Python of slots that come while the group runs with fewer workers than wanted."""
-        if not self._logical or assignment.workers == self.assignment.workers:
+        if not (self._logical or self._plain) or assignment.workers == self.assignment.workers:
             return nullcontext()
         begun = partial(self._all_came, group, assignment.workers)
         return self._newcomers.watched(assignment.workers, begun=begun)
@@ -190,44 +212,8 @@ class BarrierGroups:
         return BrokenGroup(cause_of(error))
 
 
-def slots_of(session: SparkSession) -> int:
-    """How many tasks can run at once."""
-    scala = session.sparkContext._jsc.sc()
-    return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
-
-
-def refuse_dynamic_allocation(conf: SparkConf) -> None:
-    """Say at once what Spark would say only after its own retries."""
-    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
-        raise ValueError(
-            "training needs all its workers at once, which Spark does not grant with spark.dynamicAllocation.enabled=true; start "
-            "the session without it, with a fixed spark.executor.instances"
-        )
-
-
-def wait_for_slots(slots: Callable[[], int], workers: int, *, least: int, wait_s: float, shrunk: bool) -> int:
-    """How many workers can run at once: ``workers``, or after ``wait_s`` as few as ``least``; Spark would wait without a word.
-
-    A run that has ``shrunk`` before does not wait again for more than ``least``.
-    """
-    deadline, said = time.monotonic() + wait_s, -math.inf
-    while (now := slots()) < workers:
-        sentence = f"training needs {workers} task slots at once, the Spark application has {now}"
-        late = time.monotonic() > deadline
-        if now >= least and (late or shrunk):
-            log.warning("%s: going on with %d workers", sentence, now)
-            return now
-        if late:
-            raise TimeoutError(f"{sentence}, after {wait_s:g} s of waiting; ask for fewer workers or more cores")
-        if time.monotonic() - said > 5:
-            log.warning("%s: waiting up to %.0f s more", sentence, deadline - time.monotonic())
-            said = time.monotonic()
-        time.sleep(0.2)
-    return workers
-
-
-def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> list[Ended]:
-    """Run ``group`` by one barrier stage, which Spark never repeats by itself, since its results go to the driver.
+def _job(session: SparkSession, assignment: Assignment, group: str, *, barrier: bool) -> list[Ended]:
+    """Run ``group`` by one stage. A barrier stage is never repeated by Spark itself, since its results go to the driver.
 
     It is an Arrow job like the one that writes the pieces: Spark keeps Python processes for those apart from an RDD's, and a second
     set of processes would import torch a second time.
@@ -236,10 +222,12 @@ def _barrier_job(session: SparkSession, assignment: Assignment, group: str) -> l
     def task(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in rows:
             pass
-        yield work(assignment, group=group, cores=BarrierTaskContext.get().cpus()).to_arrow()
+        context = TaskContext.get()
+        assert context is not None
+        yield work(assignment, group=group, task=context.partitionId(), cores=context.cpus()).to_arrow()
 
     places = session.range(0, assignment.workers, 1, assignment.workers)
-    return [Ended.from_row(row) for row in places.mapInArrow(task, ENDED, barrier=True).collect()]
+    return [Ended.from_row(row) for row in places.mapInArrow(task, ENDED, barrier=barrier).collect()]
 
 
 def open_control_server(conf: SparkConf) -> ControlServer:

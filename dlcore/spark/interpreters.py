@@ -1,27 +1,19 @@
 """Whether the executors' Python can do what the driver asks of it, said in a sentence before anything is written.
 
 A small job of the kind that training runs, so that the processes it starts are those that go on; once for a session and its executors.
-Where executors come later, another starts their Python beside the group that runs.
 """
 
 import json
-import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from dlcore.spark.errors import cause_of
-
-log = logging.getLogger("dlcore")
-POLL_S = 0.25
 
 NEEDED = ("numpy", "pandas", "pyarrow", "safetensors", "tenacity", "torch", "dlcore")
 EQUAL = ("python", "torch", "dlcore")
@@ -105,52 +97,3 @@ def looking(needed: tuple[str, ...]) -> Callable[[int], str]:
         return json.dumps(told | {name: version(name) for name in needed})
 
     return look
-
-
-class Newcomers:
-    """Slots that come while a group runs: their Python is started, with what workers import, before a group counts on them.
-
-    ``ready`` is the number of workers that there is Python for.
-    """
-
-    def __init__(self, session: SparkSession, slots: Callable[[], int]) -> None:
-        self._session, self._slots, self._starting = session, slots, threading.Lock()
-        self.ready = 0
-
-    @contextmanager
-    def watched(self, workers: int, *, begun: Callable[[], bool]) -> Iterator[None]:
-        """Look for slots beside those of a group of ``workers`` while the body runs, once all of them have ``begun``."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._watch, args=(workers, begun, over), name="dlcore-newcomers", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()  # not waited for: a start that is under way goes on beside the next group
-
-    def _watch(self, workers: int, begun: Callable[[], bool], over: threading.Event) -> None:
-        while not over.wait(POLL_S):
-            if begun() and (found := self._slots()) > workers and self._starting.acquire(blocking=False):
-                with self._starting_ends():
-                    self._start(found - workers)
-                    self.ready = found
-                return
-
-    @contextmanager
-    def _starting_ends(self) -> Iterator[None]:
-        try:
-            yield
-        except (Py4JError, PySparkException) as error:
-            log.warning("the Python of executors that have come cannot begin: %s", cause_of(error))
-        finally:
-            self._starting.release()
-
-    def _start(self, count: int) -> None:
-        """Run a job of the group's kind in the slots that it leaves: Spark keeps the processes for the next."""
-
-        def begin(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            import dlcore.spark.worker  # noqa: F401
-
-            yield from rows
-
-        self._session.range(0, count, 1, count).mapInArrow(begin, "id long").collect()

@@ -12,7 +12,7 @@ from dlcore.run.board import WAITING
 from dlcore.run.chain import Chain
 from dlcore.run.commits import Saved
 from dlcore.run.control import ControlServer
-from dlcore.spark.group import BarrierGroups
+from dlcore.spark.group import SparkGroups
 from dlcore.step.progress import Progress
 
 log = logging.getLogger("dlcore")
@@ -100,12 +100,12 @@ class HeardGroups:
     the state is not saved in time, a group follows that sees the stop at once, and waits until it is.
     """
 
-    groups: BarrierGroups
+    groups: SparkGroups
     listener: Listener
 
     def close(self) -> None:
-        """End what listens to workers."""
-        self.groups.control.close()
+        """End what listens to workers, or waits for executors."""
+        self.groups.close()
 
     def __call__(self, start: Saved) -> Saved:
         saved = self._heard(start)

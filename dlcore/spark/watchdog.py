@@ -1,6 +1,7 @@
 """The end of a job whose workers do not come, do not go on or do not end, and for which Spark would wait for ever."""
 
 import logging
+import math
 import threading
 import time
 import uuid
@@ -9,14 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark import SparkContext
+from pyspark.sql import SparkSession
 
 from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.control import ControlServer
-from dlcore.run.rendezvous import loading
+from dlcore.run.rendezvous import dismiss, leaving, left, loading
+from dlcore.spark.errors import cause_of
+from dlcore.spark.slots import slots_of
 
 log = logging.getLogger("dlcore")
 POLL_S, SAY_S = 0.5, 5.0
+LONG_S = 1.0
+"""What takes no longer to launch does not wait for others' slots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +38,23 @@ class Limits:
 @dataclass(frozen=True, kw_only=True)
 class Seen:
     """What the driver sees of a group: whether its tasks run, how many workers have come, a number that grows while they load, one
-    that grows while they work, and why one of them has left."""
+    that grows while they work, and why one of them has left; none of them is busy where all but a lost one have ended."""
 
     launched: bool = False
     arrived: int = 0
     loading: int = 0
     signs: int = 0
     left: str = ""
+    busy: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """How many attempts at a job's tasks there are."""
+
+    active: int = 0
+    completed: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +71,7 @@ def phase(seen: Seen, limits: Limits) -> Phase:
     """The phase that a group is in. One that a worker has left must end, whatever the others are busy with."""
     if seen.left:
         cause = f"a worker has left the group and another does not end: {seen.left}"
-        return Phase(name="end", limit_s=limits.end_s, cause=BrokenGroup(cause))
+        return Phase(name="end", limit_s=limits.end_s if seen.busy else 0, cause=BrokenGroup(cause))
     if seen.signs:
         cause = (
             f"no worker has finished a batch for {limits.batch_s:g} s; where that is no hang, raise Training.patience_s"
@@ -94,12 +109,21 @@ class Clock:
 
 
 class Watchdog:
-    """Watches one group's job from a thread of its own; ``cause`` is why it was cancelled."""
+    """Watches one group's job from a thread of its own; ``cause`` is why it was cancelled.
 
-    def __init__(self, context: SparkContext, control: ControlServer, group: str, limits: Limits) -> None:
-        self._context, self._control, self._group, self.limits = context, control, group, limits
+    Of a job whose lost tasks Spark has ``repeated`` by itself, it tells the other workers to leave when one is lost. An executor that
+    is to go, and says so first (Spark's decommissioning), has no slots any more while its tasks still run: then the group is told to
+    end at its next step, with a commit.
+    """
+
+    def __init__(
+        self, session: SparkSession, control: ControlServer, group: str, limits: Limits, *, repeated: bool = False
+    ) -> None:
+        self._session, self._context = session, session.sparkContext
+        self._control, self._group, self.limits, self._repeated = control, group, limits, repeated
         self._tag, self._over = f"dlcore-{uuid.uuid4().hex[:8]}", threading.Event()
         self.cause: Exception | None = None
+        self._said, self._slots = -math.inf, slots_of(session)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -115,37 +139,68 @@ class Watchdog:
             self._context.removeJobTag(self._tag)
 
     def _watch(self) -> None:
-        clock, said = Clock(self.limits, time.monotonic()), 0.0
-        while not self._over.wait(POLL_S):
-            now = time.monotonic()
-            self.cause = clock.overdue(self._seen(), now)
-            if self.cause is not None:
-                log.warning("%s: the job is cancelled", self.cause)
-                self._context.cancelJobsWithTag(self._tag)
-                return
-            if clock.phase.name == "slots" and now - said > SAY_S:
-                log.warning(
-                    "%d workers wait for task slots that other jobs hold, up to %.0f s more",
-                    self.limits.workers,
-                    self.limits.slots_s - clock.waited_s(now),
-                )
-                said = now
+        clock = Clock(self.limits, time.monotonic())
+        while self.cause is None and not self._over.wait(POLL_S):
+            try:
+                self._look(clock, time.monotonic())
+            except Exception as error:  # noqa: BLE001 - a group must not lose its guard, whatever Spark answers
+                log.warning("the driver could not look after the group, and tries again: %s", error)
+
+    def _look(self, clock: Clock, now: float) -> None:
+        self._heed_leaving()
+        if cause := clock.overdue(self._seen(), now):
+            log.warning("%s: the job is cancelled", cause)
+            self._context.cancelJobsWithTag(self._tag)
+            self.cause = cause
+        elif clock.phase.name == "slots" and clock.waited_s(now) > LONG_S and now - self._said > SAY_S:
+            left_s = self.limits.slots_s - clock.waited_s(now)
+            log.warning(
+                "%d workers wait for task slots that other jobs hold, up to %.0f s more", self.limits.workers, left_s
+            )
+            self._said = now
+
+    def _heed_leaving(self) -> None:
+        """Let the group end at its next step where an executor has announced its end."""
+        before, self._slots = self._slots, slots_of(self._session)
+        if self._slots < before:
+            self._control.post(leaving(self._group), True)
 
     def _seen(self) -> Seen:
         look = self._control.look
         arrived = look(f"{self._group}/arrived") or 0
+        tasks = self._tasks() if self._repeated or not arrived else Tasks(active=arrived)
+        lost = self._repeated and arrived > 0 and tasks.failed > 0
+        if lost and not look(left(self._group)):
+            dismiss(self._control.post, self._group, self._failure())
+        begun = max(arrived, tasks.active + tasks.completed + tasks.failed)  # Spark counts some seconds late
         return Seen(
-            launched=arrived > 0 or self._launched(),
+            launched=begun >= (self.limits.workers if self._repeated else 1),
             arrived=arrived,
             loading=look(loading(self._group)) or 0,
             signs=look(f"{self._group}/signs") or 0,
-            left=look(f"{self._group}/left") or "",
+            left=look(left(self._group)) or "",
+            busy=tasks.active > 0 or not lost,
         )
 
-    def _launched(self) -> bool:
-        """Whether a task of the job runs or has run."""
-        tracker: Any = self._context._jsc.sc().statusTracker()
+    def _tasks(self) -> Tasks:
+        infos = [stage.get() for stage in map(self._tracker().getStageInfo, self._stages()) if stage.isDefined()]
+        return Tasks(
+            active=sum(info.numActiveTasks() for info in infos),
+            completed=sum(info.numCompletedTasks() for info in infos),
+            failed=sum(info.numFailedTasks() for info in infos),
+        )
+
+    def _failure(self) -> str:
+        """What Spark says of a task that it has lost."""
+        store: Any = self._context._jsc.sc().statusStore()
+        tasks = [store.taskList(stage, 0, self.limits.workers * 4) for stage in self._stages()]
+        errors = [each.apply(place).errorMessage() for each in tasks for place in range(each.size())]
+        return next((cause_of(RuntimeError(error.get())) for error in errors if error.isDefined()), "Spark lost a task")
+
+    def _stages(self) -> list[int]:
+        tracker = self._tracker()
         jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForTag(self._tag)]
-        stages = [tracker.getStageInfo(stage) for job in jobs if job.isDefined() for stage in job.get().stageIds()]
-        infos = [stage.get() for stage in stages if stage.isDefined()]
-        return any(info.numActiveTasks() + info.numCompletedTasks() + info.numFailedTasks() > 0 for info in infos)
+        return [stage for job in jobs if job.isDefined() for stage in job.get().stageIds()]
+
+    def _tracker(self) -> Any:
+        return self._context._jsc.sc().statusTracker()

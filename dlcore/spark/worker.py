@@ -11,17 +11,17 @@ import traceback
 from dataclasses import asdict, dataclass
 
 from dlcore.parallel.collective import Alone, BrokenGroup, Collective, Gloo
-from dlcore.run.control import ControlClient
-from dlcore.run.rendezvous import Claim, all_ready, loading, meet, unready
+from dlcore.run.control import ControlClient, LostDriver
+from dlcore.run.rendezvous import Claim, all_ready, begins, ended, left, loading, meet, outcome, unready
 from dlcore.run.writer import Part, Writer
 from dlcore.spark.assignment import Assignment, Ended
 from dlcore.spark.errors import described, pickled
 from dlcore.spark.heartbeat import Heartbeat
-from dlcore.spark.relay import Entry, relayed
 from dlcore.step.engine import Engine
 from dlcore.step.progress import Progress
 from dlcore.step.tuning import divided, give_back_pages, processor, tune_process
 from dlcore.storage.folder import Sign
+from dlcore.tracking.relay import Entry, relayed
 
 
 @dataclass(kw_only=True)
@@ -72,14 +72,27 @@ class Process:
 PROCESS = Process()
 MEETING_S = 300.0
 """How long a worker waits for the others to come: a process may have to start and to import torch on a busy machine."""
+ANSWER_S = 10.0
+"""How much longer than other workers the driver may be silent: it is a JVM too, and may collect garbage."""
 
 
-def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
-    """Do one worker's part of ``group``. Errors are returned: a task that raises takes the other workers' processes with it.
+def work(assignment: Assignment, *, group: str, task: int, cores: int) -> Ended:
+    """Do one worker's part of ``group``, as its ``task``, which Spark may attempt more than once and at the same time.
 
     A worker that does not reach the driver raises, since it can tell the others in no other way.
     """
-    control = ControlClient(assignment.host, assignment.port, assignment.key, patience_s=MEETING_S)
+    where, answer_s = (assignment.host, assignment.port, assignment.key), assignment.patience_s + ANSWER_S
+    control = ControlClient(*where, patience_s=MEETING_S, answer_s=answer_s)
+    if not begins(control, group, task):
+        told = outcome(control, group, task)
+        return Ended(**told) if told else Ended(rank=-1, broken=str(control.look(left(group))))
+    own = _begun(assignment, control, group, cores=cores)
+    control.post(ended(group, task), own.told())
+    return own
+
+
+def _begun(assignment: Assignment, control: ControlClient, group: str, *, cores: int) -> Ended:
+    """A worker's part. Errors are returned: a task that raises takes the other workers' processes with it."""
     try:
         tuned = tune_process(cores, loaders=assignment.loaders)
         rank, warm = _meet(assignment, control, group)
@@ -97,6 +110,8 @@ def work(assignment: Assignment, *, group: str, cores: int) -> Ended:
             return _take_part(assignment, control, group, kept, warm=warm)
     except BrokenGroup as error:
         return _left(control, group, error)
+    except LostDriver:
+        raise  # Spark finds the task failed when it is reached again, and what is kept ends with the process
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises goes to the driver
         return _failed(control, group, error)
 
@@ -114,14 +129,15 @@ def _take_part(assignment: Assignment, control: ControlClient, group: str, kept:
     """Take the group's steps, and begin to write the state that they end with."""
     with _beating(assignment, control, group, kept) as heartbeat:
         _run(assignment, control, kept, heartbeat)
+        heartbeat.look()
         last = heartbeat.asked or kept.engine.done
         heartbeat.writing = True
-        wait = last or kept.engine.due or _must_wait(assignment, warm=warm)
+        wait = last or heartbeat.leaving or kept.engine.due or _must_wait(assignment, warm=warm)
         _commit(kept, group, workers=assignment.workers, wait=wait)
-    ended = Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
+    taken = Ended(rank=kept.claim.rank, step=kept.engine.step, paused_s=kept.engine.paused_s)
     if last:
         PROCESS.drop()
-    return ended
+    return taken
 
 
 def _beating(assignment: Assignment, control: ControlClient, group: str, kept: Kept) -> Heartbeat:
@@ -200,7 +216,7 @@ def _commit(kept: Kept, group: str, *, workers: int, wait: bool) -> None:
 def _left(control: ControlClient, group: str, error: BrokenGroup) -> Ended:
     """Leave the group that another has broken, with all that is kept but the connections."""
     kept = PROCESS.kept
-    control.post(f"{group}/left", str(error))
+    control.post(left(group), str(error))
     if kept is not None:
         kept.leave()
     return Ended(rank=kept.claim.rank if kept else -1, broken=str(error))
@@ -210,7 +226,7 @@ def _failed(control: ControlClient, group: str, error: Exception) -> Ended:
     """Leave the group after an error of this worker's own, and keep nothing. The driver may cancel the job before it has the result."""
     rank, trace = PROCESS.kept.claim.rank if PROCESS.kept else -1, traceback.format_exc()
     control.post(f"{group}/error", described(error, rank=rank, trace=trace))
-    control.post(f"{group}/left", f"an error on rank {rank}")
+    control.post(left(group), f"an error on rank {rank}")
     unready(control, group)
     PROCESS.drop()
     return Ended(rank=rank, error=pickled(error), trace=trace)

@@ -2,7 +2,7 @@
 
 Standard library alone, for nothing is installed when it begins: ``python3 -m infra.setup.bootstrap``. Whoever needs HBase asks
 for its jars too, and whoever trains detectors for the weights that they begin with: ``python3 -m infra.setup.bootstrap hbase weights``,
-and whoever tests on HDFS for Hadoop's: ``hadoop``.
+and whoever tests on HDFS and YARN for theirs: ``hadoop``, ``bouncycastle``.
 """
 
 import fcntl

@@ -1,6 +1,7 @@
-"""Jars of HBase, and of the HDFS that tests run, fetched once a machine into a cache outside the checkout: ``python -m infra.setup.jars``.
+"""Jars of HBase, and of the HDFS and YARN of tests and benches, fetched once a machine into a cache outside the checkout.
 
-Ivy, which Spark brings along, fetches them; no Maven is asked for. Standard library alone: this is a stage of set-up.
+``python -m infra.setup.jars KIND``. Ivy, which Spark brings along, fetches them; no Maven is asked for. Standard library alone: this
+is a stage of set-up.
 """
 
 import fcntl
@@ -61,7 +62,16 @@ HADOOP = Kind(
     size="56 MB",
     checksums=Path(__file__).with_name("hadoop.sha256"),
 )
-KINDS = {kind.name: kind for kind in (HBASE, HADOOP)}
+YARN = Kind(
+    name="bouncycastle",
+    organisation="org.bouncycastle",
+    version="1.82",
+    modules=("bcprov-jdk18on", "bcpkix-jdk18on", "bcutil-jdk18on"),
+    whole=False,  # with Hadoop's it is a ResourceManager and a NodeManager
+    size="11 MB",
+    checksums=Path(__file__).with_name("bouncycastle.sha256"),
+)
+KINDS = {kind.name: kind for kind in (HBASE, HADOOP, YARN)}
 
 
 @dataclass(frozen=True, kw_only=True)

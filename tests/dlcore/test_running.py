@@ -8,11 +8,12 @@ import time
 import pytest
 import torch
 import torch.distributed as dist
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from dlcore.running import run
+from dlcore.running import refuse_on_demand, run
 from dlcore.spark.group import LostWorkers
 
 
@@ -67,3 +68,10 @@ def test_what_cannot_run_is_refused(spark: SparkSession) -> None:
         run(plain_ddp, 9, session=spark, slots_wait_s=0.1)
     with pytest.raises(ValueError, match="at least one worker"):
         run(plain_ddp, 0, session=spark)
+
+
+def test_dynamic_allocation_is_refused_at_once() -> None:
+    conf = SparkConf(loadDefaults=False).setMaster("yarn")
+    refuse_on_demand(conf)
+    with pytest.raises(ValueError, match=r"with spark\.dynamicAllocation\.enabled=true"):
+        refuse_on_demand(conf.set("spark.dynamicAllocation.enabled", "true"))

@@ -1,14 +1,17 @@
 """A data scientist's script, killed by the tests: ``program.py MASTER FOLDER [EPOCHS [CONF=VALUE ...]]``.
 
 A CONF ``training.FIELD`` is a number that Training gets, any other a setting of Spark's. It prints a line a record and its weights' hash.
+For each share of a step that a worker computes, ``FOLDER.computed`` grows by a byte; who finds ``FOLDER.computed.hang`` hangs.
 """
 
+import ctypes
 import hashlib
 import json
 import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,23 +27,35 @@ from dlcore import Constant, Progress, Training
 class Slow(nn.Module):
     """A model class of ``__main__``, slow enough to be killed in mid-group."""
 
-    def __init__(self) -> None:
+    def __init__(self, computed: str) -> None:
         super().__init__()
+        self.computed = computed
         self.layers = nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.1), nn.ReLU(), nn.Linear(16, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         time.sleep(0.01)
+        with open(self.computed, "ab", buffering=0) as computed:
+            computed.write(b".")
+        if os.path.exists(f"{self.computed}.hang"):
+            hang(f"{self.computed}.hang")
         return self.layers(x)  # type: ignore[no-any-return]
+
+
+def hang(asked: str) -> None:
+    """Hold Python's lock for ever, where this process is the first that is asked to."""
+    with suppress(FileNotFoundError):
+        os.remove(asked)
+        ctypes.PyDLL(None).sleep(10_000)
 
 
 def session(master: str, *settings: str) -> SparkSession:
     builder = SparkSession.builder.master(master).config("spark.ui.enabled", "false")
     for name in ("spark.driver.bindAddress", "spark.driver.host"):
-        builder = builder.config(name, "127.0.0.1")
+        builder = builder.config(name, os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"))
     builder = builder.config("spark.python.daemon.module", "dlcore.spark.daemon")
     for name, value in (setting.split("=") for setting in settings):
         builder = builder.config(name, value)
-    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     return builder.getOrCreate()
 
 
@@ -63,7 +78,7 @@ def main(master: str, folder: str, epochs: str = "20", *conf: str) -> None:
     rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
     known: dict[str, Any] = {"group_s": 1.0, "patience_s": 30.0}
     training = Training(
-        model=Slow,
+        model=partial(Slow, f"{folder}.computed"),
         loss=mse_loss,
         optimizer=partial(SGD, momentum=0.9),
         schedule=Constant(lr=0.01),

@@ -32,3 +32,19 @@ def test_survivors_take_over_a_lost_executors_shares_and_a_new_one_joins(tmp_pat
         run.until("training needs 2 task slots at once, the Spark application has 1: going on with 1 workers")
         run.until("going on with 2 workers")
         assert run.until("weights") == unbroken
+
+
+def test_an_executor_that_is_told_to_go_costs_no_step(tmp_path: Path) -> None:
+    """SIGTERM is the notice here, as of a cluster that takes executors back; Spark's own is SIGPWR."""
+    notice = [
+        "training.logical_workers=2",
+        "spark.decommission.enabled=true",
+        "spark.executor.decommission.signal=TERM",
+    ]
+    with running("local-cluster[2,1,1024]", str(tmp_path / "run"), "40", *notice) as run:
+        run.until("step", step=50)
+        run.executors()[0].terminate()
+        run.until("training needs 2 task slots at once, the Spark application has 1: going on with 1 workers")
+        run.until("weights")
+    assert not [line for line in run.lines if "runs again" in line]
+    assert (tmp_path / "run.computed").stat().st_size == 2 * 400, "each share of each step was computed once"

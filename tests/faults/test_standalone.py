@@ -29,6 +29,18 @@ def test_an_executor_is_killed_and_the_weights_are_those_of_an_unbroken_run(
         assert run.until("weights") == unbroken
 
 
+def test_executors_that_come_on_demand_are_lost_and_the_weights_are_the_same(
+    master: str, unbroken: str, tmp_path: Path
+) -> None:
+    """Dynamic allocation: no executor is there at first, and Spark repeats the lost one's task by itself."""
+    demand = ["spark.dynamicAllocation.enabled=true", "spark.executor.cores=1"]
+    with running(master, str(tmp_path), "20", *demand) as run:
+        run.until("step", step=50)
+        executors(psutil.Process().children(recursive=True))[0].kill()
+        run.until("group from step")
+        assert run.until("weights") == unbroken
+
+
 def test_every_point_holds(master: str, tmp_path: Path) -> None:
     with running(master, str(tmp_path), program=PROGRAM) as run:
         assert run.until("every point holds") == "every point holds"

@@ -14,7 +14,7 @@ from pyspark import SparkConf
 
 from dlcore.parallel.collective import BrokenGroup, Gloo
 from dlcore.run.board import WAITING
-from dlcore.run.control import KEY_BYTES, ControlClient, ControlServer
+from dlcore.run.control import KEY_BYTES, ControlClient, ControlServer, LostDriver
 from dlcore.spark.group import open_control_server
 
 
@@ -106,6 +106,16 @@ def test_a_server_that_has_not_the_key_gets_nothing_from_a_worker() -> None:
         threading.Thread(target=lambda: false.accept()[0].close()).start()
         with pytest.raises(ConnectionError, match="is no control server of this run"):
             ControlClient("127.0.0.1", false.getsockname()[1], bytes(KEY_BYTES), patience_s=5)
+
+
+def test_a_driver_that_is_silent_is_lost_for_good(control: ControlServer) -> None:
+    """As behind a cut link; an answer that comes after all must not be taken for that of another question."""
+    client = ControlClient(control.host, control.port, control.key, patience_s=5, answer_s=0.2)
+    with pytest.raises(LostDriver, match="the driver does not answer any more"):
+        client._ask("wait", "go", 0.6)
+    control.post("go", True)
+    with pytest.raises(LostDriver, match="the driver does not answer any more"):
+        client.look("go")
 
 
 def test_messages_counters_and_waiting(control: ControlServer) -> None:

@@ -1,6 +1,14 @@
 """Meeting: ranks belong to processes, and anything that does not fit makes all start from the commit."""
 
-from dlcore.run.rendezvous import Agreement, Claim, agree
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from threading import Timer
+
+import pytest
+
+from dlcore.parallel.collective import BrokenGroup
+from dlcore.run.control import ControlClient, ControlServer
+from dlcore.run.rendezvous import Agreement, Claim, agree, all_ready, begins, dismiss, ended, meet, outcome
 
 WARM = [Claim(rank=1, generation="g", step=40), Claim(rank=0, generation="g", step=40)]
 
@@ -25,3 +33,43 @@ def test_ranks_beyond_the_group_are_given_anew() -> None:
 
 def test_first_comers_have_no_rank() -> None:
     assert agree([Claim(), Claim(), Claim()], step=0) == Agreement(ranks=(0, 1, 2), warm=False)
+
+
+@pytest.fixture
+def server() -> Iterator[ControlServer]:
+    with closing(ControlServer("127.0.0.1")) as server:
+        yield server
+
+
+def test_of_attempts_at_one_task_the_first_to_come_takes_part(server: ControlServer) -> None:
+    control = ControlClient("127.0.0.1", server.port, server.key, patience_s=5)
+    assert [begins(control, "g", task) for task in (0, 1, 0, 0, 1)] == [True, True, False, False, False]
+
+
+def test_an_attempt_that_comes_when_the_group_is_over_takes_no_part(server: ControlServer) -> None:
+    dismiss(server.post, "g", "the group is over")
+    assert not begins(ControlClient("127.0.0.1", server.port, server.key, patience_s=5), "g", 0)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda control: meet(control, "g", Claim(), workers=2, step=0),
+        lambda control: all_ready(control, "g", workers=2),
+    ],
+)
+def test_who_waits_for_a_lost_worker_is_told_to_leave(
+    server: ControlServer, wait: Callable[[ControlClient], object]
+) -> None:
+    dismiss(server.post, "g", "Spark lost a task")
+    with pytest.raises(BrokenGroup, match="before the group"):
+        wait(ControlClient("127.0.0.1", server.port, server.key, patience_s=5))
+
+
+def test_a_second_attempt_ends_as_the_first_does(server: ControlServer) -> None:
+    control = ControlClient("127.0.0.1", server.port, server.key, patience_s=5)
+    end = Timer(0.2, server.post, (ended("g", 1), {"rank": 0, "step": 40}))
+    end.start()
+    assert outcome(control, "g", 1) == {"rank": 0, "step": 40}
+    dismiss(server.post, "g", "Spark lost a task")
+    assert outcome(control, "g", 0) is None

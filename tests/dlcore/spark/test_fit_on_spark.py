@@ -21,7 +21,7 @@ import pyarrow.dataset as ds
 import pytest
 import torch
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
-from pyspark import InheritableThread, SparkConf
+from pyspark import InheritableThread
 from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
@@ -46,7 +46,6 @@ from dlcore import (
 )
 from dlcore.spark import worker
 from dlcore.spark.executors import refuse_no_folder
-from dlcore.spark.group import refuse_dynamic_allocation
 from dlcore.spark.writing import refuse_missing
 from dlcore.step.progress import told
 from dlcore.step.tuning import computing_with
@@ -531,12 +530,6 @@ def test_too_few_slots_is_a_sentence(spark: SparkSession, tumours: pd.DataFrame,
         training(slots_wait_s=0.1).fit(
             spark.createDataFrame(tumours), features=features(tumours), label="benign", workers=64, folder=str(tmp_path)
         )
-
-
-def test_dynamic_allocation_is_refused_at_once() -> None:
-    refuse_dynamic_allocation(SparkConf(loadDefaults=False))
-    with pytest.raises(ValueError, match=r"with spark\.dynamicAllocation\.enabled=true"):
-        refuse_dynamic_allocation(SparkConf(loadDefaults=False).set("spark.dynamicAllocation.enabled", "true"))
 
 
 def test_several_machines_need_a_folder() -> None:

@@ -1,4 +1,4 @@
-"""The executors' Python: one that cannot do the work is told in a sentence before anything is written; later ones are started ahead."""
+"""The executors' Python: one that cannot do the work is told in a sentence before anything is written."""
 
 import json
 import os
@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Event
 
 import pytest
 from pyspark.sql import SparkSession
 
-from dlcore.spark.interpreters import CHECKED, NEEDED, POLL_S, Newcomers, differing, looking, refuse_other_python
+from dlcore.spark.interpreters import CHECKED, NEEDED, differing, looking, refuse_other_python
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -71,16 +70,3 @@ def test_other_versions_are_told_by_name() -> None:
     assert differing(own, own) == ""
     assert differing(own | {"torch": "1.0"}, own) == f"has torch 1.0 and not {own['torch']}"
     assert differing(own | {"torch": None, "pyarrow": None}, own) == "lacks pyarrow, torch"
-
-
-def test_python_is_started_in_slots_that_come_once_the_group_has_its_own(spark: SparkSession) -> None:
-    newcomers, begun = Newcomers(spark, lambda: 2), Event()
-    with newcomers.watched(1, begun=begun.is_set):
-        time.sleep(2 * POLL_S)
-        assert newcomers.ready == 0
-        begun.set()
-        while newcomers.ready < 2:
-            time.sleep(POLL_S)
-    with newcomers.watched(2, begun=begun.is_set):
-        time.sleep(2 * POLL_S)
-    assert newcomers.ready == 2

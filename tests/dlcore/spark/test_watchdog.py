@@ -54,3 +54,8 @@ def test_beginning_may_take_longer_than_a_batch() -> None:
 def test_a_worker_that_is_busy_cannot_put_off_the_end_of_a_group_that_another_has_left() -> None:
     left = [Seen(launched=True, arrived=2, signs=n, left="an error on rank 1") for n in range(20)]
     assert [cause is not None for cause in ends(*enumerate(left))] == [False] * 11 + [True] * 9
+
+
+def test_a_job_of_which_none_but_a_lost_task_is_left_is_ended_at_once() -> None:
+    left = Seen(launched=True, arrived=2, signs=7, left="rank 1 is gone", busy=False)
+    assert [cause is not None for cause in ends((5, AT_WORK), (6, left), (6.5, left))] == [False, False, True]

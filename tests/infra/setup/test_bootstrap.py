@@ -98,5 +98,5 @@ def test_only_who_asks_for_hbase_gets_its_jars(state: Path, tmp_path: Path, monk
     stamp(state, "cpu")
     asked = provisions.undone(bootstrap.plan(state, "cpu", ["hbase"]), state / "setup")
     assert [provision.name for provision in asked] == ["data-fraud", "hbase"]
-    with pytest.raises(SystemExit, match="set-up can be asked for hbase, hadoop, weights; got mysql"):
+    with pytest.raises(SystemExit, match="set-up can be asked for hbase, hadoop, bouncycastle, weights; got mysql"):
         bootstrap.main(["mysql"])

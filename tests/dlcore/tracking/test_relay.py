@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from dlcore.spark.relay import LINES, Entry, relayed
+from dlcore.tracking.relay import LINES, Entry, relayed
 
 
 def test_prints_warnings_and_records_are_sent_and_still_seen_here(capsys: pytest.CaptureFixture[str]) -> None:
