@@ -4,7 +4,7 @@ STATE := $(or $(EMBERLINE_STATE),state)
 BIN := $(STATE)/venv/bin
 BENCHES = $(subst /,.,$(patsubst tests/bench/%.py,%,$(wildcard tests/bench/[a-z]*.py tests/bench/images/[a-z]*.py))) \
 	$(patsubst tests/bench/%/__main__.py,%,$(wildcard tests/bench/*/__main__.py))
-SOURCES := apps pipelines dlcore features infra dags tests
+SOURCES := apps pipelines dlcore features infra dags examples tests
 export PYTHONPYCACHEPREFIX ?= $(abspath $(STATE))/cache/python
 
 # The demo's app and the parameters of its run, by the app's own names: make demo APP=fraud MEMBERS=3 EPOCHS=5

@@ -61,6 +61,7 @@ from dlcore.storage.folder import Folder
 from dlcore.storage.manifest import ArtifactError
 from dlcore.tracking.bar import ProgressBar
 from dlcore.tracking.callbacks import Callback, Run
+from dlcore.tracking.mlflow import MLflow
 from dlcore.tracking.tensorboard import TensorBoard, read_scalars
 from dlcore.training import Training
 
@@ -103,6 +104,7 @@ __all__ = [
     "InverseTime",
     "LossByName",
     "LostRun",
+    "MLflow",
     "MeanAbsoluteError",
     "MeanLoss",
     "Metric",

@@ -1,7 +1,7 @@
 """A torch module as an OpenVINO model in fp32, and a model as the two files of an IR."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,17 +40,29 @@ def converted(module: nn.Module, example: Any) -> ov.Model:
     with torch.inference_mode():
         signature = Signature.of(example, predicted(ours, example))
     tensors = tuple(example.values()) if isinstance(example, Mapping) else (example,)
+    shapes = [ov.PartialShape([-1, *each.shape[1:]]) for each in tensors]
+    convert = _of_trace if all(getattr(each, "traceable", True) for each in ours.modules()) else _of_program
     with (
         warnings.catch_warnings()
-    ):  # tracing warns of each check of shapes in Python, and that torch would have it replaced
+    ):  # torch says of tracing that it would have it replaced, and of exporting what it replaces
         warnings.simplefilter("ignore")
-        model = ov.convert_model(
-            Flat(ours, signature),
-            example_input=tensors,
-            input=[(ov.PartialShape([-1, *each.shape[1:]]), KINDS[each.dtype]) for each in tensors],
-            extension=[*lrn_extensions(ours)] or None,
-        )
+        model = convert(Flat(ours, signature), tensors, shapes)
     signature.write(model)
+    return model
+
+
+def _of_trace(module: nn.Module, tensors: tuple[Tensor, ...], shapes: Sequence[ov.PartialShape]) -> ov.Model:
+    inputs = [(shape, KINDS[each.dtype]) for shape, each in zip(shapes, tensors, strict=True)]
+    extension = [*lrn_extensions(module)] or None
+    return ov.convert_model(module, example_input=tensors, input=inputs, extension=extension)
+
+
+def _of_program(module: nn.Module, tensors: tuple[Tensor, ...], shapes: Sequence[ov.PartialShape]) -> ov.Model:
+    """By ``torch.export``, for modules that compute with sizes, which a trace would take for constants."""
+    rows = torch.export.Dim("rows")
+    program = torch.export.export(module, tensors, dynamic_shapes=(({0: rows},) * len(tensors),), strict=False)
+    model = ov.convert_model(program)
+    model.reshape(dict(zip(model.inputs, shapes, strict=True)))
     return model
 
 

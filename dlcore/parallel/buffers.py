@@ -1,7 +1,8 @@
 """Buffers that a model keeps beside batch statistics, which shares that one worker computes after each other must not change."""
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
+
+from dlcore.parallel.normalisation import KEEPING
 
 
 class OwnBuffers:
@@ -14,7 +15,7 @@ class OwnBuffers:
     def note(self) -> None:
         """Compare with what the buffers are now."""
         statistics = {
-            buffer for module in self._model.modules() if isinstance(module, _NormBase) for buffer in module.buffers()
+            buffer for module in self._model.modules() if isinstance(module, KEEPING) for buffer in module.buffers()
         }
         others = {name: buffer for name, buffer in self._model.named_buffers() if buffer not in statistics}
         self._seen = {name: (buffer, buffer._version) for name, buffer in others.items()}

@@ -94,6 +94,14 @@ def convert_batchnorm(model: nn.Module) -> nn.Module:
     return model
 
 
+class RunningStatistics(nn.Module):
+    """Buffers that are the running statistics of batch normalisations that are not torch's, such as Keras's."""
+
+
+KEEPING = (_NormBase, RunningStatistics)
+"""The modules whose buffers are running statistics."""
+
+
 class BatchStatistics:
     """What the batch normalisations of a model keep, the same on all workers after each step.
 
@@ -104,8 +112,12 @@ class BatchStatistics:
     def __init__(self, model: nn.Module, *, synchronised: bool) -> None:
         self._together = Together(Alone())
         self._reduction: Reduction = AllReduce(Alone())
-        normalising = [module for module in model.modules() if isinstance(module, _NormBase) and module.training]
+        normalising = [module for module in model.modules() if isinstance(module, KEEPING) and module.training]
         ours = [module for module in normalising if synchronised and isinstance(module, _Normalises)]
+        if synchronised and any(isinstance(each, RunningStatistics) and each.state_dict() for each in normalising):
+            raise ValueError(
+                "Training.sync_batchnorm synchronises torch's own batch normalisation, which this model's is not; leave it out"
+            )
         for module in ours:
             module.together = self._together
         self.synchronised = bool(ours)

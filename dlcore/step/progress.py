@@ -40,6 +40,12 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
     skipped: int = 0
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What is drawn over the steps, by name."""
+        found = {"loss": self.loss, "rate": self.lr, "rows_per_s": self.rows_per_s}
+        return found if self.validation is None else {**found, "validation": self.validation, **self.metrics}
+
     def __str__(self) -> str:
         validation = "" if self.validation is None else f", validation {self.validation:.5f}"
         validation += "".join(f", {name} {figure:.5f}" for name, figure in self.metrics.items())

@@ -27,10 +27,7 @@ class TensorBoard(Callback):
         self._writer.add_text("settings", "\n".join(lines), run.step)
 
     def record(self, record: Progress) -> None:
-        figures = {"loss": record.loss, "rate": record.lr, "rows_per_s": record.rows_per_s}
-        if record.validation is not None:
-            figures |= {"validation": record.validation, **record.metrics}
-        for name, figure in figures.items():
+        for name, figure in record.figures.items():
             self._writer.add_scalar(name, figure, record.step)
         self._writer.flush()
 
