@@ -1,4 +1,4 @@
-"""How well the light SSD finds the sample's cells: ``python -m tests.bench.images.detector [--epochs 24] [--batch 32] [--large]``.
+"""How well the light SSD finds the sample's cells: ``python -m tests.bench.images.detector [--epochs 32] [--batch 32] [--large]``.
 
 Trained by dlcore in this process on the pictures of train, from ImageNet's weights, with the application's own settings; mean precision
 on val and test. ``--large`` trains at one and at eight times a batch of 8 in its place, with warm-up, linear scaling and clipping, and
@@ -79,7 +79,7 @@ def large(training: Training, rows: int, *, times: int, left_out: str = "") -> T
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.bench.images.detector", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=32)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--large", action="store_true", help="the table of large batches in place of one training")
