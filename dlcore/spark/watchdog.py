@@ -20,8 +20,6 @@ from dlcore.spark.slots import slots_of
 
 log = logging.getLogger("dlcore")
 POLL_S, SAY_S = 0.5, 5.0
-LONG_S = 1.0
-"""What takes no longer to launch does not wait for others' slots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +121,8 @@ class Watchdog:
         self._control, self._group, self.limits, self._repeated = control, group, limits, repeated
         self._tag, self._over = f"dlcore-{uuid.uuid4().hex[:8]}", threading.Event()
         self.cause: Exception | None = None
-        self._said, self._slots = -math.inf, slots_of(session)
+        # The tasks of a plain job are counted some seconds late, so that it is not said at once of those.
+        self._said, self._slots = time.monotonic() if repeated else -math.inf, slots_of(session)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -152,7 +151,7 @@ class Watchdog:
             log.warning("%s: the job is cancelled", cause)
             self._context.cancelJobsWithTag(self._tag)
             self.cause = cause
-        elif clock.phase.name == "slots" and clock.waited_s(now) > LONG_S and now - self._said > SAY_S:
+        elif clock.phase.name == "slots" and now - self._said > SAY_S:
             left_s = self.limits.slots_s - clock.waited_s(now)
             log.warning(
                 "%d workers wait for task slots that other jobs hold, up to %.0f s more", self.limits.workers, left_s
@@ -172,7 +171,7 @@ class Watchdog:
         lost = self._repeated and arrived > 0 and tasks.failed > 0
         if lost and not look(left(self._group)):
             dismiss(self._control.post, self._group, self._failure())
-        begun = max(arrived, tasks.active + tasks.completed + tasks.failed)  # Spark counts some seconds late
+        begun = max(arrived, tasks.active + tasks.completed + tasks.failed)
         return Seen(
             launched=begun >= (self.limits.workers if self._repeated else 1),
             arrived=arrived,

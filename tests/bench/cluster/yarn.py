@@ -1,0 +1,133 @@
+"""What a training promises, on YARN with HDFS as its default file system: ``python -m tests.bench.cluster.yarn [client] [cluster]``.
+
+A NameNode, a DataNode, a ResourceManager and a NodeManager run on loopback; `tests/faults/points.py` is submitted in each deploy
+mode, with its run folders on ``hdfs:///``. With ``--archive FILE`` executors, and the driver in cluster mode, run the Python of that
+packed environment (``venv-pack -o FILE``), so that nodes need have nothing installed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyspark
+
+from infra.setup.jars import HADOOP, YARN, Jars
+from infra.setup.provisions import cache_folder
+from tests.remote import HOST, configure, free_ports, hadoop, hdfs_below, running
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = ROOT / "tests/faults/points.py"
+SMALL = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+MEMORY = {
+    "spark.driver.memory": "768m",
+    "spark.executor.memory": "768m",
+    "spark.executor.memoryOverhead": "512m",
+    "spark.driver.memoryOverhead": "512m",
+    "spark.yarn.am.memory": "256m",
+    "spark.yarn.am.memoryOverhead": "128m",
+}
+
+
+@contextmanager
+def yarn_below(home: Path, file_system: str) -> Iterator[Path]:
+    """The configuration folder of a ResourceManager with one NodeManager, with their files below ``home``."""
+    resources, scheduler, tracker, admin, page, node, localizer, node_page = free_ports(8)
+    manager, nodes = "yarn.resourcemanager", "yarn.nodemanager"
+    addresses = {
+        f"{manager}.address": resources,
+        f"{manager}.scheduler.address": scheduler,
+        f"{manager}.resource-tracker.address": tracker,
+        f"{manager}.admin.address": admin,
+        f"{manager}.webapp.address": page,
+        f"{nodes}.address": node,
+        f"{nodes}.localizer.address": localizer,
+        f"{nodes}.webapp.address": node_page,
+    }
+    limits = {
+        f"{nodes}.local-dirs": home / "local",
+        f"{nodes}.log-dirs": home / "logs",
+        f"{nodes}.resource.memory-mb": 6144,
+        f"{nodes}.resource.cpu-vcores": 8,
+        f"{nodes}.pmem-check-enabled": "false",
+        f"{nodes}.vmem-check-enabled": "false",
+        f"{nodes}.disk-health-checker.max-disk-utilization-per-disk-percentage": 99.5,
+        "yarn.scheduler.minimum-allocation-mb": 128,
+    }
+    queues = {"root.queues": "default", "root.default.capacity": 100, "maximum-am-resource-percent": 1}
+    configure(
+        home,
+        core={"fs.defaultFS": file_system, "hadoop.tmp.dir": home / "tmp"},
+        yarn={f"{manager}.hostname": HOST, f"{nodes}.hostname": HOST}
+        | {name: f"{HOST}:{port}" for name, port in addresses.items()}
+        | limits,
+        capacity_scheduler={f"yarn.scheduler.capacity.{name}": value for name, value in queues.items()},
+    )
+    run, server = hadoop(home, Jars(cache=cache_folder(), kind=YARN).folder), "org.apache.hadoop.yarn.server"
+    with (
+        running(
+            [*run, f"{server}.resourcemanager.ResourceManager"], home / "resources.log", "Transitioned to active state"
+        ),
+        running([*run, f"{server}.nodemanager.NodeManager"], home / "node.log", "Registered with ResourceManager as"),
+    ):
+        yield home
+
+
+def submitted(mode: str, configuration: Path, archive: Path | None) -> float:
+    """How long the program took; its output is shown, and what does not hold raises."""
+    home = Path(pyspark.__file__).parent
+    python = "./environment/bin/python" if archive else sys.executable
+    environment = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": python}
+    conf = MEMORY | {
+        "spark.yarn.jars": f"local:{home}/jars/*",
+        "spark.executor.instances": "2",
+        "spark.executor.cores": "1",
+        "spark.pyspark.python": python,
+        "spark.pyspark.driver.python": python if mode == "cluster" else sys.executable,
+        "spark.ui.enabled": "false",
+        **{f"spark.{kind}.extraJavaOptions": SMALL for kind in ("driver", "executor", "yarn.am")},
+        **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
+        **{f"spark.yarn.appMasterEnv.{name}": value for name, value in environment.items()},
+    }
+    given = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
+    given += ["--archives", f"{archive}#environment"] if archive else []
+    own = {
+        "HADOOP_CONF_DIR": str(configuration),
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": HOST,
+        "PYTHONPATH": str(ROOT),
+    }
+    submit = [str(home / "bin/spark-submit"), "--master", "yarn", "--deploy-mode", mode, *given]
+    began = time.monotonic()
+    subprocess.run([*submit, str(PROGRAM), "yarn", f"hdfs:///points/{mode}"], env=os.environ | own, check=True)
+    return time.monotonic() - began
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("modes", nargs="*", help="client, cluster; both unless given")
+    arguments.add_argument("--archive", type=Path, help="a packed environment, .tar.gz")
+    given = arguments.parse_args()
+    for kind in (HADOOP, YARN):
+        if not Jars(cache=cache_folder(), kind=kind).present():
+            print(f"no YARN: the jars of {kind.name} are not there; python -m infra.setup.jars {kind.name} brings them")
+            return
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        hdfs_below(Path(folder) / "hdfs") as address,
+        yarn_below(Path(folder) / "yarn", f"hdfs://{address}") as configuration,
+    ):
+        for mode in given.modes or ("client", "cluster"):
+            print(
+                f"{mode} mode: every point holds, after {submitted(mode, configuration, given.archive):.0f} s",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
