@@ -80,7 +80,11 @@ def running(*arguments: str, program: Path = PROGRAM, before: Sequence[str] = ()
 
 def shared() -> set[str]:
     """The names in shared memory, but for those of a browser or a pool of processes that other tests may run at the same time."""
-    return {name for name in os.listdir("/dev/shm") if "chromium" not in name and not name.startswith("sem.mp-")}
+    return {
+        name
+        for name in os.listdir("/dev/shm")
+        if "chromium" not in name and not name.startswith(("sem.mp-", "sem.loky-"))
+    }
 
 
 @contextmanager
