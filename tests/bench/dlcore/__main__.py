@@ -17,7 +17,9 @@ def main() -> None:
     folder = os.environ.get("MNIST")
     if not folder:
         print("LeNet is left out: name a folder with MNIST's idx files, MNIST=folder")
-    lenet = [f"{name} lenet {folder}" for name in ("speed", "logical")] if folder else []
+    lenet = (
+        [f"{name} {folder}" for name in ("speed lenet", "logical lenet", "averaging", "large_batch")] if folder else []
+    )
     for program in [*lenet, *PROGRAMS]:
         name, *arguments = program.split(" ", 2)
         print(f"-- {program}", flush=True)

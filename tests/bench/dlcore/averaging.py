@@ -62,12 +62,13 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=256, help="rows of a step over both workers")
     arguments.add_argument("--epochs", type=int, default=15, help="after which a run is given up")
     arguments.add_argument("--seeds", type=int, default=1)
+    arguments.add_argument("--rows", type=int, default=None, help="take fewer rows than all of MNIST")
     given = arguments.parse_args()
     spark = session(
         {"spark.driver.memory": "3g", "spark.rpc.message.maxSize": "1024"}, master="local-cluster[2,1,2048]"
     )
     print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
-    train, test = (spark.createDataFrame(mnist(given.folder, part)).cache() for part in ("train", "t10k"))
+    train, test = (spark.createDataFrame(mnist(given.folder, part)[: given.rows]) for part in ("train", "t10k"))
     print(f"| batch {given.batch:22d} | {' | '.join(f'{target:20.1%}' for target in TARGETS)} | best | of the time |")
     for seed in range(given.seeds):
         for every in (None, *given.every):
