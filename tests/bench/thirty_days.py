@@ -118,7 +118,8 @@ def main() -> None:
     days = [str(columns.FIRST_DAY + timedelta(days=number)) for number in range(given.days)]
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch)
-        settings = load().model_copy(update={"state": state, "warehouse": str(state / "warehouse")})
+        own = {name: str(state / name) for name in ("warehouse", "registry")}
+        settings = load().model_copy(update={"state": state, **own})
         spark = engine.session("bench thirty_days", settings, hive=True)
         rows = Simulation.scaled(SCALE, days=given.days, seed=Simulation.seed).rows(spark)
         took, tables = {}, {}
