@@ -185,13 +185,17 @@ def approval() -> ApprovalOperator:
 
 
 @task
-def parameters(**context: Any) -> dict[str, Any]:
-    """The run's parameters with its range of days: those asked for, else the week that has become whole."""
+def parameters(late_days: int = 0, **context: Any) -> dict[str, Any]:
+    """The run's parameters with its range of days: those asked for, else the week that has become whole.
+
+    Labels that come ``late_days`` after their rows are there of a week that lies as long before it.
+    """
     given = dict(context["params"])
     week = context["dag_run"].partition_key
     if week:
-        given["first_date"] = given["first_date"] or week
-        given["last_date"] = given["last_date"] or str(date.fromisoformat(week) + timedelta(days=6))
+        first = date.fromisoformat(week) - timedelta(days=late_days)
+        given["first_date"] = given["first_date"] or str(first)
+        given["last_date"] = given["last_date"] or str(first + timedelta(days=6))
     first, last = given["first_date"], given["last_date"]
     if not first or not last or last < first:
         raise AirflowFailException(f"a training needs first_date and last_date in this order, got {first} to {last}")

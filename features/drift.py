@@ -35,7 +35,7 @@ def profile(df: DataFrame, columns: Sequence[str], *, bins: int = 10, error: flo
 def drift(df: DataFrame, profile: Profile) -> dict[str, float]:
     """Population stability index of each column: 0 for equal shares; over 0.25 is commonly called a major shift."""
     shares = _shares(df, {name: bins["edges"] for name, bins in profile.items()})
-    return {name: _stability(bins["shares"], shares[name]) for name, bins in profile.items()}
+    return {name: stability(bins["shares"], shares[name]) for name, bins in profile.items()}
 
 
 def _shares(df: DataFrame, edges: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
@@ -57,6 +57,7 @@ def _parts(below: Sequence[int], rows: int) -> list[float]:
     return [(high - low) / rows for low, high in pairwise(cumulative)]
 
 
-def _stability(expected: Sequence[float], found: Sequence[float]) -> float:
+def stability(expected: Sequence[float], found: Sequence[float]) -> float:
+    """Population stability index of shares of bins."""
     pairs = [(max(a, LEAST), max(b, LEAST)) for a, b in zip(expected, found, strict=True)]
     return sum((b - a) * math.log(b / a) for a, b in pairs)

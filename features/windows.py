@@ -1,9 +1,9 @@
 """Counts and mean amounts over the last seconds, hours or days, of the whole stream or of each entity.
 
-Each window is [t - w, t): exact, and blind to the row itself, to its ties and to all that comes later. The cost is linear
-in rows but for one sort: rows become totals by second, a running total answers how much came before any instant, and a
-window is the difference of two answers. Amounts are summed as whole units (cents), so no rounding tells how far back
-the rows at hand reach, or in which order they came.
+Each window is [t - w, t), or [t - d - w, t - d) where what it sums is known after a delay d: exact, and blind to the row itself,
+to its ties and to all that comes later. The cost is linear in rows but for one sort: rows become totals by second, a running
+total answers how much came before any instant, and a window is the difference of two answers. Amounts are summed as whole
+units (cents), so no rounding tells how far back the rows at hand reach, or in which order they came.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ class Windows:
     """Adds ``<prefix>count_<name>`` and ``<prefix>mean_<name>`` for each window of ``spans`` (name -> seconds).
 
     ``entity`` names the columns that set one card or terminal apart from others; none means the whole stream. ``unit``
-    is the amount of which every amount is a whole multiple; ``time`` holds whole seconds.
+    is the amount of which every amount is a whole multiple; ``time`` holds whole seconds. Rows without an ``amount`` are not
+    counted. ``figures`` are other words for count and mean: of a label (``unit`` 1) that comes ``delay_s`` after its row, the mean
+    is the share of positives, and every label that it counts is known by then.
     """
 
     time: str
@@ -27,17 +29,26 @@ class Windows:
     entity: Sequence[str] = ()
     unit: float = 0.01
     bucket_s: int = 3600
+    delay_s: int = 0
+    figures: tuple[str, str] = ("count", "mean")
 
     def __post_init__(self) -> None:
         if not self.spans or min(self.spans.values()) < 1:
             raise ValueError(f"Windows.spans needs windows of at least 1 s, got {self.spans}")
         if self.unit <= 0 or self.bucket_s < 1:
             raise ValueError(f"Windows.unit and bucket_s must be positive, got {self.unit=}, {self.bucket_s=}")
+        if self.delay_s < 0:
+            raise ValueError(f"Windows.delay_s must not be negative, got {self.delay_s}")
 
     @property
     def longest_s(self) -> int:
         """How many seconds of history before a row its windows reach."""
-        return max(self.spans.values())
+        return self.delay_s + max(self.spans.values())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what it adds."""
+        return tuple(f"{self.prefix}{figure}_{name}" for name in self.spans for figure in self.figures)
 
     @property
     def prefix(self) -> str:
@@ -51,9 +62,9 @@ class Windows:
     def _windows(self, df: DataFrame) -> DataFrame:
         """One row for each entity and second that has rows, with its windows."""
         units = F.round(F.col(self.amount) / self.unit).cast("bigint")
-        totals = df.groupBy(*self.entity, self.time).agg(F.count(F.lit(1)).alias("n"), F.sum(units).alias("units"))
+        totals = df.groupBy(*self.entity, self.time).agg(F.count(units).alias("n"), F.sum(units).alias("units"))
         answers = self._answers(totals, self._questions(totals))
-        at = {name: F.col("ago") == span for name, span in {"": 0, **self.spans}.items()}
+        at = {name: F.col("ago") == ago for name, ago in self._edges().items()}
         pivoted = answers.groupBy(*self.entity, F.col("asker").alias(self.time)).agg(
             *[F.max(F.when(asked, F.struct("n", "units"))).alias(f"at_{name}") for name, asked in at.items()]
         )
@@ -61,9 +72,13 @@ class Windows:
             *self.entity, self.time, *[column for name in self.spans for column in self._window(name)]
         )
 
+    def _edges(self) -> dict[str, int]:
+        """How many seconds ago all windows end, under no name, and each begins."""
+        return {"": self.delay_s, **{name: self.delay_s + span for name, span in self.spans.items()}}
+
     def _questions(self, totals: DataFrame) -> DataFrame:
-        """What each second asks: how much came before it, and before the begin of each of its windows."""
-        asks = F.array(F.lit(0), *[F.lit(span) for span in self.spans.values()])
+        """What each second asks: how much came before the end and before the begin of each of its windows."""
+        asks = F.array(*[F.lit(ago) for ago in self._edges().values()])
         asked = totals.select(*self.entity, F.col(self.time).alias("asker"), F.explode(asks).alias("ago"))
         return asked.withColumn("instant", F.col("asker") - F.col("ago"))
 
@@ -98,7 +113,8 @@ class Windows:
         count = F.col("at_")["n"] - F.col(f"at_{name}")["n"]
         units = F.col("at_")["units"] - F.col(f"at_{name}")["units"]
         mean = F.when(count > 0, units * self.unit / count).otherwise(F.lit(0.0))
-        return count.alias(f"{self.prefix}count_{name}"), mean.alias(f"{self.prefix}mean_{name}")
+        counted, averaged = self.figures
+        return count.alias(f"{self.prefix}{counted}_{name}"), mean.alias(f"{self.prefix}{averaged}_{name}")
 
 
 def _sum(column: str, window: WindowSpec) -> Column:

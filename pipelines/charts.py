@@ -1,11 +1,13 @@
 """The report's charts of any run as Plotly figures: plain JSON, with colours named by role (``@own``) for the page to fill in."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pipelines.outcome import Outcome
 from pipelines.section import Figure
 
+COLOURS = ("@second", "@third", "@fourth", "@fifth", "@sixth")
 LOSSES = [digit * 10.0**power for power in range(-4, 2) for digit in (1, 2, 5)]
 PHASES = (
     ("launched", "began", "start of the process", "@faint"),
@@ -41,6 +43,33 @@ def timeline(outcomes: Mapping[str, Outcome]) -> Figure:
         "bargap": 0.35,
     }
     return {"data": bars, "layout": layout}
+
+
+def over_days(lines: Mapping[str, Mapping[str, float | None]], title: str, *, own: str = "") -> Figure:
+    """A line a name over dates, ``own`` the one to look at first; a date without a value is a gap."""
+    others = [name for name in lines if name != own]
+    coloured = [
+        *zip(others, itertools.cycle(COLOURS), strict=False),
+        *((name, "@own") for name in lines if name == own),
+    ]
+    drawn = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": name,
+            "x": list(lines[name]),
+            "y": [None if value is None else round(value, 5) for value in lines[name].values()],
+            "line": {"color": colour, "width": 2.6 if name == own else 1.6},
+            "hovertemplate": "%{x}: %{y:.3f}<extra>" + name + "</extra>",
+        }
+        for name, colour in coloured
+    ]
+    layout = {
+        "xaxis": {"type": "category", "nticks": 10},
+        "yaxis": {"title": {"text": title}, "rangemode": "tozero"},
+        "hovermode": "closest",
+    }
+    return {"data": drawn, "layout": layout}
 
 
 class Step(Protocol):

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
-from dlcore import Fitted, Start, Training
+from dlcore import Fitted, Start, TensorBoard, Training
 from dlcore.data.fields import Tensors
 from dlcore.run.describe import settings
 from dlcore.run.start import Weights
 
+BOARD = "board"
+"""The folder of the event files."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Fit ``training`` with ``workers`` Spark tasks; ``into`` gets ``weights.safetensors`` and ``history.json``.
+    """Fit ``training`` with ``workers`` Spark tasks; ``into`` gets ``weights.safetensors``, ``history.json`` and TensorBoard's ``board``.
 
     It begins with the weights ``start``, else with the model's own. ``identity`` names the rows by content: a fit that broke off goes
     on from its last commit, unless rows or settings were others than now. The weights are a function of the rows in their order and of
@@ -31,7 +34,9 @@ class Fit:
     start: Start | Weights | None = None
 
     def on(self, rows: DataFrame, validation: DataFrame | None = None) -> Fitted:
-        unfinished = self.into / "training"
+        unfinished, board = self.into / "training", self.into / BOARD
+        if not (unfinished / self.named()).exists():
+            shutil.rmtree(board, ignore_errors=True)
         fitted = self.training.fit(
             rows,
             features=self.features,
@@ -39,6 +44,7 @@ class Fit:
             workers=self.workers,
             folder=str(unfinished / self.named()),
             validation=validation,
+            callbacks=[TensorBoard(folder=str(board))],
             start=self.start,
         )
         fitted.save(str(self.into))

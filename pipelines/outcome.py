@@ -104,6 +104,16 @@ class Step(Protocol):
     def run(self, spark: Any) -> Outcome: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Skip:
+    """A step that has nothing to do, and says ``why``."""
+
+    why: str
+
+    def run(self, spark: Any) -> Outcome:
+        return Outcome(summary=f"skipped: {self.why}")
+
+
 def file(folder: Path, instance: str) -> Path:
     """Where one invocation of a step leaves its outcome in a run's folder."""
     return folder / "outcomes" / f"{instance}.json"

@@ -54,7 +54,7 @@ class Comparison:
         return (*shown, Card(name="Cost saved", value=f"{own.saved:.0%}", note=note))
 
     def _rival(self, name: str) -> str:
-        others = [each for each in self.models if not each.own]
+        others = [each for each in self.models if each.rival]
         if not others:
             return "no baseline"
         best = max(others, key=lambda each: float(getattr(each.figures, name)))

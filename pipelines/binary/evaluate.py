@@ -1,7 +1,7 @@
 """Evaluate the ensemble against the baselines, and write the candidate that may be published."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,18 @@ from pipelines.binary.frames.roles import Roles, Words
 from pipelines.binary.frames.seen import Seen
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import figures, predictions
+from pipelines.binary.measures.daily import by_day, drift_by_day
 from pipelines.binary.measures.importance import Importance, permuted
+from pipelines.binary.measures.raised import Flagged, raised
 from pipelines.binary.measures.rated import Rated
 from pipelines.binary.measures.scored import Cost, Scored
 from pipelines.binary.models.calibration import platt
 from pipelines.binary.models.ensemble import MODEL, Ensemble, Member, assembled, averaged
 from pipelines.binary.models.fitting import Network
+from pipelines.binary.models.trees import XGBOOST
 from pipelines.outcome import Outcome, Rows
 from pipelines.quantise import Candidate
+from pipelines.section import Section
 
 PARTS = ("validation", "test")
 
@@ -71,6 +75,7 @@ class Evaluate:
     seed: int
     words: Words = field(default_factory=Words)
     importance_rows: int = 10_000
+    flagged_rows: int = 25
 
     def run(self, spark: SparkSession | None) -> Outcome:
         ensemble = assembled(self.networks, self.members)
@@ -81,7 +86,9 @@ class Evaluate:
         compared = self.compared(ensemble, given)
         candidate = self.candidate(ensemble, compared)
         rows = Rows(taken=self.frames.rows(*PARTS), given=sum(len(each.rows) for each in given.values()))
-        return self.outcome(compared, candidate, rows, self.explained(ensemble, given["test"]))
+        found = self.outcome(compared, candidate, rows, self.explained(ensemble, given["test"]))
+        more = (*self.daily(compared), *self.flagged(ensemble, compared, given["test"]))
+        return replace(found, sections=(*found.sections, *more))
 
     def outcome(self, compared: Comparison, candidate: Artifact, rows: Rows, explained: Explained) -> Outcome:
         said = self.sentence(compared)
@@ -101,6 +108,34 @@ class Evaluate:
                 sections.members(explained.alone, compared.own.figures.average_precision, explained.important),
             ),
         )
+
+    def daily(self, compared: Comparison) -> tuple[Section, ...]:
+        """Every model's test rows and the features' drift, day by day."""
+        days = {model.title: by_day(model.test) for model in compared.models}
+        drift = drift_by_day(self.frames.path("test"), self.roles.time, self.frames.profile)
+        return sections.daily(days, drift, own=compared.own.title)
+
+    def flagged(self, ensemble: Ensemble, compared: Comparison, test: Given) -> tuple[Section, ...]:
+        """The test rows that score highest, with what raised each."""
+        threshold = self.cost.threshold(compared.own.validation)
+        probability_N = ensemble.probability(test.members_NM.T).numpy()
+        highest = np.argsort(-probability_N, kind="stable")[: self.flagged_rows]
+        chosen = highest[probability_N[highest] >= threshold]
+        names = self.frames.features
+        features = pa.Table.from_batches(predictions.batches(self.frames.path("test"), names)).take(chosen)
+        rows_NF = predictions.tensor(features.combine_chunks(), names)
+        why = raised(ensemble.log_odds, rows_NF, self.frames.statistics.mean, names)
+        rows = test.rows.take(chosen).to_pylist()
+        found = [
+            Flagged(
+                key=" ".join(str(row[name]) for name in self.roles.key),
+                probability=float(probability),
+                label=int(row[self.roles.label]),
+                raised=each,
+            )
+            for row, probability, each in zip(rows, probability_N[chosen], why, strict=True)
+        ]
+        return sections.flagged(found, threshold)
 
     def explained(self, ensemble: Ensemble, test: Given) -> Explained:
         slope, intercept = ensemble.calibration.tolist()
@@ -134,7 +169,8 @@ class Evaluate:
         }
         own = Rated(title="Ensemble", own=True, validation=scores["validation"], test=scores["test"])
         others = [each.rated(self.roles) for each in self.baselines]
-        return Comparison(models=(own, *others), cost=self.cost, words=self.words)
+        mixed = [own.with_ranks_of(each) for each in others if each.title == XGBOOST.title]
+        return Comparison(models=(own, *mixed, *others), cost=self.cost, words=self.words)
 
     def alone(self, given: Given) -> list[float]:
         """Each member's own average precision."""
@@ -191,7 +227,7 @@ class Evaluate:
 
     def sentence(self, compared: Comparison) -> str:
         own = compared.own.figures
-        others = [each for each in compared.models if not each.own]
+        others = [each for each in compared.models if each.rival]
         ranked = sorted(others, key=lambda each: -each.figures.average_precision)
         beaten = ", ".join(f"{each.title} {each.figures.average_precision:.3f}" for each in ranked)
         return (
@@ -201,9 +237,9 @@ class Evaluate:
 
 
 def behind(compared: Comparison) -> tuple[str, ...]:
-    """A sentence for each model that ranks test rows better than our own."""
+    """A sentence for each rival that ranks test rows better than our own."""
     own = compared.own.figures.average_precision
-    found = [(each.title, each.figures.average_precision) for each in compared.models if not each.own]
+    found = [(each.title, each.figures.average_precision) for each in compared.models if each.rival]
     return tuple(
         f"{title} is ahead of the ensemble: average precision {reached:.3f} against {own:.3f}"
         for title, reached in found

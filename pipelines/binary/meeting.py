@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from dlcore import Artifact, AveragePrecision
@@ -56,15 +54,15 @@ class Meeting:
 
     def rated(self, spark: SparkSession | None, model: Artifact, seen: Seen) -> Scored:
         """The model's probabilities for the rows that lie outside of ``seen``."""
-        keep = [*self.roles.kept, self.roles.time]
+        keep = self.roles.kept
         scored_in = precision(model)
         module = model.module(models(self.networks)) if scored_in is None else model.ir(scored_in)
         try:
             folder = self.prepared(spark, model)
-            rows, probability_N = predictions.rate(folder, model.details["features"], dict.fromkeys(keep), module)
+            rows, probability_N = predictions.rate(folder, model.details["features"], keep, module)
         except predictions.ColumnsMissing as missing:
             raise Incomparable(f"version {model.id[:12]} asks for other columns: {missing}") from missing
-        time_N = seconds(rows, self.roles.time)
+        time_N = predictions.seconds(rows, self.roles.time)
         unseen_N = (time_N < seen.first_s) | (time_N > seen.last_s)
         kept = rows.filter(pa.array(unseen_N))
         self.refuse_too_few(kept, seen)
@@ -80,7 +78,7 @@ class Meeting:
             raise Incomparable(
                 f"version {model.id[:12]} prepares its rows by Spark, and this app's publishing has no session"
             )
-        columns = dict.fromkeys([*self.roles.kept, self.roles.time, *model.details["sources"]])
+        columns = dict.fromkeys([*self.roles.kept, *model.details["sources"]])
         rows = spark.read.parquet(hadoop.uri(test))
         if lacking := [name for name in columns if name not in rows.columns]:
             raise predictions.ColumnsMissing(f"the rows of {test} lack {lacking}")
@@ -95,12 +93,3 @@ class Meeting:
                 f"of the test rows, {len(rows):,} with {positives:,} positives lie outside of what the champion has seen (times "
                 f"{seen.first_s:.0f} to {seen.last_s:.0f} s), and both kinds are needed; train on a range that ends later"
             )
-
-
-def seconds(rows: pa.Table, time: str) -> NDArray[np.float64]:
-    """Numbers of seconds, dates or timestamps as numbers of seconds."""
-    values = rows[time]
-    if not pa.types.is_temporal(values.type):
-        return np.asarray(values, dtype=np.float64)
-    micros = values.cast(pa.timestamp("us", getattr(values.type, "tz", None))).cast(pa.int64())
-    return np.asarray(micros, dtype=np.float64) / 1e6

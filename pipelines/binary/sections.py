@@ -3,12 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from dlcore import AveragePrecision
 from pipelines.binary.measures import charts
+from pipelines.binary.measures.daily import TOP, Day
 from pipelines.binary.measures.importance import Importance
-from pipelines.charts import Step, learning
+from pipelines.binary.measures.raised import Flagged, Raised
+from pipelines.charts import Step, learning, over_days
+from pipelines.fit import BOARD
 from pipelines.section import Column, Line, Listing, Plot, Section
 
 MEMBERS = "Members and features"
+DRIFTING = 5
+"""How many features' drift is drawn."""
 
 
 def members(alone: Sequence[float], together: float, important: Sequence[Importance]) -> Section:
@@ -23,10 +29,79 @@ def members(alone: Sequence[float], together: float, important: Sequence[Importa
     )
 
 
-def learned(member: str, history: Sequence[Step]) -> Section:
-    """How one member's loss went; the members of a run are drawn together."""
-    plot = Plot(title="Loss of each member on its bag", figure=learning(member, history))
-    return Section(heading=MEMBERS, place=50, parts=(plot,))
+class Record(Step, Protocol):
+    """A record of a training, with figures of validation rows where it validated."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+
+def learned(member: str, history: Sequence[Record]) -> Section:
+    """How one member's loss, and its average precision on validation rows, went; the members of a run are drawn together."""
+    name = AveragePrecision().name
+    judged = {str(record.step): record.metrics[name] for record in history if name in record.metrics}
+    curve = over_days({member: judged}, "average precision", own=member)
+    return Section(
+        heading=MEMBERS,
+        place=50,
+        text=f"Event files for TensorBoard lie in the folder `{BOARD}` of each member.",
+        parts=(
+            Plot(title="Loss of each member on its bag", figure=learning(member, history)),
+            Plot(title="Average precision of each member on validation rows, by step", figure=curve),
+        ),
+    )
+
+
+def daily(
+    models: Mapping[str, Sequence[Day]], drift: Mapping[str, Mapping[str, float]], *, own: str
+) -> tuple[Section, ...]:
+    """Figures and drift of test rows as time lines; none where they are of one day."""
+    if len(models[own]) < 2:
+        return ()
+    titles = {"average_precision": "Average precision", "precision_at_top": f"Precision at {TOP} entities a day"}
+    lines = {
+        title: {name: {day.date: getattr(day, figure) for day in days} for name, days in models.items()}
+        for figure, title in titles.items()
+    }
+    shown = {title: found for title, found in lines.items() if any(each is not None for each in found[own].values())}
+    worst = sorted(profiled(drift), key=lambda name: -max(day[name] for day in drift.values()))[:DRIFTING]
+    moved = {name: {date: day[name] for date, day in drift.items()} for name in worst}
+    plots = [Plot(title=title, figure=over_days(found, title.lower(), own=own)) for title, found in shown.items()]
+    if moved:
+        plots.append(Plot(title="Drift from the training rows", figure=over_days(moved, "stability index")))
+    said = f" Drift is a feature's population stability index, of the {len(moved)} that moved most; over 0.25 is commonly a major shift."
+    text = "Test rows by their day." + (said if moved else "")
+    return (Section(heading="Day by day", place=45, text=text, parts=tuple(plots)),)
+
+
+def profiled(drift: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The features whose drift is told."""
+    return list(next(iter(drift.values()), {}))
+
+
+def flagged(found: Sequence[Flagged], threshold: float) -> tuple[Section, ...]:
+    """The rows of highest scores with what raised them; none where no row is flagged."""
+    if not found:
+        return ()
+    columns = (
+        Column(title="Row", style="code"),
+        Column(title="Probability", style="number"),
+        Column(title="Label", style="number"),
+        Column(title="Raised by (log-odds)"),
+    )
+    lines = tuple(
+        Line(cells=(each.key, f"{each.probability:.4f}", str(each.label), _raised(each.raised))) for each in found
+    )
+    text = (
+        f"The {len(found)} highest scores at or above the threshold {threshold:.4f}, each with the features that raise it: by how much "
+        "its log-odds would fall if the feature were what it is on average."
+    )
+    listing = Listing(title="Flagged test rows", columns=columns, lines=lines, folded=True)
+    return (Section(heading="Why rows are flagged", place=47, text=text, parts=(listing,)),)
+
+
+def _raised(found: Sequence[Raised]) -> str:
+    return ", ".join(f"{each.feature} {each.value:.4g} (+{each.log_odds:.1f})" for each in found)
 
 
 class Tried(Protocol):

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from infra.tables import hadoop
 from infra.tables.hive import Table
 from pipelines.binary import inputs
-from pipelines.binary.tabular import Tabular
+from pipelines.binary.tabular import Files, OtherTable, Tabular
 from pipelines.dated.pinning import Pinned
-from pipelines.outcome import Step
+from pipelines.outcome import Skip, Step
 from pipelines.runner.published import champion, registry
 from pipelines.runner.reporting import reported, versions
 from pipelines.runner.run import Run, Stage
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 def tabular(app: Tabular) -> Mapping[str, Stage]:
     """Every step of the application: by date ingest, engineer and score; by training pin to publish; and the report."""
     steps = Steps(app=app)
+    late = {"labels": Stage(steps.labels, "hive", each="date")} if app.label_files else {}
     return {
         "ingest": Stage(steps.ingest, "hive", each="date"),
+        **late,
         "engineer": Stage(steps.engineer, "hive", each="date", reads=("ingest",)),
         "pin": Stage(steps.pin, "hive"),
         "split": Stage(steps.split, "spark", reads=("pin",)),
@@ -56,19 +58,42 @@ class Steps:
     app: Tabular
 
     def ingest(self, run: Run) -> Step:
+        return self.ingested(run, run.ds, self.app.source, self.app.name, self.app.rows, self.app.gates().rows)
+
+    def labels(self, run: Run) -> Step:
+        """Those that are due on the run's day: of the day that lies ``labels.delay_days`` before it."""
+        from infra.expectations import one_of, unique
+
+        labels, files = self.app.labels, self.app.label_files
+        assert labels is not None and files is not None
+        if (due := labels.known_on(run.ds)) in self.app.gaps:
+            return Skip(why=f"labels of {due} would be due, and there are no rows of it")
+        expectations = (unique(tuple(labels.on.values())), one_of(labels.label, [0, 1]))
+        return self.ingested(run, due, files, f"{self.app.name}_labels", labels.table, expectations)
+
+    def ingested(
+        self,
+        run: Run,
+        ds: str,
+        source: Files | OtherTable,
+        folder: str,
+        table: Table,
+        expectations: Sequence[Expectation],
+    ) -> Step:
+        """Takes the delivery of the date ``ds`` into ``table``."""
         from pipelines.dated.ingest import Ingest
 
         return Ingest(
-            source=self.app.source.of(hadoop.uri(run.settings.landing), self.app.name, run.ds),
-            header=self.app.source.header,
-            rules=self.app.source.rules(run.ds),
-            optional=self.app.nullable & set(self.app.source.header.values()),
-            repeats=self.app.source.repeats,
-            null=self.app.source.null,
-            table=self.app.rows,
-            quarantine=self.app.quarantine,
-            judge=self.judge(self.app.rows, self.app.gates().rows),
-            ds=run.ds,
+            source=source.of(hadoop.uri(run.settings.landing), folder, ds),
+            header=source.header,
+            rules=source.rules(ds),
+            optional=self.app.nullable & set(source.header.values()),
+            repeats=source.repeats,
+            null=source.null,
+            table=table,
+            quarantine=self.app.refused(table),
+            judge=self.judge(table, expectations),
+            ds=ds,
             run_id=run.id,
         )
 
@@ -88,6 +113,7 @@ class Steps:
             ),
             history_days=self.app.history_days,
             gaps=self.app.gaps,
+            labels=self.app.labels if self.app.labels and self.app.labels.delay_days else None,
             run_id=run.id,
         )
 
@@ -140,7 +166,11 @@ class Steps:
         from pipelines.binary.baselines import Baselines
 
         return Baselines(
-            frames=inputs.frames(run), into=run.folder / "baselines", roles=self.app.roles, seed=run.params["seed"]
+            frames=inputs.frames(run),
+            into=run.folder / "baselines",
+            roles=self.app.roles,
+            seed=run.params["seed"],
+            settings=self.app.baselines,
         )
 
     def evaluate(self, run: Run) -> Step:

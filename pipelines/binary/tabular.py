@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
@@ -81,11 +81,14 @@ class Tabular:
     ``transform`` maps rows to features, given ``history_days`` of rows before each date, of which all must be there but for
     ``gaps``, days without rows, which no training asks for; ``model_features`` are those that models see. With a ``pipeline`` of
     Spark ML they may be columns that it makes; it is fitted on training rows. Columns of ``nullable`` may be null. A member's bag
-    has each positive ``oversample`` times on average, each negative with chance ``undersample``. ``review_cost`` is what looking
-    at one flagged row costs, beside the value of a missed positive.
+    has each positive ``oversample`` times on average (None: once), each negative with chance ``undersample``. ``review_cost`` is
+    what looking at one flagged row costs, beside the value of a missed positive.
 
     Labels stand in the rows, or come later, in a table of their own, ``labels``: then features and scores need none, and a
-    training takes the rows that have one.
+    training takes the rows that have one. Who fills it is another team, or a step of the app's own: ``label_files`` are what lands
+    below ``APP_labels``, for each day those of the day that ``labels.delay_days`` lie before it.
+
+    ``baselines`` are the settings that trials found for XGBoost ("xgboost") and histogram boosting ("histogram").
 
     ``gates`` and ``fitting`` are functions, since what they import takes seconds that few steps need. The parameters of a run that
     steps read are first_date, last_date, members, epochs, batch, workers, seed, model, search, int8_bound and stop_on_drift.
@@ -105,15 +108,19 @@ class Tabular:
     gaps: frozenset[str] = frozenset()
     pipeline: Callable[[], Pipeline] | None = None
     nullable: frozenset[str] = frozenset()
-    oversample: float = 5.0
+    oversample: float | None = 5.0
     undersample: float = 0.25
     review_cost: float = 0.1
     labels: Labels | None = None
+    label_files: Files | None = None
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     words: Words = field(default_factory=Words)
 
     def __post_init__(self) -> None:
+        if self.label_files and (self.labels is None or self.labels.delay_days is None):
+            raise ValueError(f"label_files of {self.name} need labels that have delay_days, got {self.labels}")
         made = set() if self.pipeline is None else set(self.model_features)
-        needed = {*self.roles.kept, self.roles.time, *self.model_features} - made
+        needed = {*self.roles.kept, *self.model_features} - made
         if self.labels:
             self._refuse_other_labels(self.labels)
             needed.discard(self.labels.label)
@@ -143,11 +150,15 @@ class Tabular:
     @property
     def quarantine(self) -> Table:
         """The rows that were refused, with why."""
+        return self.refused(self.rows)
+
+    def refused(self, table: Table) -> Table:
+        """What of ``table``'s deliveries was refused, with why."""
         texts = [StructField("reason", StringType()), StructField("raw", StringType())]
         return Table(
-            database=self.rows.database,
-            name=f"{self.rows.name}_quarantine",
-            schema=StructType([*self._key(self.rows), *texts]),
+            database=table.database,
+            name=f"{table.name}_quarantine",
+            schema=StructType([*self._key(table), *texts]),
             version=1,
         )
 

@@ -1,12 +1,12 @@
 """Train one member of an ensemble on its own bag of the training rows."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from dlcore import Training
+from dlcore import AveragePrecision, EveryEpochs, Training, Trigger
 from pipelines.binary import sections
 from pipelines.binary.frames.bag import Bag
 from pipelines.binary.frames.split import Frames
@@ -15,13 +15,16 @@ from pipelines.binary.models.fitting import Fitting, Setting
 from pipelines.fit import Fit, content
 from pipelines.outcome import Outcome, Rows
 
+JUDGE = EveryEpochs(number=2)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """Draw ``bag`` from the training rows of ``frames``, fit it with ``workers`` Spark tasks, and write the member to ``into``.
 
     ``training`` makes the training for the number of rows drawn; it and the network follow from ``setting``. Rows are put in
-    order first, so the weights are a function of rows, bag and training alone.
+    order first, so the weights are a function of rows, bag and training alone: validation rows are judged by the way, when ``judge``
+    says so, and change nothing.
     """
 
     frames: Frames
@@ -31,13 +34,16 @@ class Train:
     setting: Setting
     training: Callable[[int], Training]
     workers: int
+    judge: Trigger = JUDGE
 
     def run(self, spark: SparkSession | None) -> Outcome:
         assert spark is not None
         counted = self.bag.counted(self.frames.read(spark, "train"))
         drawn = self.bag.balance(counted)
         rows = self.bag.repeated(counted).orderBy(*self.bag.roles.order)
-        fitted = self.fit(drawn.drawn_rows).on(rows.select(*self.frames.features, self.bag.roles.label))
+        columns = [*self.frames.features, self.bag.roles.label]
+        validation = self.frames.read(spark, "validation").select(columns)
+        fitted = self.fit(drawn.drawn_rows).on(rows.select(columns), validation)
         last = fitted.history[-1]
         name = f"member {self.bag.member}"
         return Outcome(
@@ -58,7 +64,7 @@ class Train:
 
     def fit(self, rows: int) -> Fit:
         return Fit(
-            training=self.training(rows),
+            training=replace(self.training(rows), validate=self.judge, metrics=(AveragePrecision(),)),
             features=self.frames.features,
             label=self.bag.roles.label,
             workers=self.workers,

@@ -56,6 +56,8 @@ class Pin:
                 f"{self.table} has no rows of {', '.join(missing)}; run the daily steps for these dates, or choose a range "
                 f"that has them (there are {', '.join(sorted(present)) or 'none'})"
             )
-        if self.source and (old := stale(spark, source=self.source, table=self.table, dates=self.dates)):
-            raise LookupError("; ".join(old.values()))
+        sources = [self.source] if self.source else []
+        for source in [*sources, *([self.labels.table] if self.labels else [])]:
+            if old := stale(spark, source=source, table=self.table, dates=self.dates):
+                raise LookupError("; ".join(old.values()))
         return TablePin(partitions=tuple(self.table.current(spark, ds) for ds in self.dates))

@@ -24,8 +24,10 @@ from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.figures import Figures
 from pipelines.binary.measures.interval import Interval, Ranking, resamples
+from pipelines.binary.measures.rated import together
 from pipelines.binary.measures.scored import Scored
 from pipelines.binary.models.ensemble import Member, assembled
+from pipelines.binary.models.trees import XGBOOST
 from pipelines.binary.train import Train
 
 OWN = "Ensemble"
@@ -40,7 +42,8 @@ def one_seed(spark: SparkSession, frames: Frames, into: Path, seed: int, members
         frames.path("test"), frames.features, FRAUD.roles.kept, lambda x: module.each(x).T
     )
     own = predictions.scored(rows, module.probability(members_NM.T).numpy(), FRAUD.roles)
-    return {OWN: own} | {each.title: each.rated(FRAUD.roles).test for each in compared.baselines}
+    others = {each.title: each.rated(FRAUD.roles).test for each in compared.baselines}
+    return {OWN: own, f"{OWN} and {XGBOOST.title} by rank": together(own, others[XGBOOST.title]), **others}
 
 
 def trained(spark: SparkSession, frames: Frames, into: Path, seed: int, member: int, model: str) -> Member:
@@ -67,7 +70,7 @@ def table(seeds: Sequence[Mapping[str, Scored]]) -> str:
         {name: np.mean([ranking.average_precision(weights) for ranking in rankings[name]]) for name in names}
         for weights in resamples(seeds[0][OWN].label)
     ]
-    lines = [f"{'model':<22}{'AP mean':>9}{'AP seeds':>17}{'R@P.9':>8}{'R@P.8':>8}   ensemble leads by (95 %)"]
+    lines = [f"{'model':<28}{'AP mean':>9}{'AP seeds':>17}{'R@P.9':>8}{'R@P.8':>8}   ensemble leads by (95 %)"]
     for name in names:
         precision = [each.average_precision for each in figures[name]]
         recalls = [np.mean([getattr(each, f"recall_at_precision_{at}") for each in figures[name]]) for at in (90, 80)]
@@ -75,7 +78,7 @@ def table(seeds: Sequence[Mapping[str, Scored]]) -> str:
         interval = Interval.of(lead)
         gap = "" if name == OWN else f"   {lead.mean():+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
         spread = f"{min(precision):.4f} to {max(precision):.4f}"
-        lines.append(f"{name:<22}{np.mean(precision):>9.4f}{spread:>17}{recalls[0]:>8.3f}{recalls[1]:>8.3f}{gap}")
+        lines.append(f"{name:<28}{np.mean(precision):>9.4f}{spread:>17}{recalls[0]:>8.3f}{recalls[1]:>8.3f}{gap}")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from apps.fraud.recipe import STEPS as FRAUD
+from apps.handbook.recipe import STEPS as HANDBOOK
 from apps.images.recipe import STEPS as IMAGES
 from infra.airflow.service import REPOSITORY
 from pipelines.runner.run import Stage
@@ -30,7 +31,8 @@ def told(dag):
             return [type(refused).__name__, str(refused)]
     def settled(week, first, last):
         run = SimpleNamespace(partition_key=week)
-        return said("parameters", params={"first_date": first, "last_date": last}, dag_run=run)
+        given = dag.get_task("parameters").op_kwargs
+        return said("parameters", **given, params={"first_date": first, "last_date": last}, dag_run=run)
     tasks = {
         task.task_id: {
             "upstream": sorted(task.get_flat_relative_ids(upstream=True)),
@@ -69,7 +71,7 @@ def _read(home: Path) -> dict[str, Any]:
     return dict(json.loads(said.splitlines()[-1]))
 
 
-RECIPES = {"fraud": FRAUD, "images": IMAGES}
+RECIPES = {"fraud": FRAUD, "handbook": HANDBOOK, "images": IMAGES}
 
 
 @pytest.fixture(params=[(app, kind) for app in RECIPES for kind in KINDS], ids="_".join)
@@ -150,7 +152,13 @@ def test_a_whole_week_of_features_makes_a_training_and_the_days_asked_for_are_ne
     assert tried["days"] == ["2013-09-01", "2013-09-02"]
 
 
-@pytest.mark.parametrize(("app", "made"), [("fraud", "engineer"), ("images", "prepare")])
+def test_where_labels_come_a_week_late_a_whole_week_makes_a_training_of_the_one_before(read: dict[str, Any]) -> None:
+    tried = read["dags"]["handbook_training"]["tried"]
+    assert tried["week"] == {"first_date": "2013-08-26", "last_date": "2013-09-01"}
+    assert tried["asked"] == {"first_date": "2013-09-01", "last_date": "2013-09-02"}
+
+
+@pytest.mark.parametrize(("app", "made"), [("fraud", "engineer"), ("handbook", "engineer"), ("images", "prepare")])
 def test_what_a_day_has_and_a_champion_are_assets(app: str, made: str, read: dict[str, Any]) -> None:
     daily, training = (read["dags"][f"{app}_{kind}"]["tasks"] for kind in KINDS)
     left = [{name: task["outlets"] for name, task in tasks.items() if task["outlets"]} for tasks in (daily, training)]

@@ -82,6 +82,25 @@ def _values(df: DataFrame) -> dict[int, tuple[float, ...]]:
     return {row["id"]: tuple(row)[4:] for row in df.select("id", "t", "card", "amount", *df.columns[4:]).collect()}
 
 
+def test_what_is_known_after_a_delay_is_not_seen_before(spark: SparkSession) -> None:
+    """Shares of labels of [t - d - w, t - d); rows without a label are not counted, and their own second asks all the same."""
+    draw, delay = Random(5), 900
+    rows = [(second, card, draw.choice([0, 1, None])) for second, card, _ in stream(seed=12)]
+    frame = spark.createDataFrame([(n, *row) for n, row in enumerate(rows)], "id int, t bigint, card string, label int")
+    risks = Windows(
+        time="t", amount="label", unit=1.0, spans=SPANS, entity=["card"], delay_s=delay, figures=("known", "risk")
+    )
+    for row in risks(frame).collect():
+        second, card, _ = rows[row["id"]]
+        for name, span in SPANS.items():
+            seen = [
+                x for s, c, x in rows if c == card and second - delay - span <= s < second - delay and x is not None
+            ]
+            assert row[f"card_known_{name}"] == len(seen)
+            assert row[f"card_risk_{name}"] == pytest.approx(sum(seen) / len(seen) if seen else 0.0)
+    assert risks.longest_s == 86400 + delay and risks.columns[:2] == ("card_known_10m", "card_risk_10m")
+
+
 def test_cost_is_linear_in_rows(spark: SparkSession) -> None:
     """No step of the plan sees more rows than a fixed number per second of data, even if all are in one window."""
     df = spark.range(20_000).select(F.col("id").alias("t"), (F.col("id") % 100).cast("double").alias("amount"))
@@ -95,7 +114,7 @@ def test_cost_is_linear_in_rows(spark: SparkSession) -> None:
     assert (row["hour"], row["day"]) == (3600, 19_999)
 
 
-@pytest.mark.parametrize("wrong", [{"spans": {}}, {"spans": {"x": 0}}, {"unit": 0.0}, {"bucket_s": 0}])
+@pytest.mark.parametrize("wrong", [{"spans": {}}, {"spans": {"x": 0}}, {"unit": 0.0}, {"bucket_s": 0}, {"delay_s": -1}])
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="Windows"):
         Windows(**{"time": "t", "amount": "amount", "spans": SPANS, **wrong})  # type: ignore[arg-type]

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from pipelines import sections
 from pipelines.binary import sections as of_models
 from pipelines.binary.comparison import Comparison
 from pipelines.binary.frames.roles import Words
+from pipelines.binary.measures.daily import Day
 from pipelines.binary.measures.importance import Importance
+from pipelines.binary.measures.raised import Flagged, Raised
 from pipelines.binary.measures.rated import Rated
 from pipelines.binary.measures.scored import Cost, Scored
 from pipelines.binary.search import Trial
@@ -35,6 +38,12 @@ def scored(sharpness: float) -> Scored:
     return Scored(label=label, value=chance.exponential(90, 4000), probability=1 / (1 + np.exp(-log_odds)))
 
 
+DAYS = [
+    Day(date=f"2018-04-0{day}", rows=100, positives=3, average_precision=0.7, precision_at_top=0.2) for day in (1, 2)
+]
+WHY = Raised(feature=HOSTILE, value=3.0, log_odds=1.25)
+
+
 def evaluated() -> Outcome:
     models = (
         Rated(title="Ensemble", own=True, validation=scored(6.8), test=scored(7.0)),
@@ -52,6 +61,8 @@ def evaluated() -> Outcome:
             compared.decision(),
             compared.calibration(1.1, -0.2),
             of_models.members([0.79, 0.81], 0.9, important),
+            *of_models.daily({"Ensemble": DAYS}, {day.date: {HOSTILE: 0.3} for day in DAYS}, own="Ensemble"),
+            *of_models.flagged([Flagged(key=HOSTILE, probability=0.9, label=1, raised=[WHY])], 0.5),
         ),
     )
 
@@ -60,8 +71,10 @@ def evaluated() -> Outcome:
 class Record:
     step: int
     loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+JUDGED = Record(2, 0.4, {"average_precision": 0.7})
 TRIALS = [
     Trial(setting={"network": "mlp", "width": 64}, average_precision=0.7654, folds=(0.7, 0.8)),
     Trial(setting={"network": "cnn"}, average_precision=None, folds=(), error=f"ValueError: {HOSTILE}"),
@@ -79,7 +92,10 @@ OUTCOMES = {
         sections=(sections.judged("fraud.rows", "1 of 2 expectations hold", FINDINGS, {"amount": 0.31, "v1": 0.02}),),
     ),
     "search": Outcome(summary="2 trials", sections=(of_models.searched("2 trials, 1 failed", TRIALS),)),
-    "train@000": Outcome(summary="", sections=(of_models.learned("member 0", [Record(1, 0.5), Record(2, 0.4)]),)),
+    "train@000": Outcome(
+        summary="",
+        sections=(of_models.learned("member 0", [Record(1, 0.5), Record(2, 0.4, {"average_precision": 0.7})]),),
+    ),
     "train@001": Outcome(summary="", sections=(of_models.learned("member 1", [Record(1, 0.6), Record(2, 0.3)]),)),
     "evaluate": evaluated(),
     "publish": Outcome(
@@ -142,6 +158,8 @@ def test_every_section_is_there_and_every_link_leads_to_one(page: str) -> None:
         "ranking",
         "decision",
         "calibration",
+        "day-by-day",
+        "why-rows-are-flagged",
         "members-and-features",
         "search",
         "pipeline",
@@ -159,11 +177,17 @@ def test_every_chart_has_its_figure(page: str) -> None:
     figures = json.loads(text.group(1))
     places = set(re.findall(r'data-figure="([^"]+)"', page))
     assert places == set(figures)
-    ranking, importance = figures["ranking-0"], figures["members-and-features-1"]
+    ranking, importance = figures["ranking-0"], figures["members-and-features-2"]
     assert [trace["name"] for trace in ranking["data"]] == ["Random forest", "Ensemble"]
     assert importance["data"][0]["y"] == [HOSTILE]
-    learned = figures["members-and-features-0"]  # of both members in one chart
-    assert [trace["name"] for trace in learned["data"]] == ["member 0", "member 1"]
+    for learned in (
+        figures["members-and-features-0"],
+        figures["members-and-features-1"],
+    ):  # of both members in one chart
+        assert [trace["name"] for trace in learned["data"]] == ["member 0", "member 1"]
+    assert figures["members-and-features-1"]["data"][0]["y"] == [0.7]
+    assert figures["day-by-day-0"]["data"][0]["x"] == ["2018-04-01", "2018-04-02"]
+    assert figures["day-by-day-2"]["data"][0]["name"] == HOSTILE
 
 
 def test_values_are_escaped_everywhere(page: str) -> None:
@@ -184,6 +208,7 @@ def test_it_shows_rows_figures_and_comparisons(page: str) -> None:
         "earlier",
         "<h3>versions</h3>",
         "3.11.99",
+        "(+1.2)",
     ):
         assert shown in page
     assert page.count("0123456789ab") >= 2 and "(became champion)" in page

@@ -1,4 +1,4 @@
-"""The bag that one member of an ensemble trains on: positives oversampled with replacement, negatives undersampled.
+"""The bag that one member of an ensemble trains on: positives oversampled with replacement, or all as they are, negatives undersampled.
 
 A row's number of copies is a pure function of seed, member and the row's key, so it depends neither on the order of rows
 nor on how they are partitioned, and a member that is trained again sees the same bag. What a draw did to the base rate
@@ -17,16 +17,18 @@ from pipelines.binary.models.balance import Balance
 
 @dataclass(frozen=True, kw_only=True)
 class Bag:
-    """Draw each positive a Poisson number of times with mean ``oversample``, each negative with chance ``undersample``."""
+    """Draw each positive a Poisson number of times with mean ``oversample``, or once if that is None, each negative with chance
+    ``undersample``.
+    """
 
     seed: int
     member: int
     roles: Roles
-    oversample: float = 5.0
+    oversample: float | None = 5.0
     undersample: float = 0.25
 
     def __post_init__(self) -> None:
-        if not 0 < self.oversample <= 100:
+        if self.oversample is not None and not 0 < self.oversample <= 100:
             raise ValueError(f"Bag.oversample must be above 0 and at most 100, got {self.oversample}")
         if not 0 < self.undersample <= 1:
             raise ValueError(f"Bag.undersample must be above 0 and at most 1, got {self.undersample}")
@@ -44,9 +46,8 @@ class Bag:
         """Return every row with ``copies``, the number of times it was drawn."""
         uniform = self.uniform()
         negative = F.when(uniform < self.undersample, 1).otherwise(0)
-        return rows.withColumn(
-            "copies", F.when(F.col(self.roles.label) == 1, poisson(uniform, self.oversample)).otherwise(negative)
-        )
+        positive = F.lit(1) if self.oversample is None else poisson(uniform, self.oversample)
+        return rows.withColumn("copies", F.when(F.col(self.roles.label) == 1, positive).otherwise(negative))
 
     def balance(self, counted: DataFrame) -> Balance:
         """Count the rows of ``counted`` before and after the draw."""

@@ -8,12 +8,14 @@ class Roles:
     """``key`` names a row, ``time`` puts rows in order, ``label`` is 1 for a positive and 0 for a negative.
 
     ``time`` is a number of seconds, a date or a timestamp. ``value`` is what a missed positive costs; without one, each costs 1.
+    ``entity``, a whole number, is who or what acts in several rows, a card say: what is looked at day by day.
     """
 
     key: tuple[str, ...]
     time: str
     label: str
     value: str = ""
+    entity: str = ""
 
     def __post_init__(self) -> None:
         if not (self.key and self.time and self.label):
@@ -27,7 +29,8 @@ class Roles:
     @property
     def kept(self) -> tuple[str, ...]:
         """The columns that go with a row's probability."""
-        return tuple(dict.fromkeys([*self.key, self.label, *([self.value] if self.value else [])]))
+        given = [name for name in (self.value, self.entity) if name]
+        return tuple(dict.fromkeys([*self.key, self.label, self.time, *given]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,7 +176,7 @@ class Split:
         """The columns whose drift is watched: those of the feature table that models see, or that become what they see."""
         if prepared is None:
             return self.features
-        others = {*self.roles.kept, self.roles.time}
+        others = {*self.roles.kept}
         numeric = [each.name for each in rows.schema if isinstance(each.dataType, NumericType)]
         return tuple(name for name in numeric if name not in others)
 

@@ -11,11 +11,10 @@ from pipelines.binary.measures.figures import Bin, Confusion
 from pipelines.binary.measures.importance import Importance
 from pipelines.binary.measures.rated import Rated
 from pipelines.binary.measures.scored import Cost, log_odds
-from pipelines.charts import marker, note
+from pipelines.charts import COLOURS, marker, note
 from pipelines.section import Figure
 
 ODDS = (1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999)
-COLOURS = ("@second", "@third", "@fourth")
 
 
 def precision_by_recall(models: Sequence[Rated]) -> Figure:

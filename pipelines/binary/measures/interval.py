@@ -1,9 +1,10 @@
-"""Whether one model is better than another on the same rows: a paired bootstrap of the difference of their average precisions."""
+"""Whether one model is better than another: a paired bootstrap of the same rows, or the paired differences of several folds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from pipelines.binary.measures.scored import Floats, Scored
 
@@ -39,6 +40,16 @@ class Interval:
     def of(cls, differences: Floats) -> "Interval":
         low, high = np.quantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return cls(low=float(low), high=float(high))
+
+    @classmethod
+    def paired(cls, differences: Floats) -> "Interval":
+        """Of the mean difference, by Student's t, of differences of several folds or weeks, each taken for a draw of its own."""
+        if len(differences) < 2:
+            raise ValueError(f"an interval of a mean needs at least two differences, got {len(differences)}")
+        error = float(np.std(differences, ddof=1)) / len(differences) ** 0.5
+        reach = float(stats.t.ppf((1 + LEVEL) / 2, len(differences) - 1)) * error
+        mean = float(np.mean(differences))
+        return cls(low=mean - reach, high=mean + reach)
 
 
 def lead(first: Scored, second: Scored, seed: int = 0) -> Interval:

@@ -1,6 +1,7 @@
 """Rows rated by models: features as tensors, a batch at a time, and predictions as Parquet files with key, label and value."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from pandas.util import hash_pandas_object
@@ -72,6 +74,13 @@ def write(frame: DataFrame, folder: Path, roles: Roles) -> None:
     frame.select(*roles.kept, "probability").write.mode("overwrite").parquet(hadoop.uri(folder))
 
 
+def lay(rows: pa.Table, probability_N: NDArray[np.float64], folder: Path) -> None:
+    """Write rows with what goes with them and their probabilities, as ``write`` does, without Spark."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    pq.write_table(rows.append_column("probability", pa.array(probability_N)), folder / "part-0.parquet")
+
+
 def count(folder: Path) -> int:
     """How many rows were rated."""
     return int(ds.dataset(folder, format="parquet").count_rows())
@@ -102,4 +111,15 @@ def scored(rows: pa.Table, probability_N: NDArray[np.float64], roles: Roles) -> 
         label=ordered[roles.label].to_numpy().astype(np.int64),
         value=ordered[roles.value].to_numpy().astype(np.float64) if roles.value else np.ones(len(ordered)),
         probability=probability_N[order.to_numpy()],
+        time=seconds(ordered, roles.time),
+        entity=ordered[roles.entity].to_numpy().astype(np.int64) if roles.entity else None,
     )
+
+
+def seconds(rows: pa.Table | pa.RecordBatch, time: str) -> NDArray[np.float64]:
+    """Numbers of seconds, dates or timestamps as numbers of seconds."""
+    values = rows[time]
+    if not pa.types.is_temporal(values.type):
+        return np.asarray(values, dtype=np.float64)
+    micros = values.cast(pa.timestamp("us", getattr(values.type, "tz", None))).cast(pa.int64())
+    return np.asarray(micros, dtype=np.float64) / 1e6

@@ -11,11 +11,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Rows with their label (0 or 1), value and probability of being positive, equally long; both labels must occur."""
+    """Rows with their label (0 or 1), value and probability of being positive, equally long; both labels must occur.
+
+    ``time``, in seconds since 1970 or another day's begin, and ``entity`` are there where they are known.
+    """
 
     label: NDArray[np.int64]
     value: Floats
     probability: Floats
+    time: Floats | None = None
+    entity: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.label) == len(self.value) == len(self.probability):

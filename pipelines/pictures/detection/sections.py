@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from pipelines.charts import Step, learning
+from pipelines.fit import BOARD
 from pipelines.pictures.detection.judged import Judged
 from pipelines.pictures.detection.shown import LEGEND
 from pipelines.pictures.drawing import colour
@@ -39,6 +40,7 @@ def learned(history: Sequence[Record]) -> Section:
     return Section(
         heading=HEADING,
         place=50,
+        text=f"Event files for TensorBoard lie in the detector's folder `{BOARD}`.",
         parts=(
             Plot(title="Loss", figure=learning("detector", history)),
             Plot(title="Mean precision (VOC07) on val", figure={"data": [line], "layout": layout}),

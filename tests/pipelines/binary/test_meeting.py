@@ -15,7 +15,7 @@ from dlcore import Artifact
 from pipelines.binary.frames.seen import Seen
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
-from pipelines.binary.measures.interval import Ranking, lead, resamples
+from pipelines.binary.measures.interval import Interval, Ranking, lead, resamples
 from pipelines.binary.measures.scored import Scored
 from pipelines.binary.meeting import Meeting
 from pipelines.binary.models.ensemble import MODEL, rebuilt
@@ -108,6 +108,13 @@ def test_an_interval_covers_the_difference_and_is_that_of_equal_draws() -> None:
     assert lead(first, second) == found
     with pytest.raises(ValueError, match="compared on the same rows"):
         lead(first, replace(second, label=1 - label))
+
+
+def test_an_interval_of_folds_is_students() -> None:
+    found = Interval.paired(np.array([1.0, 2.0, 3.0]))
+    assert (found.low, found.high) == pytest.approx((2 - 2.4841, 2 + 2.4841), abs=1e-3)  # 4.3027 / sqrt(3)
+    with pytest.raises(ValueError, match="at least two differences, got 1"):
+        Interval.paired(np.array([1.0]))
 
 
 @pytest.mark.parametrize("digits", [1, 2, 9])

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from torch.optim import SGD
 
 from apps.fraud.model import FITTING
-from dlcore import Artifact, Training
+from dlcore import Artifact, Training, read_scalars
 from infra.tables.hive import Partition
 from pipelines.binary import baselines
 from pipelines.binary.baselines import Baseline, Baselines, Fitted
@@ -43,6 +43,7 @@ OTHER: Setting = {"network": "cnn", "width": 4, "depth": 1, "dropout": 0.1, "lr"
 MIXED = Fitting(
     networks=FITTING.networks, settings={"mixed": (SETTING, OTHER)}, grid=(SETTING,), training=FITTING.training
 )
+QUICK_TREES = {"xgboost": {"n_estimators": 30, "max_depth": 4}, "histogram": {"max_iter": 20}}
 QUICK = {"batch": 64, "epochs": 12, "seed": 1}
 
 
@@ -75,7 +76,7 @@ def members(spark: SparkSession, frame: Frames) -> tuple[Member, ...]:
 @pytest.fixture(scope="module")
 def compared(spark: SparkSession, frame: Frames) -> Outcome:
     into = frame.folder.parent / "baselines"
-    return Baselines(frames=frame, into=into, roles=frames.ROLES, seed=7, trees=10, rounds=30).run(spark)
+    return Baselines(frames=frame, into=into, roles=frames.ROLES, seed=7, trees=10, settings=QUICK_TREES).run(spark)
 
 
 def step(frame: Frames, members: tuple[Member, ...], compared: Outcome, run: str = "one") -> Evaluate:
@@ -116,6 +117,10 @@ def test_a_member_trained_again_is_the_same_bit_for_bit(
     history = json.loads((tmp_path / "history.json").read_text())
     assert history[-1]["loss"] < history[0]["loss"]
     assert not (tmp_path / "training").exists()
+    told = read_scalars(str(tmp_path / "board"))["average_precision"]
+    judged = [(each["step"], each["metrics"]["average_precision"]) for each in history if each["metrics"]]
+    assert [step for step, _ in told] == [step for step, _ in judged] and len(told) == QUICK["epochs"] // 2
+    assert [value for _, value in told] == pytest.approx([value for _, value in judged])
     assert found.rows == Rows(taken=1800, given=1800)
 
 
@@ -164,14 +169,14 @@ def test_xgboost_meets_where_executors_reach_the_driver(spark: SparkSession, fra
 
 
 def test_evaluation_compares_all_models_on_the_same_rows(evaluated: Outcome, compared: Outcome) -> None:
-    result, _, decision, _, _ = evaluated.sections
+    result, _, decision, *_ = evaluated.sections
     listing = next(part for part in result.parts if isinstance(part, Listing))
     shown = {line.cells[0]: float(line.cells[1]) for line in listing.lines}
-    assert set(shown) == {"Ensemble", *baselines.TITLES.values()}
+    assert set(shown) == {"Ensemble", "Ensemble and XGBoost by rank", *baselines.TITLES.values()}
     for name, title in baselines.TITLES.items():
         assert shown[title] == pytest.approx(compared.metrics[f"{name}_average_precision"], abs=5e-5)
     confusions = next(part for part in decision.parts if isinstance(part, Listing))
-    assert [int(line.cells[2]) + int(line.cells[3]) for line in confusions.lines] == [18] * 4
+    assert [int(line.cells[2]) + int(line.cells[3]) for line in confusions.lines] == [18] * 6
     assert evaluated.rows == Rows(taken=1200, given=1200)
     assert evaluated.metrics["average_precision"] > 0.5
     assert evaluated.facts["Model"] == evaluated.left(Candidate).version[:12]

@@ -52,6 +52,12 @@ def test_frauds_are_repeated_and_normal_rows_thinned(spark: SparkSession) -> Non
     assert sum(normal) == pytest.approx(900, abs=4 * math.sqrt(900 * 0.75))
 
 
+def test_without_oversampling_each_fraud_is_drawn_once(spark: SparkSession) -> None:
+    rows = transactions(spark)
+    bag = Bag(roles=frames.ROLES, seed=7, member=3, oversample=None, undersample=1.0)
+    assert drawn(bag, rows) == Counter(range(4000)) and bag.balance(bag.counted(rows)).shift == 0
+
+
 def test_the_balance_counts_the_draw_itself(spark: SparkSession) -> None:
     rows, bag = transactions(spark), Bag(roles=frames.ROLES, seed=7, member=3)
     draw = drawn(bag, rows)

@@ -1,0 +1,1 @@
+"""Card transactions simulated by the rules of the Fraud Detection Handbook: entities that act, and labels that come a week late."""

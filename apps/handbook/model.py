@@ -1,0 +1,41 @@
+"""The network that members of the ensemble are, how one is fitted, and what search tries: two layers of 256, all rows, none drawn twice."""
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import AdamW
+
+from dlcore import ClipNorm, Cosine, Training, Warmup
+from pipelines.binary.models.fitting import Fitting, Setting, grid
+from pipelines.binary.models.networks import mlp
+
+MLP: Setting = {"network": "mlp", "width": 256, "depth": 2, "dropout": 0.0, "lr": 1e-3, "weight_decay": 1e-4}
+WARMUP_SHARE = 0.05
+
+
+def training(
+    setting: Setting, network: Callable[[], nn.Module], rows: int, *, batch: int, epochs: int, seed: int
+) -> Training:
+    """The training of one member on ``rows``; the setting's rate is that of AdamW at the batch given."""
+    steps = epochs * -(-rows // batch)
+    warm = max(1, round(steps * WARMUP_SHARE))
+    return Training(
+        model=network,
+        loss=binary_cross_entropy_with_logits,
+        optimizer=partial(AdamW, weight_decay=setting["weight_decay"]),
+        schedule=Warmup(start=0.0, steps=warm, then=Cosine(lr=setting["lr"], steps=steps - warm)),
+        clip=ClipNorm(1.0),
+        batch=batch,
+        epochs=epochs,
+        seed=seed,
+    )
+
+
+FITTING = Fitting(
+    networks={"mlp": mlp},
+    settings={"mlp": (MLP,)},
+    grid=grid(network=["mlp"], width=[256], depth=[2], dropout=[0.0, 0.2], lr=[1e-3, 3e-3], weight_decay=[1e-4]),
+    training=training,
+)
