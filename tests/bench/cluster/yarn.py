@@ -1,8 +1,7 @@
 """What a training promises, on YARN with HDFS as its default file system: ``python -m tests.bench.cluster.yarn [client] [cluster]``.
 
 A NameNode, a DataNode, a ResourceManager and a NodeManager run on loopback; `tests/faults/points.py` is submitted in each deploy
-mode, with its run folders on ``hdfs:///``. With ``--archive FILE`` executors, and the driver in cluster mode, run the Python of that
-packed environment (``venv-pack -o FILE``), so that nodes need have nothing installed.
+mode, with its run folders on ``hdfs:///``.
 """
 
 import argparse
@@ -78,24 +77,21 @@ def yarn_below(home: Path, file_system: str) -> Iterator[Path]:
         yield home
 
 
-def submitted(mode: str, configuration: Path, archive: Path | None) -> float:
+def submitted(mode: str, configuration: Path) -> float:
     """How long the program took; its output is shown, and what does not hold raises."""
     home = Path(pyspark.__file__).parent
-    python = "./environment/bin/python" if archive else sys.executable
-    environment = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": python}
+    environment = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": sys.executable}
     conf = MEMORY | {
         "spark.yarn.jars": f"local:{home}/jars/*",
         "spark.executor.instances": "2",
         "spark.executor.cores": "1",
-        "spark.pyspark.python": python,
-        "spark.pyspark.driver.python": python if mode == "cluster" else sys.executable,
+        "spark.pyspark.python": sys.executable,
         "spark.ui.enabled": "false",
         **{f"spark.{kind}.extraJavaOptions": SMALL for kind in ("driver", "executor", "yarn.am")},
         **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
         **{f"spark.yarn.appMasterEnv.{name}": value for name, value in environment.items()},
     }
     given = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
-    given += ["--archives", f"{archive}#environment"] if archive else []
     own = {
         "HADOOP_CONF_DIR": str(configuration),
         "SPARK_HOME": str(home),
@@ -111,7 +107,6 @@ def submitted(mode: str, configuration: Path, archive: Path | None) -> float:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("modes", nargs="*", help="client, cluster; both unless given")
-    arguments.add_argument("--archive", type=Path, help="a packed environment, .tar.gz")
     given = arguments.parse_args()
     for kind in (HADOOP, YARN):
         if not Jars(cache=cache_folder(), kind=kind).present():
@@ -124,7 +119,7 @@ def main() -> None:
     ):
         for mode in given.modes or ("client", "cluster"):
             print(
-                f"{mode} mode: every point holds, after {submitted(mode, configuration, given.archive):.0f} s",
+                f"{mode} mode: every point holds, after {submitted(mode, configuration):.0f} s",
                 flush=True,
             )
 

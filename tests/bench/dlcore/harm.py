@@ -1,7 +1,7 @@
 """What can befall a run: each is a function that does it to processes there are, and says whether it found any.
 
 A link that is cut is, on one machine, a process that is stopped with all below it, and goes on after longer than the patience: to the
-others it is as silent, and it comes back with what it was at. (`tests.bench.cluster` cuts links of hosts.)
+others it is as silent, and it comes back with what it was at.
 """
 
 import random
