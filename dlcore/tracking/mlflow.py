@@ -52,6 +52,12 @@ class MLflow(Callback):
         self._last = max((each.step for each in self._client.get_metric_history(self.run_id, "loss")), default=0)
         self._log_parameters(self.run_id, run)
 
+    @property
+    def _begun(self) -> str:
+        if self.run_id is None:
+            raise RuntimeError("there is no MLflow run yet: a training that has the callback begins it")
+        return self.run_id
+
     def _run_of(self, run: Run) -> str:
         """The newest MLflow run of the folder, where the training is gone on from; else a new one."""
         found = self._client.get_experiment_by_name(self.experiment)
@@ -80,11 +86,11 @@ class MLflow(Callback):
         now_ms = int(time.time() * 1000)
         metrics = [Metric(name, each, now_ms, record.step) for name, each in record.figures.items()]
         for start in range(0, len(metrics), MOST_METRICS):
-            self._client.log_batch(self.run_id, metrics[start : start + MOST_METRICS])
+            self._client.log_batch(self._begun, metrics[start : start + MOST_METRICS])
 
     def end(self) -> None:
         failed = sys.exc_info()[1] is not self._before  # this is called while an error is on its way
-        self._client.set_terminated(self.run_id, "FAILED" if failed else "FINISHED")
+        self._client.set_terminated(self._begun, "FAILED" if failed else "FINISHED")
 
     def keep(self, folder: Place, *, name: str = "model") -> None:
         """Put the files of a folder into the run, such as an artifact's: ``keep(fitted.export(...).folder)``."""
@@ -93,4 +99,4 @@ class MLflow(Callback):
             fs.copy_files(
                 source.path, copy, source_filesystem=source.system, destination_filesystem=fs.LocalFileSystem()
             )
-            self._client.log_artifacts(self.run_id, copy, name)
+            self._client.log_artifacts(self._begun, copy, name)
