@@ -35,9 +35,10 @@ def test_survivors_take_over_a_lost_executors_shares_and_a_new_one_joins(tmp_pat
 
 
 def test_an_executor_that_is_told_to_go_costs_no_step(tmp_path: Path) -> None:
-    """SIGTERM is the notice here, as of a cluster that takes executors back; Spark's own is SIGPWR."""
+    """SIGTERM is the notice here, as of a cluster that takes executors back; Spark's own is SIGPWR. It comes in mid-group."""
     notice = [
         "training.logical_workers=2",
+        "training.group_s=60",
         "spark.decommission.enabled=true",
         "spark.executor.decommission.signal=TERM",
     ]

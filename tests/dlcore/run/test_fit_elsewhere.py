@@ -65,12 +65,17 @@ def test_a_run_that_is_killed_in_mid_commit_is_gone_on_from(uri: str, parquet: s
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert any(line.startswith("committed step 5") for line in process.stdout)
+        assert any(committed(line) >= 5 for line in process.stdout)
         time.sleep(random.Random(seed).uniform(0, 0.2))
         process.kill()
     begun = (Folder.of(uri) / "commits").names()
     assert begun
     assert same(fit(parquet, uri), here)
+
+
+def committed(line: str) -> int:
+    """The step of a commit that the log tells of; a group is of one step or two."""
+    return int(line.split()[2].rstrip(":,")) if line.startswith("committed step ") else 0
 
 
 def test_a_driver_that_another_has_taken_the_run_from_says_so_and_harms_it_in_nothing(
