@@ -44,7 +44,7 @@ def learned(member: str, history: Sequence[Record]) -> Section:
     return Section(
         heading=MEMBERS,
         place=50,
-        text=f"Event files for TensorBoard lie in the folder `{BOARD}` of each member.",
+        text=f"Event files for TensorBoard lie in the folder {BOARD} of each member.",
         parts=(
             Plot(title="Loss of each member on its bag", figure=learning(member, history)),
             Plot(title="Average precision of each member on validation rows, by step", figure=curve),

@@ -40,7 +40,7 @@ def learned(history: Sequence[Record]) -> Section:
     return Section(
         heading=HEADING,
         place=50,
-        text=f"Event files for TensorBoard lie in the detector's folder `{BOARD}`.",
+        text=f"Event files for TensorBoard lie in the detector's folder {BOARD}.",
         parts=(
             Plot(title="Loss", figure=learning("detector", history)),
             Plot(title="Mean precision (VOC07) on val", figure={"data": [line], "layout": layout}),
