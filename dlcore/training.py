@@ -63,7 +63,7 @@ class Training(Plan):
     ) -> Fitted:
         """Train on ``data`` and return the fitted module.
 
-        A Spark DataFrame is trained on by ``workers`` barrier tasks; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
+        A Spark DataFrame is trained on by ``workers`` tasks at once; a pyarrow Table or a pandas DataFrame in this process; a pyarrow
         dataset (Parquet files) by either, without Spark in the data's path. ``features`` and ``label`` name the columns that make
         tensors, in one of the ways that ``dlcore.data.fields`` lists. ``folder`` is a path, a URI, or a Folder of any pyarrow file system.
         One that holds a run of the same settings and data is gone on from, to more epochs too; of others it is refused. ``start`` are the

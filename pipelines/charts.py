@@ -83,19 +83,25 @@ class Step(Protocol):
 
 def learning(name: str, history: Sequence[Step]) -> Figure:
     """The loss of one fit by step."""
+    scale = {"type": "log", "tickvals": LOSSES}
+    return by_step(name, {record.step: record.loss for record in history}, "loss", scale=scale)
+
+
+def by_step(name: str, values: Mapping[int, float], title: str, *, scale: Mapping[str, Any] | None = None) -> Figure:
+    """What one fit was after its steps; ``scale`` are settings of the axis, which is linear without."""
     line = {
         "type": "scatter",
         "mode": "lines",
         "name": name,
-        "x": [record.step for record in history],
-        "y": [record.loss for record in history],
+        "x": list(values),
+        "y": list(values.values()),
         "line": {"color": "@own", "width": 1.3},
         "opacity": 0.55,
         "hovertemplate": "step %{x}: %{y:.4f}<extra>" + name + "</extra>",
     }
     layout = {
         "xaxis": {"title": {"text": "step"}},
-        "yaxis": {"title": {"text": "loss"}, "type": "log", "tickvals": LOSSES},
+        "yaxis": {"title": {"text": title}, **(scale or {})},
         "showlegend": False,
     }
     return {"data": [line], "layout": layout}

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-DAY_S = 86400
+from features.expressions import DAY_S
+
 NUMBERS = 1 << 20
 """How many numbers of transactions a customer has of its own."""
 

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from apps.handbook.columns import FIRST_DAY, LABEL_TYPES, TYPES
 from apps.handbook.drawing import Compromised, Customer, transactions
+from features.expressions import DAY_S
 from infra import settings as platform
 from infra import spark as engine
 from infra.tables import hadoop
@@ -118,7 +119,7 @@ def land(rows: DataFrame, landing: str) -> None:
 
     Each has one CSV file a day; what was there is replaced.
     """
-    begin = F.unix_date(F.lit(str(FIRST_DAY)).cast("date")) * 86400
+    begin = F.unix_date(F.lit(str(FIRST_DAY)).cast("date")) * DAY_S
     moment = F.timestamp_seconds(begin + F.col("second"))
     dated = rows.withColumns(
         {"time": F.date_format(moment, "yyyy-MM-dd HH:mm:ss"), "ds": F.to_date(moment).cast("string")}

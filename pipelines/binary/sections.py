@@ -8,7 +8,7 @@ from pipelines.binary.measures import charts
 from pipelines.binary.measures.daily import TOP, Day
 from pipelines.binary.measures.importance import Importance
 from pipelines.binary.measures.raised import Flagged, Raised
-from pipelines.charts import Step, learning, over_days
+from pipelines.charts import Step, by_step, learning, over_days
 from pipelines.fit import BOARD
 from pipelines.section import Column, Line, Listing, Plot, Section
 
@@ -39,15 +39,17 @@ class Record(Step, Protocol):
 def learned(member: str, history: Sequence[Record]) -> Section:
     """How one member's loss, and its average precision on validation rows, went; the members of a run are drawn together."""
     name = AveragePrecision().name
-    judged = {str(record.step): record.metrics[name] for record in history if name in record.metrics}
-    curve = over_days({member: judged}, "average precision", own=member)
+    judged = {record.step: record.metrics[name] for record in history if name in record.metrics}
     return Section(
         heading=MEMBERS,
         place=50,
         text=f"Event files for TensorBoard lie in the folder {BOARD} of each member.",
         parts=(
             Plot(title="Loss of each member on its bag", figure=learning(member, history)),
-            Plot(title="Average precision of each member on validation rows, by step", figure=curve),
+            Plot(
+                title="Average precision of each member on validation rows, by step",
+                figure=by_step(member, judged, "average precision"),
+            ),
         ),
     )
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from pyarrow.dataset import dataset
 from pyspark.sql import SparkSession
 from sklearn.datasets import load_digits
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.optim import SGD
+from torch.nn.functional import cross_entropy
 
-from dlcore import Accuracy, Artifact, Constant, Field, Output, Training, add_ir
+from dlcore import Accuracy, Artifact, Field, Output, Training, add_ir
 from dlcore.keras import KerasModule, KerasNetwork, keras, regularisers
 from dlcore.step.tuning import computing_with
+from tests.dlcore.run.test_fit_here import training as trained_as
 
 layers = keras.layers
 
@@ -59,15 +58,7 @@ def pictures() -> Any:
 
 
 def training(build: Any, **changes: Any) -> Training:
-    given: dict[str, Any] = {
-        "loss": binary_cross_entropy_with_logits,
-        "optimizer": partial(SGD, momentum=0.9),
-        "schedule": Constant(lr=0.05),
-        "batch": 64,
-        "epochs": 4,
-        "seed": 3,
-    }
-    return Training(model=KerasNetwork(build), **(given | changes))
+    return trained_as(model=KerasNetwork(build), **changes)
 
 
 def columns(tumours: pd.DataFrame) -> dict[str, Any]:

@@ -10,13 +10,15 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from features.drift import Profile, stability
+from features.expressions import DAY_S
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.entities import Ints, precision_by_day
 from pipelines.binary.measures.scored import Floats, Scored
 
-DAY_S = 86400
 TOP = 100
 """How many entities investigators can look at in a day."""
+FIRST_DATE = 3650
+"""Days below this are numbered from the begin of the data, not from 1970: rows of the seventies are not expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +41,6 @@ def by_day(scored: Scored, *, top: int = TOP) -> list[Day]:
     if scored.entity is not None:
         cards = precision_by_day(scored.probability, scored.label, day_N, scored.entity, top=top)
     return [_day(scored, day_N == day, dated(day), cards.get(int(day))) for day in np.unique(day_N)]
-
-
-FEW = 3650
-"""Days that are none since 1970."""
 
 
 def _day(scored: Scored, inside: Any, date: str, precision: float | None) -> Day:
@@ -83,4 +81,4 @@ def days(time_N: Floats) -> Ints:
 
 def dated(day: int) -> str:
     """The date of a day since 1970; of seconds that count from another day's begin, the day's number."""
-    return str(day) if day < FEW else str(datetime.fromtimestamp(int(day) * DAY_S, UTC).date())
+    return str(day) if day < FIRST_DATE else str(datetime.fromtimestamp(int(day) * DAY_S, UTC).date())
