@@ -5,7 +5,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from apps.handbook.drawing import CUSTOMER_DAYS, DAY_S, LARGE, TERMINAL_DAYS, Compromised, Customer, transactions
+from apps.handbook.drawing import CUSTOMER_DAYS, LARGE, TERMINAL_DAYS, Compromised, Customer, transactions
+from features.expressions import DAY_S
 
 DAYS = 60
 NOBODY = Compromised(days=DAYS, terminals=np.array([-1]), customers={})
