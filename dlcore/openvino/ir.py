@@ -54,7 +54,7 @@ class IR(Asynchronous):
 
     @property
     def requests(self) -> int:
-        return self.compiled.threads
+        return self.compiled.requests
 
     def start(self, inputs: Any) -> Callable[[], Any]:
         return self.compiled.start(inputs)

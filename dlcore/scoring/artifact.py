@@ -208,6 +208,12 @@ class Artifact:
 
         By torch; with a ``precision`` (f32, bf16, int8, or int8+bf16: what is not int8 in bf16) by OpenVINO.
         """
+        return self.prediction(error=error, batch=batch, precision=precision)(data)
+
+    def prediction(
+        self, *, error: str = "error", batch: int | None = None, precision: "Inference | None" = None
+    ) -> Prediction:
+        """What ``predict`` does, to be called with data, or, by its ``task``, on batches that a Spark task reads by itself."""
         if missing := [name for name, code, saved in self._code() if code is None and saved is not None]:
             raise ArtifactError(
                 f"artifact {self.folder} was saved with code for {', '.join(missing)}, which must be given to Artifact.load to predict"
@@ -216,7 +222,7 @@ class Artifact:
             log.info("artifact %s predicts in %s by OpenVINO; here are %s", self.folder, precision, processor())
         given = declared(self.outputs)
         outputs = {name: Output(kind, given[name].of if name in given else None) for name, kind in self.kinds.items()}
-        prediction = Prediction(
+        return Prediction(
             module=self.module() if precision is None else self.ir(precision),
             features=self.features,
             outputs=outputs,
@@ -224,7 +230,6 @@ class Artifact:
             error=error,
             batch=batch,
         )
-        return prediction(data)
 
     def read(self, name: str) -> bytes:
         """A file's bytes, checked."""

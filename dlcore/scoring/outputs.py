@@ -135,7 +135,25 @@ def column(found: Any, kind: pa.DataType) -> pa.Array:
         return _of_array(found, kind)
     if isinstance(found, Mapping):
         return pa.StructArray.from_arrays([column(found[each.name], each.type) for each in kind], fields=list(kind))
+    if is_list(kind) and pa.types.is_struct(kind.value_type) and found and all(map(_of_arrays, found)):
+        return _several(found, kind)
     return pa.array([_plain(value, kind) for value in found], type=kind)
+
+
+def _of_arrays(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(each, Tensor | np.ndarray) for each in value.values())
+
+
+def _several(found: Sequence[Mapping[str, Any]], kind: pa.DataType) -> pa.Array:
+    """Several structs a row without a Python object for any of them, since a detector gives hundreds of a picture."""
+    fields = list(kind.value_type)
+    arrays = [{field.name: _array(torch.as_tensor(each[field.name])) for field in fields} for each in found]
+    lengths = [{len(array) for array in each.values()} for each in arrays]
+    if any(len(each) != 1 for each in lengths):
+        raise ValueError("the arrays of a row's structs must be of one length")
+    ends = np.cumsum([0, *(min(each) for each in lengths)], dtype=np.int32)
+    columns = [_of_array(np.concatenate([each[field.name] for each in arrays]), field.type) for field in fields]
+    return pa.ListArray.from_arrays(pa.array(ends), pa.StructArray.from_arrays(columns, fields=fields), type=kind)
 
 
 def _array(tensor: Tensor) -> Array:

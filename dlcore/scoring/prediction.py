@@ -1,9 +1,9 @@
 """Batch inference: a DataFrame or table in, one out, rows with all their columns and in their order, nothing through the driver."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
 import torch
@@ -19,12 +19,14 @@ from dlcore.scoring.shipping import Shipped, ready
 from dlcore.step.tuning import computing_with, divided, give_back_pages, processor, tune_process
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
     from dlcore.data.sources import Tabular
 
 D = TypeVar("D")
 """A Spark DataFrame, a pyarrow Table or a pandas DataFrame: what is given comes back with more columns."""
+Task: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +75,19 @@ class Prediction:
         return int(self.transform is not None)
 
     def _of_frame(self, frame: "DataFrame") -> "DataFrame":
+        return frame.mapInArrow(*self.task(frame.sparkSession, frame.schema))
+
+    def task(self, session: "SparkSession", schema: "StructType") -> tuple[Task, "StructType"]:
+        """What a task of ``session`` does to rows of ``schema``, for ``mapInArrow`` or for batches that it has by itself, and the schema
+        of what it gives: so that bytes which a task reads, such as pictures, need not pass through the JVM."""
         from pyspark import TaskContext
         from pyspark.sql.pandas.types import from_arrow_type
         from pyspark.sql.types import StringType, StructField, StructType
 
-        from dlcore.spark.writing import schema_of
+        from dlcore.spark.writing import arrow_schema
 
-        scorer, loaders = self._scorer(schema_of(frame)), self._loaders
-        shipped = Shipped.over(frame.sparkSession.sparkContext, self.module)
+        scorer, loaders = self._scorer(arrow_schema(schema)), self._loaders
+        shipped = Shipped.over(session.sparkContext, self.module)
         added = [StructField(name, from_arrow_type(arrow(each.kind))) for name, each in scorer.outputs.items()]
 
         def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -92,9 +99,7 @@ class Prediction:
             finally:
                 give_back_pages()
 
-        return frame.mapInArrow(
-            score, StructType([*frame.schema.fields, *added, StructField(self.error, StringType())])
-        )
+        return score, StructType([*schema.fields, *added, StructField(self.error, StringType())])
 
     def _of_table(self, data: "Tabular") -> "Tabular":
         table = table_of(data)

@@ -39,6 +39,8 @@ ASSUMED_PAUSE_S = 0.4
 SETTLE_S = 10.0
 LAUNCH_S = 2.0
 """Within this Spark launches the tasks of a job for which there are slots."""
+WARM_S = 30.0
+"""Within this the workers of the group before are at the next one: even one whose process Spark has ended, which imports torch again."""
 GRACE_S = 10.0
 """How long the others may take to end after a worker has left; no longer than their patience."""
 
@@ -153,7 +155,8 @@ class SparkGroups:
     def _attempt(self, assignment: Assignment) -> int:
         """Run a group and return the step it has come to; raises what went wrong in a worker, or BrokenGroup where none is to blame."""
         group = f"{assignment.run}/{assignment.ahead}-{uuid.uuid4().hex[:8]}"
-        limits = self._limits(assignment)
+        warm = self.ahead > 0 and assignment.lasting
+        limits = limits_of(assignment.workers, assignment.patience_s, slots_wait_s=self.slots_wait_s, warm=warm)
         watchdog = Watchdog(self.session, self.control, group, limits, repeated=self._plain)
         try:
             with watchdog.watching(), self._starting(assignment, group):
@@ -188,17 +191,6 @@ class SparkGroups:
     def _all_came(self, group: str, workers: int) -> bool:
         return (self.control.look(f"{group}/arrived") or 0) >= workers
 
-    def _limits(self, assignment: Assignment) -> Limits:
-        """The workers' own patience with each other ends before the driver's: those that leave by themselves stay warm."""
-        grace_s = min(GRACE_S, assignment.patience_s)
-        return Limits(
-            workers=assignment.workers,
-            slots_s=max(LAUNCH_S, self.slots_wait_s),
-            begin_s=max(MEETING_S, assignment.patience_s) + grace_s,
-            batch_s=assignment.patience_s + grace_s,
-            end_s=grace_s,
-        )
-
     def _cause(self, group: str, watchdog: Watchdog, error: Exception) -> Exception:
         """What a failed job is to be told as: a worker's own error, why the watchdog cancelled it, or what Spark says."""
         if told := self.control.look(f"{group}/error"):
@@ -210,6 +202,21 @@ class SparkGroups:
         if in_python(error) and not self.control.look(f"{group}/arrived"):
             return LostWorkers(f"no worker could begin, and none would if it was tried again: {cause_of(error)}")
         return BrokenGroup(cause_of(error))
+
+
+def limits_of(workers: int, patience_s: float, *, slots_wait_s: float, warm: bool) -> Limits:
+    """A group's limits; ``warm`` where the processes of the one before take it.
+
+    The workers' own patience with each other ends before the driver's: those that leave by themselves stay warm.
+    """
+    grace_s = min(GRACE_S, patience_s)
+    return Limits(
+        workers=workers,
+        slots_s=max(LAUNCH_S, slots_wait_s),
+        begin_s=max(WARM_S if warm else MEETING_S, patience_s) + grace_s,
+        batch_s=patience_s + grace_s,
+        end_s=grace_s,
+    )
 
 
 def _job(session: SparkSession, assignment: Assignment, group: str, *, barrier: bool) -> list[Ended]:

@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
-from pyspark.sql.types import DataType, DoubleType
+from pyspark.sql.types import DataType, DoubleType, StructType
 
 from dlcore.data.layout import Layout, refuse_unusable
 from dlcore.data.pieces import INDEX, Piece, Pieces, existing, grouped, settled, write_piece
@@ -23,8 +23,13 @@ _HASH = "__row_hash"
 
 
 def schema_of(frame: DataFrame) -> pa.Schema:
-    """The Arrow types of the columns; a type that Arrow does not carry stands as a struct that tells its name."""
-    return pa.schema({field.name: _kind(field.dataType) for field in frame.schema.fields})
+    """The Arrow types of the columns."""
+    return arrow_schema(frame.schema)
+
+
+def arrow_schema(schema: StructType) -> pa.Schema:
+    """The Arrow types of a schema; a type that Arrow does not carry stands as a struct that tells its name."""
+    return pa.schema({field.name: _kind(field.dataType) for field in schema.fields})
 
 
 def _kind(kind: DataType) -> pa.DataType:

@@ -166,7 +166,7 @@ class Method:
 
 
 class Asynchronous(nn.Module):
-    """A module whose predictions are computed beside Python, ``requests`` at a time."""
+    """A module whose predictions are computed beside Python, ``requests`` at a time, or, with none, when they are waited for."""
 
     @property
     def requests(self) -> int:
@@ -182,7 +182,7 @@ class Asynchronous(nn.Module):
 
 
 def started(model: nn.Module, inputs: Any) -> Callable[[], Any]:
-    """The model's prediction as a function: an asynchronous model begins now, any other when it is called."""
+    """The model's prediction as a function: an asynchronous model may begin now, any other begins when it is called."""
     return model.start(inputs) if isinstance(model, Asynchronous) else lambda: predicted(model, inputs)
 
 

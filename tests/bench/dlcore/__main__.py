@@ -8,7 +8,17 @@ import subprocess
 import sys
 
 PROGRAMS = (
-    *("speed inception", "logical inception", "first_step", "prediction", "larger", "sharded", "planner"),
+    *(
+        "speed inception",
+        "logical inception",
+        "first_step",
+        "parquet",
+        "prediction",
+        "resident",
+        "larger",
+        "sharded",
+        "planner",
+    ),
     *("kills", "kills --logical"),
 )
 

@@ -1,6 +1,6 @@
 """Batch inference by Spark from JPEGs in HBase, against a plain loop on as many cores: ``python -m tests.bench.images.through [MODEL ...]``
 
-The eight orientations of the sample's pictures are put into an HBase of the bench's own. Two tasks read them and predict in int8:
+The eight orientations of the sample's pictures are put into an HBase of the bench's own. Two tasks scan it and predict in int8:
 ResNet-50, the light SSD and SSD300 on VGG16, untrained and calibrated on random pictures, for speed alone. The plain loop has the bytes
 in memory: in each of two processes decoding, OpenVINO by itself and what is made of its outputs (NMS), one after the other, on one core.
 Both take turns; medians.
@@ -23,6 +23,8 @@ import openvino as ov
 import pyarrow as pa
 import torch
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
@@ -42,9 +44,9 @@ from features.pictures.orientations import EIGHT
 from features.pictures.preparing import Loading, Preparation
 from infra import spark as engine
 from infra.hbase.client import Address
-from infra.hbase.keys import dated
+from infra.hbase.keys import EVERYTHING, Range, dated
+from infra.hbase.rows import Rows
 from infra.hbase.service import Service
-from infra.hbase.source import register
 from infra.hbase.writing import Writer
 from infra.settings import Settings
 from tests.bench.int8 import quantised
@@ -142,9 +144,17 @@ def fill(spark: SparkSession, address: Address) -> dict[str, list[bytes]]:
     return held
 
 
-def read(spark: SparkSession, address: Address, day: str) -> DataFrame:
-    options = {"hosts": ",".join(address.hosts), "table": TABLE, "family": FAMILY, "prefixes": day}
-    return spark.read.format("hbase").options(**options).schema("key string, jpeg binary").load()
+def through(spark: SparkSession, address: Address, day: str, model: Artifact) -> DataFrame:
+    """A day's pictures, scored in the tasks that scan HBase: no picture enters the JVM."""
+    schema = StructType().add("key", "string").add("jpeg", "binary")
+    score, made = model.prediction(precision="int8").task(spark, schema)
+    chosen = EVERYTHING.within([Range.of_prefix(f"{day}|".encode())])
+    rows = Rows(address=address, table=TABLE, schema=schema, family=FAMILY, selection=chosen)
+
+    def found(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from (scored.drop_columns(["jpeg"]) for scored in score(batches))
+
+    return rows.mapped(spark, found, StructType([field for field in made if field.name != "jpeg"]))
 
 
 @cache
@@ -190,13 +200,14 @@ def measure(name: str, spark: SparkSession, address: Address, data: list[bytes],
     xml = scratch / f"{name}.xml"
     for suffix in (".xml", ".bin"):
         xml.with_suffix(suffix).write_bytes(model.read(f"ir/int8{suffix}"))
-    scored = model.predict(read(spark, address, subject.day), precision="int8")
+    scored = through(spark, address, subject.day, model)
 
     def by_spark() -> None:
-        scored.select("key", "found", "error").write.format("noop").mode("overwrite").save()
+        scored.write.format("noop").mode("overwrite").save()
 
-    if errors := scored.where("error IS NOT NULL").count():
-        raise RuntimeError(f"{errors} pictures could not be scored")
+    counted = scored.agg(F.count("*"), F.count("error")).first()
+    if counted != (len(data), 0):
+        raise RuntimeError(f"of {len(data)} pictures and no errors were found {counted}")
     with ProcessPoolExecutor(TASKS, mp_context=get_context("forkserver")) as pool:
         halves = [data[at::TASKS] for at in range(TASKS)]
 
@@ -233,7 +244,6 @@ def main(names: list[str]) -> None:
             address = service.start()
             service.create(TABLE, (FAMILY,), TASKS)
             spark = engine.session("bench-through", settings)
-            register(spark)
             held = fill(spark, address)
             for name in names or SUBJECTS:
                 measure(name, spark, address, held[SUBJECTS[name].day], Path(folder))

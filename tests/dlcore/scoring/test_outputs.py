@@ -68,6 +68,12 @@ def test_of_several_predictions_an_output_takes_that_of_its_name_or_what_its_fun
         ("array<float>", torch.ones(2), r"an array a row is of a tensor \[rows, length\]"),
         ("int", torch.tensor([0.5, 1.0]), "must give values of kind int, got float32"),
         ("binary", torch.ones(2, 3), "bytes are of a uint8 tensor"),
+        ("array<struct<a: int>>", [{"b": torch.ones(1)}] * 2, r"KeyError: 'a'"),
+        (
+            "array<struct<a: int, b: int>>",
+            [{"a": torch.ones(2), "b": torch.ones(1)}] * 2,
+            "the arrays of a row's structs must be of one length",
+        ),
         ("struct<a: int>", [{"b": 1}] * 2, "must give values of kind struct<a: int>, got list of 2"),
     ],
 )

@@ -1,7 +1,7 @@
 """Batch inference: rows keep columns and order, the bad ones their reason; one model a process, named by its content."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -243,3 +243,20 @@ def test_clashing_and_missing_columns_and_outputs_are_named(spark: SparkSession)
         model.predict(frame.drop("error"), outputs={"y": Output()})
     with pytest.raises(ValueError, match="at least one output"):
         model.predict(frame, outputs={})
+
+
+def test_a_task_scores_batches_that_it_has_by_itself(spark: SparkSession, tmp_path: Path) -> None:
+    features = [f"x{number}" for number in range(30)]
+    saved = artifact(tmp_path / "model", features)
+    model = Artifact.load(saved.folder, models={"linear": nn.Linear}, outputs={"probability": torch.sigmoid})
+    rows = spark.range(40).select(*[F.sin(F.col("id") * at).alias(name) for at, name in enumerate(features, 1)])
+    score, schema = model.prediction().task(spark, rows.schema)
+    table = rows.toArrow()
+
+    def own(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in numbers:
+            yield from (batch.select(["probability"]) for batch in score(iter(table.to_batches())))
+
+    found = spark.range(1).coalesce(1).mapInArrow(own, "probability double").toArrow()
+    assert schema.fieldNames() == [*features, "probability", "error"]
+    assert found.to_pylist() == model.predict(rows).select("probability").toArrow().to_pylist()
