@@ -48,7 +48,9 @@ def whole(batch: Rowed, column: str) -> pa.Array:
 
 def usable(values: pa.Array) -> Flags:
     """Which rows hold neither null nor NaN nor a number that float32 makes infinite."""
-    good = np.array(values.is_valid().to_numpy(zero_copy_only=False))
+    good = np.ones(len(values), bool)
+    if values.null_count:
+        good = np.array(values.is_valid().to_numpy(zero_copy_only=False))
     if is_list(values.type):
         there = values.drop_null()
         parents = pc.list_parent_indices(there).to_numpy()

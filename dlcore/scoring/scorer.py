@@ -122,7 +122,7 @@ class Scorer:
     def ready(self, rows: pa.RecordBatch) -> Ready:
         """What the model gets of rows."""
         reasons = self._reasons(rows)
-        good = np.array([row for row in range(rows.num_rows) if row not in reasons], dtype=np.int64)
+        good = np.delete(np.arange(rows.num_rows), [*reasons])
         if not len(good):
             return Ready(rows=rows, good=good, inputs=[], reasons=reasons)
         cells = self.layout.cells(rows.take(pa.array(good)) if reasons else rows)
@@ -142,7 +142,7 @@ class Scorer:
         """Why rows cannot be scored, naming up to five columns."""
         bad: dict[int, list[str]] = {}
         for column, good in self.layout.usable(rows).items():
-            for row in np.flatnonzero(~good):
+            for row in () if good.all() else np.flatnonzero(~good):
                 bad.setdefault(int(row), []).append(column)
         return {row: f"null or not a finite number: {', '.join(columns[:5])}" for row, columns in bad.items()}
 
@@ -158,11 +158,10 @@ class Scorer:
                 found.append(columns)
         picked = pa.array(places, mask=places < 0)
         columns = [self._column(place, [each[place] for each in found], picked) for place in range(len(self.outputs))]
-        error = pa.array(
-            [reasons.get(row) for row in range(ready.rows.num_rows)] if reasons else [None] * len(places), pa.string()
-        )
+        told = [reasons.get(row) for row in range(len(places))] if reasons else pa.nulls(len(places))
         return pa.RecordBatch.from_arrays(
-            [*ready.rows.columns, *columns, error], names=[*ready.rows.schema.names, *self.outputs, self.error]
+            [*ready.rows.columns, *columns, pa.array(told, pa.string())],
+            names=[*ready.rows.schema.names, *self.outputs, self.error],
         )
 
     def _column(self, place: int, found: list[pa.Array], picked: pa.Array) -> pa.Array:

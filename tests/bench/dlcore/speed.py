@@ -1,8 +1,8 @@
 """Speed beside the peers, in one run: ``python -m tests.bench.dlcore.speed lenet MNIST_FOLDER`` or ``... inception``.
 
 Two executors of one core against DistributedDataParallel in two processes of TorchDistributor and one torch process with two
-threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from call to result:
-starts, data, groups, commits.
+threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from call to result: starts,
+data, groups, commits. Each reads its data from files that are there: dlcore a Parquet table, the peers numpy's.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from tests.bench.dlcore.session import session
 
 
 def ours(
-    spark: SparkSession, model: Callable[[], object], data: pd.DataFrame, batch: int, epochs: int, precision: str
+    spark: SparkSession, model: Callable[[], object], table: str, batch: int, epochs: int, precision: str
 ) -> list[float]:
     training = Training(
         model=model,  # type: ignore[arg-type]
@@ -43,8 +43,7 @@ def ours(
         precision=precision,  # type: ignore[arg-type]
     )
     folder = tempfile.mkdtemp(prefix="dlcore-bench-")
-    frame = spark.createDataFrame(data)
-    fitted = training.fit(frame, features=["pixels"], label="digit", workers=2, folder=folder)
+    fitted = training.fit(spark.read.parquet(table), features=["pixels"], label="digit", workers=2, folder=folder)
     shutil.rmtree(folder)
     print(f"  of dlcore's time: {told(fitted.time_shares)}")
     return [record.rows_per_s for record in fitted.history]
@@ -97,11 +96,13 @@ def compare(
 ) -> None:
     build = LeNet if kind == "lenet" else inception
     file = saved(np.stack(data["pixels"].tolist()), data["digit"].to_numpy())
+    table = str(file.parent / "table")
+    spark.createDataFrame(data).write.parquet(table)
     chosen = {n: run for n, run in peers(kind, file, batch, epochs, folder).items() if n.split()[0].lower() in against}
     rows = epochs * len(data)
     theirs = {name: timed(name, run, rows) for name, run in chosen.items()}
     for precision in ["float32"] if kind == "lenet" else ["float32", "bfloat16"]:
-        run = partial(ours, spark, build, data, batch, epochs, precision)
+        run = partial(ours, spark, build, table, batch, epochs, precision)
         mine = timed(f"dlcore, 2 workers, {precision}", run, rows)
         for name, its in theirs.items():
             print(f"  against {name}: {mine.steady / its.steady:.2f}, by wall clock {mine.overall / its.overall:.2f}")
@@ -117,8 +118,13 @@ def main() -> None:
         "--rows", type=int, default=None, help="take fewer rows than all of MNIST, or than 128 pictures"
     )
     arguments.add_argument("--against", nargs="+", default=["one", "ddp"], choices=["one", "ddp"])
+    arguments.add_argument(
+        "--daemon", action="store_true", help="Spark's Python workers from a daemon that has torch loaded"
+    )
     chosen = arguments.parse_args()
     options = {"spark.driver.memory": "3g", "spark.executor.memory": "2g", "spark.rpc.message.maxSize": "1024"}
+    if chosen.daemon:
+        options["spark.python.daemon.module"] = "dlcore.spark.daemon"
     spark = session(options, master="local-cluster[2,1,2048]")
     print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
     data = mnist(chosen.folder, "train")[: chosen.rows] if chosen.work == "lenet" else pictures(chosen.rows or 128)
