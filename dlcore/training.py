@@ -1,6 +1,7 @@
 """Training: an ordinary module, loss and DataFrame in, a fitted module out."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -89,12 +90,15 @@ class Training(Plan):
         if (session := _session(data, workers)) is None:
             with _opened(folder) as place:
                 return self._fitted(self._fit_here(data, validation, columns, place, begin), taken, label)
-        from dlcore.spark.executors import refuse_unfit
+        from dlcore.spark.executors import advise, refuse_unfit
 
         refuse_unfit(self, session, folder)
+        started = time.monotonic()
         with _opened(folder) as place:
             chain = self._fit_on_spark(session, data, validation, columns, workers, place, begin)
-            return self._fitted(chain, taken, label)
+            fitted = self._fitted(chain, taken, label)
+        advise(fitted.history, time.monotonic() - started)
+        return fitted
 
     def _refuse_unvalidated(self) -> None:
         """A ValueError where settings need validation rows."""

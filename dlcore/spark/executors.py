@@ -1,6 +1,8 @@
 """A training on Spark's executors: rows as pieces that all can read, and groups as jobs that the driver listens to."""
 
+import logging
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyspark import cloudpickle
@@ -15,12 +17,17 @@ from dlcore.spark.group import SparkGroups, open_control_server
 from dlcore.spark.interpreters import refuse_other_python
 from dlcore.spark.listener import HeardGroups, Listener
 from dlcore.spark.writing import schema_of, write_pieces
+from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder, Place
 
 if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
 
 
+log = logging.getLogger("dlcore")
+
+BRIEF_S = 10.0
+"""Steps that take less are hardly worth the start of Spark jobs."""
 SHIPPED = (
     *("model", "loss", "step", "optimizer", "schedule", "clip", "penalty", "transform", "metrics"),
     *("validate", "end", "record", "commit"),
@@ -63,6 +70,17 @@ def stored(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) -
     else:
         raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
     return Stored(folder=folder, pieces=pieces, resident_bytes=resident_bytes)
+
+
+def advise(history: Sequence[Progress], seconds: float) -> None:
+    """Say of a training of ``seconds`` whose steps are few that it need not wait for Spark."""
+    steps = sum(record.seconds for record in history)
+    if steps < BRIEF_S and steps < seconds / 2:
+        log.info(
+            "steps took %.1f of %.1f s: a training as short as this is over sooner in one process, by workers=1 and a table in memory "
+            "(frame.toArrow()) or a pyarrow dataset",
+            *(steps, seconds),
+        )
 
 
 def groups(

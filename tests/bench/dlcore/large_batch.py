@@ -1,10 +1,11 @@
 """Large batches on MNIST: ``python -m tests.bench.dlcore.large_batch MNIST_FOLDER [--seeds 5]``.
 
-LeNet-5 with batch normalisation before each tanh, at a batch of 2048 for five epochs (150 steps) and of 8192 for ten (80 steps): accuracy
-on the 10,000 test digits after the last epoch, the same without each of what makes it so, and what bf16 costs. In this process: with
-``sync_batchnorm`` the number of workers changes nothing but rounding (``tests/dlcore/parallel/test_normalisation.py``).
+LeNet-5 with batch normalisation before each tanh and smoothed labels, at a batch of 2048 for five epochs (150 steps) and of 8192 for ten
+(80 steps): accuracy on the 10,000 test digits after the last epoch, the same without each of what makes it so, and what bf16 costs. In
+this process: with ``sync_batchnorm`` the number of workers changes nothing but rounding (``tests/dlcore/parallel/test_normalisation.py``).
 
-What was tried at 2048 for five epochs, each once, with seed 100, judged by the same digits; a cosine after a warm-up of a quarter epoch
+Smoothed labels brought 0.1 points (two seeds of a loop in plain torch: 99.14 and 99.01; shifts by a pixel 99.11 and 99.10). What was tried
+without at 2048 for five epochs, each once, with seed 100, judged by the same digits; a cosine after a warm-up of a quarter epoch
 with normalisation, of half a one without:
 
 | model | optimizer | accuracy |
@@ -85,6 +86,7 @@ class Recipe:
     clipped: bool = True
     layerwise: bool = True
     normalised: bool = True
+    smoothing: float = 0.1
     precision: Precision = "float32"
 
     def training(self, seed: int) -> Training:
@@ -92,7 +94,7 @@ class Recipe:
         fall = Cosine(lr=lr, steps=Epochs(self.epochs - self.warm_up))
         return Training(
             model=partial(lenet, normalised=self.normalised),
-            loss=cross_entropy,
+            loss=partial(cross_entropy, label_smoothing=self.smoothing),
             optimizer=LAMB if self.layerwise else Adam,
             schedule=Warmup(start=0.0, steps=Epochs(self.warm_up), then=fall),
             clip=ClipNorm(1.0) if self.clipped else None,
@@ -112,6 +114,7 @@ WITHOUT = {
     "clipping": {"clipped": False},
     "a rate for each layer (Adam at its own best)": {"layerwise": False, "lr": 0.0035},
     "batch normalisation": {"normalised": False},
+    "smoothed labels": {"smoothing": 0.0},
 }
 
 

@@ -124,9 +124,9 @@ def kill(pids: list[int]) -> int:
     return len(pids)
 
 
-def disturbed(world: World, kind: str, seconds: dict[str, float]) -> list[tuple[str, int, int]]:
+def disturbed(world: World, kind: str, seconds: dict[str, float]) -> Iterator[tuple[str, int, int]]:
     """Each step, the processes that were killed in the midst of its first try, and how many tries it took."""
-    return [(step, *tried(world, kind, step, seconds[step])) for step in STEPS]
+    return ((step, *tried(world, kind, step, seconds[step])) for step in STEPS)
 
 
 def tried(world: World, kind: str, step: str, seconds: float) -> tuple[int, int]:

@@ -148,6 +148,7 @@ def test_groups_and_a_stop_change_nothing(
     part = cut.fit(frame, **columns, workers=2, folder=f"{tmp_path}/b", on_progress=lambda record: record.epoch == 1)
     assert part.time_shares["scheduling"] > 0.2 > whole.time_shares["scheduling"], "a group a step is mostly scheduling"
     assert f"of the time: {told(whole.time_shares)}" in caplog.messages
+    assert any("a training as short as this is over sooner in one process" in line for line in caplog.messages)
     rest = training(epochs=6).fit(frame, **columns, workers=2, folder=f"{tmp_path}/b")
     assert all(torch.equal(a, b) for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True))
     assert rest.history[: len(part.history)] == part.history
