@@ -10,7 +10,7 @@ from numpy.random import Generator
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from dlcore import ClipNorm, OneCycle, Output, Training
+from dlcore import ClipNorm, OneCycle, Output, Start, Training
 from dlcore.scoring.outputs import Outputs
 from dlcore.zoo.cutting import freeze
 from dlcore.zoo.detections import Detect
@@ -27,6 +27,8 @@ MODEL = "light SSD"
 SIDE = LIGHT.image
 FROZEN = "backbone.to_8.3"
 """The layers up to it keep their ImageNet weights: they see edges and colours, and training is a third faster."""
+NEW = ("backbone.beyond.", "head.")
+"""The layers that have no weights of ImageNet's."""
 
 DETECT = Detect(priors=LIGHT)
 FOUND = "array<struct<label: int, score: float, left: float, top: float, right: float, bottom: float>>"
@@ -44,6 +46,13 @@ def network(classes: int, weights: Mapping[str, Tensor] | None = None) -> nn.Mod
     model = mobilenet_ssd(classes=classes, weights=weights)
     freeze(model, upto=FROZEN)
     return model
+
+
+def pretrained(weights: Mapping[str, Tensor]) -> Start:
+    """What a training begins with: the backbone's ``weights`` of ImageNet, while all that is new stays as the training's seed builds it."""
+    whole = network(2, weights).state_dict()
+    named = {name: each for name, each in whole.items() if not name.startswith(NEW)}
+    return Start(weights=named, new=NEW)
 
 
 def augmented(*places: Step) -> Chain:

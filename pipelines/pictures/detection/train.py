@@ -9,7 +9,7 @@ from dlcore.zoo.pretrained import read_state
 from pipelines.fit import Fit
 from pipelines.outcome import Outcome, Rows
 from pipelines.pictures.detection import sections
-from pipelines.pictures.detection.detector import PICTURE, TARGETS, Detector, network
+from pipelines.pictures.detection.detector import PICTURE, TARGETS, Detector, pretrained
 from pipelines.pictures.detection.frames import Frames
 
 
@@ -52,7 +52,7 @@ class TrainDetector:
             workers=self.workers,
             into=self.into,
             identity=self.frames.identity,
-            start=network(len(self.detector.classes) + 1, read_state(self.weights)),
+            start=pretrained(read_state(self.weights)),
         )
         fitted = fit.on(rows, held_out)
         last = fitted.history[-1]

@@ -25,7 +25,7 @@ from features.pictures.preparing import pack
 from features.pictures.voc import annotated
 from infra.setup.provisions import cache_folder
 from infra.setup.weights import present
-from pipelines.pictures.detection.detector import CLIP, DECAY, PICTURE, TARGETS, network
+from pipelines.pictures.detection.detector import CLIP, DECAY, PICTURE, TARGETS, pretrained
 
 BASE, TIMES, RATE, RISE = 8, 8, 5e-4, 0.2
 """The large-batch table's: a batch and its rate, how many times as large the other is, and the share of steps that warm up."""
@@ -46,7 +46,7 @@ def pictures(split: str) -> pd.DataFrame:
 
 
 def trained(training: Training, frames: Mapping[str, pd.DataFrame]) -> Fitted:
-    start = network(len(CLASSES) + 1, read_state(present(cache_folder())))
+    start = pretrained(read_state(present(cache_folder())))
     return replace(training, metrics=()).fit(frames["train"], features=PICTURE, label=TARGETS, start=start)
 
 
