@@ -1,6 +1,7 @@
-"""Training on YARN: ``python -m tests.bench.cluster``, or ``BENCH=cluster make bench``."""
+"""Training on clusters of this machine's own: ``python -m tests.bench.cluster``, or ``BENCH=cluster make bench``."""
 
-from tests.bench.cluster import yarn
+from tests.bench.cluster import hosts, yarn
 
 if __name__ == "__main__":
-    yarn.main()
+    for program in (yarn, hosts):
+        program.main()
