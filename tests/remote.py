@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow.fs import S3FileSystem
 
-from infra.setup.jars import HADOOP, Jars, java
+from infra.setup.jars import HADOOP, Jars, Kind, java
 from infra.setup.provisions import cache_folder
 
 HOST = "127.0.0.1"
@@ -70,11 +70,16 @@ def configure(home: Path, **sites: Mapping[str, object]) -> None:
     (home / "log4j2.properties").write_text(LOG4J)
 
 
-def hadoop(home: Path, *more: Path) -> list[str]:
+def hadoop(home: Path, jars: Sequence[Path] = ()) -> list[str]:
     """The command that runs a class of Hadoop's by the configuration in ``home``."""
-    jars = [jar for folder in (Jars(cache=cache_folder(), kind=HADOOP).folder, *more) for jar in folder.glob("*.jar")]
+    return [java(Path(sys.prefix)), *SMALL, "-cp", ":".join(map(str, [home, *(jars or libraries())]))]
+
+
+def libraries(*kinds: Kind) -> list[Path]:
+    """Hadoop's jars, and those of further ``kinds``."""
+    folders = [Jars(cache=cache_folder(), kind=kind).folder for kind in (HADOOP, *kinds)]
     beside = [jar for pattern in BESIDE for jar in (Path(pyspark.__file__).parent / "jars").glob(pattern)]
-    return [java(Path(sys.prefix)), *SMALL, "-cp", ":".join(map(str, [home, *jars, *beside]))]
+    return [*(jar for folder in folders for jar in folder.glob("*.jar")), *beside]
 
 
 def site(home: Path, name: int, web: int, data: list[int]) -> dict[str, object]:

@@ -1,4 +1,8 @@
-"""What the ensemble must beat: logistic regression, a random forest and boosted trees, two kinds, on the same rows and features."""
+"""What the ensemble must beat: logistic regression, a random forest and boosted trees, two kinds, on the same rows and features.
+
+Spark ML fits the first two by all tasks. A boosted kind is fitted by one task, which holds the training rows in memory: XGBoost's own
+way on Spark takes a barrier stage, and Spark grants none where executors come on demand.
+"""
 
 import time
 from collections.abc import Mapping
@@ -15,33 +19,38 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from xgboost.collective import Config
-from xgboost.spark import SparkXGBClassifier
 
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.figures import average_precision
 from pipelines.binary.measures.rated import Rated
-from pipelines.binary.models.trees import FOREST, HISTOGRAM, XGBOOST, Setting
+from pipelines.binary.models.trees import FOREST, HISTOGRAM, XGBOOST, Setting, Trees
 from pipelines.outcome import Outcome, Rows
 
 RATED = ("validation", "test")
-TITLES = {
-    "logistic": "Logistic regression",
-    "forest": FOREST.title,
-    "xgboost": XGBOOST.title,
-    "histogram": HISTOGRAM.title,
+BOOSTED: Mapping[str, tuple[Trees, Setting]] = {
+    "xgboost": (
+        XGBOOST,
+        {
+            "n_estimators": 400,
+            "max_depth": 6,
+            "learning_rate": 0.05,
+            "subsample": 0.8,
+            "colsample_bytree": 0.5,
+            "reg_lambda": 5.0,
+        },
+    ),
+    "histogram": (
+        HISTOGRAM,
+        {"max_iter": 200, "learning_rate": 0.05, "max_leaf_nodes": 15, "l2_regularization": 5.0},
+    ),
 }
-BOOSTED: Setting = {
-    "n_estimators": 400,
-    "max_depth": 6,
-    "learning_rate": 0.05,
-    "subsample": 0.8,
-    "colsample_bytree": 0.5,
-    "reg_lambda": 5.0,
+"""Each boosted kind, with the setting that it has where an app has none of its own."""
+
+TITLES = {"logistic": "Logistic regression", "forest": FOREST.title} | {
+    name: trees.title for name, (trees, _) in BOOSTED.items()
 }
-BINNED: Setting = {"max_iter": 200, "learning_rate": 0.05, "max_leaf_nodes": 15, "l2_regularization": 5.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +77,13 @@ class Baselines:
     """Fit each baseline on the training rows and write its probabilities for the validation and test rows below ``into``.
 
     ``settings`` are an app's own for XGBoost ("xgboost") and scikit-learn's histogram boosting ("histogram"), by their own names, as its
-    trials found them; others are of common use. The forest has sixty ``trees``, for it takes longest. Histogram boosting holds the
-    training rows in one task's memory.
+    trials found them; others are of common use. The forest has sixty ``trees``, for it takes longest.
     """
 
     frames: Frames
     into: Path
     roles: Roles
     seed: int
-    workers: int = 1
     trees: int = 60
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
@@ -84,9 +91,8 @@ class Baselines:
         assert spark is not None
         parts = {part: self.assembled(spark, part) for part in ("train", *RATED)}
         parts["train"] = parts["train"].select("assembled", self.roles.label).cache()
-        address = str(spark.conf.get("spark.driver.host"))
-        seconds = {name: self.score(name, each, parts) for name, each in self.estimators(address).items()}
-        seconds["histogram"] = self.histogram(spark)
+        seconds = {name: self.score(name, each, parts) for name, each in self.estimators().items()}
+        seconds |= {name: self.boosted(name, spark) for name in BOOSTED}
         found = {name: Baseline(title=TITLES[name], folder=self.into / name) for name in seconds}
         reached = {name: average_precision(each.rated(self.roles).test) for name, each in found.items()}
         rows, *_ = [self.rows(each) for each in found.values()]
@@ -99,30 +105,20 @@ class Baselines:
             result=Fitted(baselines=tuple(found.values())),
         )
 
-    def estimators(self, address: str) -> dict[str, Estimator[Any]]:
-        """Each baseline, over the column ``assembled``; XGBoost's workers meet at the driver's ``address``."""
+    def estimators(self) -> dict[str, Estimator[Any]]:
+        """Each baseline of Spark ML's, over the column ``assembled``."""
         logistic = LogisticRegression(
             featuresCol="assembled", labelCol=self.roles.label, regParam=1e-4, maxIter=100
         )  # it scales features by itself
         forest = RandomForestClassifier(
             featuresCol="assembled", labelCol=self.roles.label, numTrees=self.trees, maxDepth=12, seed=self.seed
         )
-        boosted = SparkXGBClassifier(
-            features_col="assembled",
-            label_col=self.roles.label,
-            num_workers=self.workers,
-            coll_cfg=Config(tracker_host_ip=address),
-            **self.settings.get("xgboost", BOOSTED),
-            tree_method="hist",
-            verbosity=0,
-            random_state=self.seed,
-        )
-        return {"logistic": logistic, "forest": forest, "xgboost": boosted}
+        return {"logistic": logistic, "forest": forest}
 
-    def histogram(self, spark: SparkSession) -> float:
-        """Fit scikit-learn's in a task of its own, which writes its probabilities, and return the seconds that fitting took."""
-        setting = self.settings.get("histogram", BINNED)
-        fit = partial(histogram, setting, self.frames, self.roles, self.into / "histogram", self.seed)
+    def boosted(self, name: str, spark: SparkSession) -> float:
+        """Fit one baseline in a task of its own, which writes its probabilities, and return the seconds that fitting took."""
+        setting = self.settings.get(name, BOOSTED[name][1])
+        fit = partial(boosted, name, setting, self.frames, self.roles, self.into / name, self.seed)
         return float(spark.sparkContext.parallelize([0], 1).map(lambda _: fit()).collect()[0])
 
     def rows(self, baseline: Baseline) -> Rows:
@@ -146,13 +142,14 @@ class Baselines:
         return took
 
 
-def histogram(setting: Setting, frames: Frames, roles: Roles, into: Path, seed: int) -> float:
-    """What the task does: ``Baselines.histogram`` without Spark."""
+def boosted(name: str, setting: Setting, frames: Frames, roles: Roles, into: Path, seed: int) -> float:
+    """What the task does: ``Baselines.boosted`` without Spark."""
+    trees, _ = BOOSTED[name]
     names = list(frames.features)
     train = pa.Table.from_batches(predictions.batches(frames.path("train"), [*names, roles.label])).combine_chunks()
     label_N = train[roles.label].to_numpy().astype(np.int64)
     began = time.monotonic()
-    rate = HISTOGRAM.fit(setting, values(train, names), label_N, seed=seed)
+    rate = trees.fit(setting, values(train, names), label_N, seed=seed)
     took = time.monotonic() - began
     for part in RATED:
         rows = pa.Table.from_batches(predictions.batches(frames.path(part), list(dict.fromkeys([*roles.kept, *names]))))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -24,9 +24,9 @@ REPOSITORY = Path(__file__).parents[2]
 class Run:
     """The program as a process of its own, followed by its lines."""
 
-    def __init__(self, program: Path, *arguments: str, temporary: str) -> None:
+    def __init__(self, program: Path, *arguments: str, temporary: str, before: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(program), *arguments],
+            [*before, sys.executable, str(program), *arguments],
             env=os.environ | {"TMPDIR": temporary, "PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -68,13 +68,13 @@ def _words(process: psutil.Process | None) -> list[str]:
 
 
 @contextmanager
-def running(*arguments: str, program: Path = PROGRAM) -> Iterator[Run]:
-    """Run the program; however it ends, no process and no temporary file of it is left."""
-    before = shared()
+def running(*arguments: str, program: Path = PROGRAM, before: Sequence[str] = ()) -> Iterator[Run]:
+    """Run the program, by the command ``before``; however it ends, no process and no temporary file of it is left."""
+    there = shared()
     with TemporaryDirectory() as temporary:
-        with _ending(Run(program, *arguments, temporary=temporary)) as run:
+        with _ending(Run(program, *arguments, temporary=temporary, before=before)) as run:
             yield run
-        left = [*os.listdir(temporary), *(shared() - before)]
+        left = [*os.listdir(temporary), *(shared() - there)]
     assert not left, f"left behind: {left}"
 
 

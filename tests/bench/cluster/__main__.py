@@ -1,6 +1,7 @@
-"""Training on YARN: ``python -m tests.bench.cluster``, or ``BENCH=cluster make bench``."""
+"""Training and a step of an application on clusters of this machine: ``python -m tests.bench.cluster``, or ``BENCH=cluster make bench``."""
 
-from tests.bench.cluster import yarn
+from tests.bench.cluster import fraud, hosts, yarn
 
 if __name__ == "__main__":
-    yarn.main()
+    for program in (yarn, hosts, fraud):
+        program.main()

@@ -6,11 +6,12 @@ mode, with its run folders on ``hdfs:///``.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pyspark
 
 from infra.setup.jars import HADOOP, YARN, Jars
 from infra.setup.provisions import cache_folder
-from tests.remote import HOST, configure, free_ports, hadoop, hdfs_below, running
+from tests.remote import HOST, configure, free_ports, hadoop, hdfs_below, libraries, running
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = ROOT / "tests/faults/points.py"
@@ -34,8 +35,11 @@ MEMORY = {
 
 
 @contextmanager
-def yarn_below(home: Path, file_system: str) -> Iterator[Path]:
-    """The configuration folder of a ResourceManager with one NodeManager, with their files below ``home``."""
+def yarn_below(home: Path, file_system: str, *, before: Sequence[str] = ()) -> Iterator[Path]:
+    """The configuration folder of a ResourceManager with one NodeManager, with their files below ``home``.
+
+    The node is started by the command ``before``.
+    """
     resources, scheduler, tracker, admin, page, node, localizer, node_page = free_ports(8)
     manager, nodes = "yarn.resourcemanager", "yarn.nodemanager"
     addresses = {
@@ -67,14 +71,28 @@ def yarn_below(home: Path, file_system: str) -> Iterator[Path]:
         | limits,
         capacity_scheduler={f"yarn.scheduler.capacity.{name}": value for name, value in queues.items()},
     )
-    run, server = hadoop(home, Jars(cache=cache_folder(), kind=YARN).folder), "org.apache.hadoop.yarn.server"
+    own = home / "jars"  # which a node has that sees none of this environment
+    own.mkdir()
+    run, server = (
+        hadoop(home, [Path(shutil.copy(jar, own)) for jar in libraries(YARN)]),
+        "org.apache.hadoop.yarn.server",
+    )
+    node_manager = [*before, *run, f"{server}.nodemanager.NodeManager"]
     with (
         running(
             [*run, f"{server}.resourcemanager.ResourceManager"], home / "resources.log", "Transitioned to active state"
         ),
-        running([*run, f"{server}.nodemanager.NodeManager"], home / "node.log", "Registered with ResourceManager as"),
+        running(node_manager, home / "node.log", "Registered with ResourceManager as"),
     ):
         yield home
+
+
+def absent() -> str:
+    """Why there is no YARN on this machine; empty where there is."""
+    missing = [kind.name for kind in (HADOOP, YARN) if not Jars(cache=cache_folder(), kind=kind).present()]
+    if not missing:
+        return ""
+    return f"no YARN: its jars are not there; python -m infra.setup.jars {missing[0]} brings the first that lacks"
 
 
 def submitted(mode: str, configuration: Path) -> float:
@@ -108,10 +126,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("modes", nargs="*", help="client, cluster; both unless given")
     given = arguments.parse_args()
-    for kind in (HADOOP, YARN):
-        if not Jars(cache=cache_folder(), kind=kind).present():
-            print(f"no YARN: the jars of {kind.name} are not there; python -m infra.setup.jars {kind.name} brings them")
-            return
+    if reason := absent():
+        print(reason)
+        return
     with (
         tempfile.TemporaryDirectory() as folder,
         hdfs_below(Path(folder) / "hdfs") as address,
