@@ -23,6 +23,7 @@ from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.figures import average_precision
 from pipelines.binary.measures.rated import Rated
+from pipelines.binary.measures.scored import Scored
 from pipelines.binary.models.trees import FOREST, HISTOGRAM, XGBOOST, Setting
 from pipelines.outcome import Outcome, Rows
 
@@ -52,8 +53,11 @@ class Baseline:
     folder: Path
 
     def rated(self, roles: Roles) -> Rated:
-        validation, test = (predictions.read(self.folder / part, roles) for part in RATED)
+        validation, test = (self.scored(part, roles) for part in RATED)
         return Rated(title=self.title, validation=validation, test=test)
+
+    def scored(self, part: str, roles: Roles) -> Scored:
+        return predictions.read(self.folder / part, roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +72,8 @@ class Baselines:
     """Fit each baseline on the training rows and write its probabilities for the validation and test rows below ``into``.
 
     ``settings`` are an app's own for XGBoost ("xgboost") and scikit-learn's histogram boosting ("histogram"), by their own names, as its
-    trials found them; others are of common use. The forest has sixty ``trees``, for it takes longest. Histogram boosting holds the
-    training rows in one task's memory.
+    trials found them; others are of common use. The forest has sixty ``trees``, for it takes longest. Histogram boosting holds its
+    rows in one task's memory: of more than ``histogram_rows`` training rows it is fitted on so many, drawn by the seed.
     """
 
     frames: Frames
@@ -78,6 +82,7 @@ class Baselines:
     seed: int
     workers: int = 1
     trees: int = 60
+    histogram_rows: int = 1_000_000
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
     def run(self, spark: SparkSession | None) -> Outcome:
@@ -88,11 +93,12 @@ class Baselines:
         seconds = {name: self.score(name, each, parts) for name, each in self.estimators(address).items()}
         seconds["histogram"] = self.histogram(spark)
         found = {name: Baseline(title=TITLES[name], folder=self.into / name) for name in seconds}
-        reached = {name: average_precision(each.rated(self.roles).test) for name, each in found.items()}
+        reached = {name: average_precision(each.scored("test", self.roles)) for name, each in found.items()}
         rows, *_ = [self.rows(each) for each in found.values()]
         return Outcome(
             summary="average precision on test rows: "
-            + ", ".join(f"{TITLES[name]} {each:.3f}" for name, each in reached.items()),
+            + ", ".join(f"{TITLES[name]} {each:.3f}" for name, each in reached.items())
+            + self.sampled(),
             rows=rows,
             metrics={f"{name}_average_precision": each for name, each in reached.items()}
             | {f"{name}_fit_seconds": took for name, took in seconds.items()},
@@ -119,10 +125,18 @@ class Baselines:
         )
         return {"logistic": logistic, "forest": forest, "xgboost": boosted}
 
+    def sampled(self) -> str:
+        """What is to be said of a fit on some of the rows alone."""
+        rows = self.frames.rows("train")
+        if rows <= self.histogram_rows:
+            return ""
+        return f"; {TITLES['histogram']} was fitted on {self.histogram_rows:,} of {rows:,} training rows, drawn by the seed"
+
     def histogram(self, spark: SparkSession) -> float:
         """Fit scikit-learn's in a task of its own, which writes its probabilities, and return the seconds that fitting took."""
         setting = self.settings.get("histogram", BINNED)
-        fit = partial(histogram, setting, self.frames, self.roles, self.into / "histogram", self.seed)
+        into = self.into / "histogram"
+        fit = partial(histogram, setting, self.frames, self.roles, into, seed=self.seed, most=self.histogram_rows)
         return float(spark.sparkContext.parallelize([0], 1).map(lambda _: fit()).collect()[0])
 
     def rows(self, baseline: Baseline) -> Rows:
@@ -146,20 +160,23 @@ class Baselines:
         return took
 
 
-def histogram(setting: Setting, frames: Frames, roles: Roles, into: Path, seed: int) -> float:
+def histogram(setting: Setting, frames: Frames, roles: Roles, into: Path, *, seed: int, most: int) -> float:
     """What the task does: ``Baselines.histogram`` without Spark."""
-    names = list(frames.features)
-    train = pa.Table.from_batches(predictions.batches(frames.path("train"), [*names, roles.label])).combine_chunks()
+    names, rows = list(frames.features), frames.rows("train")
+    drawn = np.arange(rows)
+    if rows > most:
+        drawn = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    train = predictions.at(frames.path("train"), drawn, [*names, roles.label])
     label_N = train[roles.label].to_numpy().astype(np.int64)
     began = time.monotonic()
     rate = HISTOGRAM.fit(setting, values(train, names), label_N, seed=seed)
     took = time.monotonic() - began
     for part in RATED:
-        rows = pa.Table.from_batches(predictions.batches(frames.path(part), list(dict.fromkeys([*roles.kept, *names]))))
-        predictions.lay(rows.select(list(roles.kept)), rate(values(rows.combine_chunks(), names)), into / part)
+        given = predictions.batches(frames.path(part), list(dict.fromkeys([*roles.kept, *names])))
+        predictions.lay(given, lambda batch: rate(values(batch, names)), into / part, roles)
     return took
 
 
-def values(rows: pa.Table, names: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Columns (N, F) of a table."""
-    return np.column_stack([rows[name].to_numpy().astype(np.float64) for name in names])
+def values(rows: pa.RecordBatch | pa.Table, names: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Columns (N, F) of rows."""
+    return np.column_stack([rows[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names])

@@ -162,6 +162,21 @@ def test_baselines_leave_a_probability_for_every_row(frame: Frames, compared: Ou
     assert all(compared.metrics[f"{name}_average_precision"] > 0.3 for name in baselines.TITLES)
 
 
+def test_histogram_boosting_is_fitted_on_as_many_rows_as_it_may_hold(
+    spark: SparkSession, frame: Frames, tmp_path: Path
+) -> None:
+    few = Baselines(frames=frame, into=tmp_path, roles=frames.ROLES, seed=7, settings=QUICK_TREES, histogram_rows=900)
+    whole = replace(few, into=tmp_path / "whole", histogram_rows=1800)
+    for step in (few, whole):
+        step.histogram(spark)
+    one, two = (
+        Baseline(title="", folder=step.into / "histogram").scored("test", frames.ROLES) for step in (few, whole)
+    )
+    assert one.label.tolist() == two.label.tolist() and one.probability.tolist() != two.probability.tolist()
+    assert few.sampled() == "; Histogram boosting was fitted on 900 of 1,800 training rows, drawn by the seed"
+    assert whole.sampled() == ""
+
+
 def test_xgboost_meets_where_executors_reach_the_driver(spark: SparkSession, frame: Frames) -> None:
     step = Baselines(frames=frame, into=frame.folder, roles=frames.ROLES, seed=7)
     xgboost = step.estimators("10.0.0.7")["xgboost"]
@@ -325,6 +340,15 @@ def test_search_ranks_every_trial_and_reports_one_that_fails(
     assert found.left(Winner).setting == SETTING and trials[0]["lr"] == "0.05"
     assert trials[0]["Average precision"] > trials[1]["Average precision"] and trials[0]["Folds"].count(",") == 1
     assert all("KeyError: 'no such network'" in trial["Error"] for trial in trials[2:])
+
+
+def test_trials_see_a_sample_of_more_rows_than_they_may_hold(
+    spark: SparkSession, frame: Frames, tmp_path: Path
+) -> None:
+    found = replace(searched(frame, tmp_path, (SETTING,)), most=900).run(spark)
+    assert found.rows is not None and found.rows.taken == 1800 and 800 < found.rows.given < 1000
+    assert f"1 trials on a sample of {found.rows.given} of 1,800 training rows" in found.summary
+    assert found.left(Winner).setting == SETTING
 
 
 def test_search_fails_where_every_trial_does(spark: SparkSession, frame: Frames, tmp_path: Path) -> None:
