@@ -97,8 +97,16 @@ class App:
         return dict(json.loads((HOME / "apps" / self.name / "params.json").read_text()))
 
     def daily(self, doc: str) -> DAG:
-        """A run a day once it is over, whose partition is the day. Airflow's backfill makes those of earlier days."""
-        midnight = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format=DAY)
+        """A run a day once it is over, whose partition is the day. Airflow's backfill makes those of earlier days.
+
+        The first run is that of the day on which the DAG is unpaused: of a day before, only who asks for it knows that it has files.
+        """
+        never = timedelta(
+            0
+        )  # for so long after midnight a DAG without runs would begin with yesterday; False is 2.4 hours
+        midnight = CronPartitionTimetable(
+            "0 0 * * *", timezone="UTC", run_offset=-1, key_format=DAY, run_immediately=never
+        )
         return self._dag("daily", midnight, doc, most=16)  # days wait for their files beside each other
 
     def training(self, doc: str) -> DAG:

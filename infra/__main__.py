@@ -3,13 +3,12 @@
 import argparse
 import json
 import os
-import signal
 import sys
 from typing import Any
 
 import httpx
 
-from infra import check
+from infra import check, processes
 from infra.airflow.demo import Demo
 from infra.airflow.service import Service
 from infra.hbase.service import Service as Hbase
@@ -34,7 +33,7 @@ def main(argv: list[str]) -> None:
     """Do one command; what cannot be done is one sentence and exit code 1."""
     given = arguments().parse_args(argv)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a run is followed in a file or a pipe too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended from outside is cleaned up like Ctrl-C
+    processes.end_as_by_ctrl_c()
     try:
         settings = load(given.set)
         settings.keep_private()

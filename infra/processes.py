@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import psutil
 
@@ -65,6 +67,19 @@ def _signal_groups(groups: Iterable[int], number: signal.Signals) -> None:
     for group in groups:
         with suppress(ProcessLookupError):  # it ended by itself
             os.killpg(group, number)
+
+
+def end_as_by_ctrl_c() -> None:
+    """Have SIGTERM end this process as Ctrl-C does, cleaning up, and with it those of its group that it started."""
+    signal.signal(signal.SIGTERM, _interrupted)
+
+
+def _interrupted(number: int, _: FrameType | None) -> NoReturn:
+    for process in psutil.Process().children(recursive=True):
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(process.pid) == os.getpgrp():
+                process.send_signal(number)
+    raise KeyboardInterrupt
 
 
 def memory_bytes(leader: int) -> int:

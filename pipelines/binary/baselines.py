@@ -25,6 +25,7 @@ from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import predictions
 from pipelines.binary.measures.figures import average_precision
 from pipelines.binary.measures.rated import Rated
+from pipelines.binary.measures.scored import Scored
 from pipelines.binary.models.trees import FOREST, HISTOGRAM, XGBOOST, Setting, Trees
 from pipelines.outcome import Outcome, Rows
 
@@ -61,8 +62,11 @@ class Baseline:
     folder: Path
 
     def rated(self, roles: Roles) -> Rated:
-        validation, test = (predictions.read(self.folder / part, roles) for part in RATED)
+        validation, test = (self.scored(part, roles) for part in RATED)
         return Rated(title=self.title, validation=validation, test=test)
+
+    def scored(self, part: str, roles: Roles) -> Scored:
+        return predictions.read(self.folder / part, roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,8 @@ class Baselines:
     """Fit each baseline on the training rows and write its probabilities for the validation and test rows below ``into``.
 
     ``settings`` are an app's own for XGBoost ("xgboost") and scikit-learn's histogram boosting ("histogram"), by their own names, as its
-    trials found them; others are of common use. The forest has sixty ``trees``, for it takes longest.
+    trials found them; others are of common use. The forest has sixty ``trees``, for it takes longest. A boosted kind holds its rows in
+    one task's memory: of more than ``boosted_rows`` training rows it is fitted on so many, drawn by the seed.
     """
 
     frames: Frames
@@ -85,6 +90,7 @@ class Baselines:
     roles: Roles
     seed: int
     trees: int = 60
+    boosted_rows: int = 1_000_000
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
     def run(self, spark: SparkSession | None) -> Outcome:
@@ -94,11 +100,12 @@ class Baselines:
         seconds = {name: self.score(name, each, parts) for name, each in self.estimators().items()}
         seconds |= {name: self.boosted(name, spark) for name in BOOSTED}
         found = {name: Baseline(title=TITLES[name], folder=self.into / name) for name in seconds}
-        reached = {name: average_precision(each.rated(self.roles).test) for name, each in found.items()}
+        reached = {name: average_precision(each.scored("test", self.roles)) for name, each in found.items()}
         rows, *_ = [self.rows(each) for each in found.values()]
         return Outcome(
             summary="average precision on test rows: "
-            + ", ".join(f"{TITLES[name]} {each:.3f}" for name, each in reached.items()),
+            + ", ".join(f"{TITLES[name]} {each:.3f}" for name, each in reached.items())
+            + self.sampled(),
             rows=rows,
             metrics={f"{name}_average_precision": each for name, each in reached.items()}
             | {f"{name}_fit_seconds": took for name, took in seconds.items()},
@@ -115,10 +122,18 @@ class Baselines:
         )
         return {"logistic": logistic, "forest": forest}
 
+    def sampled(self) -> str:
+        """What is to be said of fits on some of the rows alone."""
+        rows = self.frames.rows("train")
+        if rows <= self.boosted_rows:
+            return ""
+        named = " and ".join(TITLES[name] for name in BOOSTED)
+        return f"; {named} were fitted on {self.boosted_rows:,} of {rows:,} training rows, drawn by the seed"
+
     def boosted(self, name: str, spark: SparkSession) -> float:
         """Fit one baseline in a task of its own, which writes its probabilities, and return the seconds that fitting took."""
-        setting = self.settings.get(name, BOOSTED[name][1])
-        fit = partial(boosted, name, setting, self.frames, self.roles, self.into / name, self.seed)
+        setting, into = self.settings.get(name, BOOSTED[name][1]), self.into / name
+        fit = partial(boosted, name, setting, self.frames, self.roles, into, seed=self.seed, most=self.boosted_rows)
         return float(spark.sparkContext.parallelize([0], 1).map(lambda _: fit()).collect()[0])
 
     def rows(self, baseline: Baseline) -> Rows:
@@ -142,21 +157,24 @@ class Baselines:
         return took
 
 
-def boosted(name: str, setting: Setting, frames: Frames, roles: Roles, into: Path, seed: int) -> float:
+def boosted(name: str, setting: Setting, frames: Frames, roles: Roles, into: Path, *, seed: int, most: int) -> float:
     """What the task does: ``Baselines.boosted`` without Spark."""
     trees, _ = BOOSTED[name]
-    names = list(frames.features)
-    train = pa.Table.from_batches(predictions.batches(frames.path("train"), [*names, roles.label])).combine_chunks()
+    names, rows = list(frames.features), frames.rows("train")
+    drawn = np.arange(rows)
+    if rows > most:
+        drawn = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    train = predictions.at(frames.path("train"), drawn, [*names, roles.label])
     label_N = train[roles.label].to_numpy().astype(np.int64)
     began = time.monotonic()
     rate = trees.fit(setting, values(train, names), label_N, seed=seed)
     took = time.monotonic() - began
     for part in RATED:
-        rows = pa.Table.from_batches(predictions.batches(frames.path(part), list(dict.fromkeys([*roles.kept, *names]))))
-        predictions.lay(rows.select(list(roles.kept)), rate(values(rows.combine_chunks(), names)), into / part)
+        given = predictions.batches(frames.path(part), list(dict.fromkeys([*roles.kept, *names])))
+        predictions.lay(given, lambda batch: rate(values(batch, names)), into / part, roles)
     return took
 
 
-def values(rows: pa.Table, names: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Columns (N, F) of a table."""
-    return np.column_stack([rows[name].to_numpy().astype(np.float64) for name in names])
+def values(rows: pa.RecordBatch | pa.Table, names: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Columns (N, F) of rows."""
+    return np.column_stack([rows[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names])

@@ -1,9 +1,10 @@
 """Models on the same rows, and what the report shows of them: figures, ranking, decisions, calibration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from pipelines.binary.frames.roles import Words
+from pipelines.binary.frames.sample import in_words
 from pipelines.binary.measures import charts, curves
 from pipelines.binary.measures.figures import Bin, Confusion, reliability
 from pipelines.binary.measures.rated import Rated
@@ -24,11 +25,15 @@ HEADLINES = ("average_precision", "recall_at_precision_90", "recall_at_precision
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Models on the same rows, our own first; each decides at its own threshold from validation rows."""
+    """Models on the same rows, our own first; each decides at its own threshold from validation rows.
+
+    ``left_out`` says of the parts that are samples how many rows are not in them.
+    """
 
     models: Sequence[Rated]
     cost: Cost
     words: Words
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def own(self) -> Rated:
@@ -76,12 +81,13 @@ class Comparison:
         )
 
     def _protocol(self) -> str:
-        test, validation = self.own.test, self.own.validation
-        many = self.words.positives
+        test, validation = (
+            f"{in_words(len(rows.label), self.left_out.get(part, 0))} with {rows.positives:,} {self.words.positives}"
+            for part, rows in (("test", self.own.test), ("validation", self.own.validation))
+        )
         return (
-            f"Rows are split by time. Test: the last {len(test.label):,} rows with {test.positives:,} {many}, on which nothing "
-            f"is chosen; calibration and thresholds come from the {len(validation.label):,} validation rows with "
-            f"{validation.positives:,} {many} before them; all fitting is done on earlier rows."
+            f"Rows are split by time. Test: the last {test}, on which nothing is chosen; calibration and thresholds come from "
+            f"validation: the {validation} before them; all fitting is done on earlier rows."
         )
 
     def ranking(self) -> Section:

@@ -21,7 +21,7 @@ from pipelines.binary.frames.seen import Seen
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures import figures, predictions
 from pipelines.binary.measures.daily import by_day, drift_by_day
-from pipelines.binary.measures.importance import Importance, permuted
+from pipelines.binary.measures.importance import Importance, drawn, permuted
 from pipelines.binary.measures.raised import Flagged, raised
 from pipelines.binary.measures.rated import Rated
 from pipelines.binary.measures.scored import Cost, Scored
@@ -49,11 +49,12 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """What the ensemble is made of: its calibration, its members' own average precisions, what its features weigh."""
+    """What the ensemble is made of: its calibration, its members' own average precisions, what its features weigh on how many rows."""
 
     calibration: tuple[float, float]
     alone: list[float]
     important: list[Importance]
+    important_rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ class Evaluate:
         compared = self.compared(ensemble, given)
         candidate = self.candidate(ensemble, compared)
         rows = Rows(taken=self.frames.rows(*PARTS), given=sum(len(each.rows) for each in given.values()))
-        found = self.outcome(compared, candidate, rows, self.explained(ensemble, given["test"]))
+        found = self.outcome(compared, candidate, rows, self.explained(ensemble, given))
         more = (*self.daily(compared), *self.flagged(ensemble, compared, given["test"]))
         return replace(found, sections=(*found.sections, *more))
 
@@ -105,7 +106,12 @@ class Evaluate:
                 compared.ranking(),
                 compared.decision(),
                 compared.calibration(*explained.calibration),
-                sections.members(explained.alone, compared.own.figures.average_precision, explained.important),
+                sections.members(
+                    explained.alone,
+                    compared.own.figures.average_precision,
+                    explained.important,
+                    explained.important_rows,
+                ),
             ),
         )
 
@@ -122,8 +128,7 @@ class Evaluate:
         highest = np.argsort(-probability_N, kind="stable")[: self.flagged_rows]
         chosen = highest[probability_N[highest] >= threshold]
         names = self.frames.features
-        features = pa.Table.from_batches(predictions.batches(self.frames.path("test"), names)).take(chosen)
-        rows_NF = predictions.tensor(features.combine_chunks(), names)
+        rows_NF = predictions.tensor(predictions.at(self.frames.path("test"), chosen, names), names)
         why = raised(ensemble.log_odds, rows_NF, self.frames.statistics.mean, names)
         rows = test.rows.take(chosen).to_pylist()
         found = [
@@ -137,9 +142,17 @@ class Evaluate:
         ]
         return sections.flagged(found, threshold)
 
-    def explained(self, ensemble: Ensemble, test: Given) -> Explained:
+    def explained(self, ensemble: Ensemble, given: Mapping[str, Given]) -> Explained:
         slope, intercept = ensemble.calibration.tolist()
-        return Explained(calibration=(slope, intercept), alone=self.alone(test), important=self.important(ensemble))
+        names, label_N = self.frames.features, given["validation"].rows[self.roles.label].to_numpy().astype(np.int64)
+        places_N = drawn(label_N, self.importance_rows, seed=self.seed)
+        rows_NF = predictions.tensor(predictions.at(self.frames.path("validation"), places_N, names), names)
+        return Explained(
+            calibration=(slope, intercept),
+            alone=self.alone(given["test"]),
+            important=permuted(ensemble.log_odds, rows_NF, label_N[places_N], names, seed=self.seed),
+            important_rows=len(places_N),
+        )
 
     def given(self, ensemble: Ensemble, part: str) -> Given:
         rows, members_NM = predictions.rate(
@@ -170,22 +183,13 @@ class Evaluate:
         own = Rated(title="Ensemble", own=True, validation=scores["validation"], test=scores["test"])
         others = [each.rated(self.roles) for each in self.baselines]
         mixed = [own.with_ranks_of(each) for each in others if each.title == XGBOOST.title]
-        return Comparison(models=(own, *mixed, *others), cost=self.cost, words=self.words)
+        left_out = {part: self.frames.parts[part].left_out for part in PARTS}
+        return Comparison(models=(own, *mixed, *others), cost=self.cost, words=self.words, left_out=left_out)
 
     def alone(self, given: Given) -> list[float]:
         """Each member's own average precision."""
-        each = [given.scored(torch.sigmoid(member_N), self.roles) for member_N in given.members_NM.T]
+        each = (given.scored(torch.sigmoid(member_N), self.roles) for member_N in given.members_NM.T)
         return [figures.average_precision(scored) for scored in each]
-
-    def important(self, ensemble: Ensemble) -> list[Importance]:
-        """Permutation importance on validation rows: all positives, and negatives up to ``importance_rows``."""
-        names, label = self.frames.features, self.roles.label
-        rows = pa.Table.from_batches(predictions.batches(self.frames.path("validation"), [*names, label]))
-        label_N = rows[label].to_numpy().astype(np.int64)
-        negative = np.random.default_rng(self.seed).permutation(np.flatnonzero(label_N == 0))[: self.importance_rows]
-        kept = rows.take(np.sort(np.concatenate([np.flatnonzero(label_N), negative]))).combine_chunks()
-        labels_N = kept[label].to_numpy().astype(np.int64)
-        return permuted(ensemble.log_odds, predictions.tensor(kept, names), labels_N, names, seed=self.seed)
 
     def candidate(self, ensemble: Ensemble, compared: Comparison) -> Artifact:
         """Write the artifact that ``publish`` takes up: all that scoring and a later comparison need."""

@@ -19,6 +19,7 @@ from infra.tables import hadoop
 from pipelines.binary import sections
 from pipelines.binary.frames import statistics
 from pipelines.binary.frames.bag import Bag
+from pipelines.binary.frames.sample import at_most
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.frames.statistics import Statistics
 from pipelines.binary.models.fitting import Setting, named
@@ -63,6 +64,7 @@ class Search:
     """Try every setting on the bag's draw of the training rows, which is written below ``into``, and leave the best one.
 
     ``training`` makes a training of a setting, the statistics of a fold's training rows, and the number of rows drawn of them.
+    A trial holds its rows in memory: of more than ``most`` training rows trials see a sample of about so many.
     """
 
     frames: Frames
@@ -71,6 +73,7 @@ class Search:
     training: Callable[[Setting, Statistics, int], Training]
     bag: Bag
     folds: Folds = Folds()
+    most: int = 500_000
 
     def __post_init__(self) -> None:
         if not self.settings:
@@ -86,7 +89,11 @@ class Search:
         if len(failed) == len(ranked):
             raise RuntimeError(f"every trial of the search failed; the first with: {failed[0].error}")
         best = ranked[0].average_precision or 0.0
-        said = f"{len(ranked)} trials, {len(failed)} failed; best average precision {best:.4f} with {named(ranked[0].setting)}"
+        sample = f" on a sample of {read.given:,} of {read.taken:,} training rows" if read.left_out else ""
+        said = (
+            f"{len(ranked)} trials{sample}, {len(failed)} failed; best average precision {best:.4f} "
+            f"with {named(ranked[0].setting)}"
+        )
         return Outcome(
             summary=said,
             rows=read,
@@ -99,10 +106,12 @@ class Search:
     def draw(self, spark: SparkSession, into: Path) -> Rows:
         """Write the training rows in order, each with how often it was drawn."""
         roles = self.bag.roles
-        rows = self.bag.counted(self.frames.read(spark, "train")).orderBy(*roles.order)
+        train, count = self.frames.read(spark, "train"), self.frames.rows("train")
+        sample, left_out = at_most(train, count, self.most, roles.key)
         columns = dict.fromkeys([*roles.order, *self.frames.features, roles.label, "copies"])
-        rows.select(*columns).write.mode("overwrite").parquet(hadoop.uri(into))
-        return Rows(taken=self.frames.rows("train"), given=spark.read.parquet(hadoop.uri(into)).count())
+        rows = self.bag.counted(sample).orderBy(*roles.order).select(*columns)
+        rows.write.mode("overwrite").parquet(hadoop.uri(into))
+        return Rows(taken=count, given=spark.read.parquet(hadoop.uri(into)).count(), left_out=left_out)
 
     def trial(self, drawn: Path) -> Callable[[Setting], Trial]:
         """The function that a Spark task runs; it carries values alone."""

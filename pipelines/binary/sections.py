@@ -17,15 +17,15 @@ DRIFTING = 5
 """How many features' drift is drawn."""
 
 
-def members(alone: Sequence[float], together: float, important: Sequence[Importance]) -> Section:
-    """What the members reach alone, and what their ensemble rests on."""
+def members(alone: Sequence[float], together: float, important: Sequence[Importance], rows: int) -> Section:
+    """What the members reach alone, and what their ensemble rests on, as found on so many validation rows."""
     mean = sum(alone) / len(alone)
     return Section(
         heading=MEMBERS,
         place=50,
         text=f"{len(alone)} members alone reach an average precision of {min(alone):.3f} to {max(alone):.3f} on test rows, "
         f"{mean:.3f} on average; together {together:.3f}.",
-        parts=(Plot(title="Permutation importance, validation rows", figure=charts.importance(important)),),
+        parts=(Plot(title=f"Permutation importance, {rows:,} validation rows", figure=charts.importance(important)),),
     )
 
 

@@ -6,6 +6,7 @@ Scoring is the sum over its days, each from its submission to its end.
 import json
 from pathlib import Path
 
+from infra import processes
 from infra.airflow import results, summary
 from infra.airflow.demo import Demo
 from infra.airflow.service import Service
@@ -16,6 +17,7 @@ GOALS = {"runs, minutes": 9.0, "peak memory, GB": 8.0, "score, s": 60.0}
 
 
 def main() -> None:
+    processes.end_as_by_ctrl_c()
     service = Service(settings=load())
     own = service.leader is None
     try:

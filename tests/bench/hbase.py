@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from infra import processes
 from infra import spark as engine
 from infra.hbase.client import Address
 from infra.hbase.keys import dated
@@ -115,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.bench.hbase", description=__doc__)
     parser.add_argument("--mb", type=int, default=2000, help="size of the table that each job reads")
     pictures = parser.parse_args().mb * 1000 // KB
+    processes.end_as_by_ctrl_c()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(state=Path(folder), spark_master=f"local[{TASKS}]")
         service = Service(settings=settings)

@@ -20,6 +20,7 @@ from tests.services import APP, DAILY, DAY, Stand, processes_of, quick_dags, sam
 
 
 def main() -> None:
+    processes.end_as_by_ctrl_c()
     with tempfile.TemporaryDirectory() as folder:
         service = Service(settings=load([f"state={folder}/state"]), dags=quick_dags(Path(folder)))
         try:

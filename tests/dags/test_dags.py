@@ -19,10 +19,22 @@ from pipelines.runner.run import Stage
 
 READ = """
 import json, runpy, sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from airflow.serialization.encoders import coerce_to_core_timetable
+from airflow.timetables.base import DagRunInfo, TimeRestriction
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 asked = {"first_date": "2013-09-01", "last_date": "2013-09-03", "score_from": None, "score_to": "2013-09-02"}
+now = datetime.now(UTC)
+midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+def unpaused(dag, last):
+    # the partitions of the runs that the scheduler makes at once, after a last one or as the first
+    timetable, made = coerce_to_core_timetable(dag.timetable), []
+    restriction = TimeRestriction(earliest=None, latest=None, catchup=dag.catchup)
+    while (last := timetable.next_dagrun_info_v2(last_dagrun_info=last, restriction=restriction)) and last.run_after <= now:
+        made.append(last.partition_key)
+    return made
 def told(dag):
     def said(task, **context):
         try:
@@ -53,7 +65,12 @@ def told(dag):
         "days": said("days", given=asked),
     } if "parameters" in tasks else {}
     deadline = dag.dagrun_timeout.total_seconds()
-    return {"tasks": tasks, "deadline": deadline, "params": {name: dag.params[name] for name in dag.params}, "tried": tried}
+    week = midnight - timedelta(days=7)
+    before = DagRunInfo(run_after=week, data_interval=None, partition_date=week, partition_key=str(week.date()))
+    unpausing = {"first": unpaused(dag, None), "after a week": unpaused(dag, before)}
+    unpausing |= {"beside": dag.max_active_runs, "yesterday": str((midnight - timedelta(days=1)).date())}
+    params = {name: dag.params[name] for name in dag.params}
+    return {"tasks": tasks, "deadline": deadline, "unpausing": unpausing, "params": params, "tried": tried}
 found = {Path(file).stem: told(runpy.run_path(file)["dag"]) for file in sys.argv[1:]}
 ours = sorted({name.partition(".")[0] for name in sys.modules} & {"apps", "pipelines", "dlcore", "features", "infra"})
 print(json.dumps({"dags": found, "ours": ours}))
@@ -108,6 +125,14 @@ def test_its_steps_are_the_recipes_and_each_is_tried_again(dag: dict[str, Any], 
     assert steps(dag).keys() <= recipe.keys()
     assert all(task["retries"] == 2 for task in steps(dag).values())
     assert all(task["timeout"] < dag["deadline"] for task in steps(dag).values())
+
+
+def test_the_run_that_unpausing_makes_holds_up_no_run_by_hand(which: tuple[str, str], dag: dict[str, Any]) -> None:
+    """A paused DAG makes no run the first time, and later that of yesterday, beside which others run; a training waits for a week."""
+    found = dag["unpausing"]
+    assert found["first"] == []
+    assert found["after a week"] == ([found["yesterday"]] if which[1] == "daily" else [])
+    assert found["beside"] > len(found["after a week"])
 
 
 def test_its_report_is_written_however_the_run_ends_and_turns_no_failed_run_green(dag: dict[str, Any]) -> None:

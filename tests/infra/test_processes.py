@@ -40,6 +40,31 @@ def test_a_session_is_known_whole_weighed_and_ended_whole(leader: subprocess.Pop
     assert processes.session_members(leader.pid) == []
 
 
+CLEANS_UP = """
+import subprocess, sys, time
+from infra.processes import end_as_by_ctrl_c
+end_as_by_ctrl_c()
+sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+beside, apart = subprocess.Popen(sleeper), subprocess.Popen(sleeper, start_new_session=True)
+try:
+    print(beside.pid, apart.pid, flush=True)
+    time.sleep(600)
+finally:
+    print("cleaned up", beside.wait(), apart.poll(), flush=True)
+    apart.kill()
+"""
+
+
+def test_terminated_a_program_cleans_up_and_ends_what_it_started_in_its_group() -> None:
+    """Started as a shell's job in the background, which ignores Ctrl-C."""
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, CLEANS_UP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL) as program:
+        assert program.stdout is not None
+        assert len(program.stdout.readline().split()) == 2
+        program.terminate()
+        assert program.stdout.readline() == "cleaned up -15 None\n"
+
+
 # A task that submits: it starts a JVM's stand-in, which starts a driver that hangs and hears nothing.
 DRIVER = """
 import os, signal, sys, time

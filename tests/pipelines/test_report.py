@@ -60,7 +60,7 @@ def evaluated() -> Outcome:
             compared.ranking(),
             compared.decision(),
             compared.calibration(1.1, -0.2),
-            of_models.members([0.79, 0.81], 0.9, important),
+            of_models.members([0.79, 0.81], 0.9, important, 400),
             *of_models.daily({"Ensemble": DAYS}, {day.date: {HOSTILE: 0.3} for day in DAYS}, own="Ensemble"),
             *of_models.flagged([Flagged(key=HOSTILE, probability=0.9, label=1, raised=[WHY])], 0.5),
         ),

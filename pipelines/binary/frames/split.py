@@ -13,6 +13,7 @@ from infra.tables import hadoop
 from pipelines.binary.frames import statistics
 from pipelines.binary.frames.preparation import MakesPipeline, Prepared
 from pipelines.binary.frames.roles import Roles
+from pipelines.binary.frames.sample import at_most, in_words, inside
 from pipelines.binary.frames.statistics import Statistics
 from pipelines.dated.labels import PinnedLabels
 from pipelines.dated.pin import FilesPin, TablePin
@@ -20,18 +21,21 @@ from pipelines.outcome import Outcome, Rows
 
 PARTS = ("train", "validation", "test")
 BUCKET_S = 3600
+JUDGED_ROWS = 500_000
+"""How many rows at most models are judged on."""
 
 Profile = Callable[[DataFrame, Sequence[str]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The rows of one frame, its positives, and the time of its first and last row in seconds."""
+    """The rows of one frame, its positives, and the time of its first and last row in seconds; how many of its range are left out."""
 
     rows: int
     positives: int
     first_s: float
     last_s: float
+    left_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +69,10 @@ class Split:
     """Write ``into``/train, validation and test: the first, next and last rows by time, ties by key.
 
     Rows that have no label yet, where ``labels`` are a table of their own, are left out and counted, for they are no negatives.
-    ``shares`` are those of training and validation; the rest is for testing. Statistics and the profile that later data is
-    compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows alone; so is
-    ``pipeline``, if there is one, which makes ``features`` of the rows.
+    ``shares`` are those of training and validation; the rest is for testing. Who validates and tests holds these rows in memory:
+    of more than ``judged_rows`` in either range a sample of about so many is written, and the rest is left out. Statistics and the
+    profile that later data is compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows
+    alone; so is ``pipeline``, if there is one, which makes ``features`` of the rows.
     """
 
     rows: TablePin | FilesPin
@@ -79,6 +84,7 @@ class Split:
     shares: tuple[float, float] = (0.6, 0.1)
     profile: Profile | None = None
     profile_rows: int = 20_000
+    judged_rows: int = JUDGED_ROWS
 
     def __post_init__(self) -> None:
         train, validation = self.shares
@@ -91,10 +97,12 @@ class Split:
         assert spark is not None
         rows = self.rows.read(spark)
         labelled, unlabelled = self.labelled(spark, rows)
-        frames = dict(zip(PARTS, self.cut(labelled, labelled.count()), strict=True))
-        prepared = self.prepared(frames["train"])
-        frames = {part: prepared.applied(frame) if prepared else frame for part, frame in frames.items()}
-        parts = {part: self.write(frame, part) for part, frame in frames.items()}
+        drawn = self.drawn(labelled, labelled.count())
+        prepared = self.prepared(drawn["train"][0])
+        parts = {
+            part: self.write(prepared.applied(frame) if prepared else frame, part, left_out)
+            for part, (frame, left_out) in drawn.items()
+        }
         self.refuse_without_positives(parts)
         return self.outcome(self.fitted(spark, parts, rows, prepared), unlabelled)
 
@@ -106,23 +114,35 @@ class Split:
         return found.where(label.isNotNull()), found.where(label.isNull()).count()
 
     def outcome(self, found: Frames, unlabelled: int) -> Outcome:
-        said = [f"{part} {each.rows:,} rows with {each.positives} positives" for part, each in found.parts.items()]
+        said = [
+            f"{part} {in_words(each.rows, each.left_out)} with {each.positives} positives"
+            for part, each in found.parts.items()
+        ]
         left_out = [f"{unlabelled:,} rows without a label yet left out"] if unlabelled else []
+        sampled = sum(part.left_out for part in found.parts.values())
         counts = {f"{part}_rows": each.rows for part, each in found.parts.items()}
         counts |= {f"{part}_positives": each.positives for part, each in found.parts.items()}
         return Outcome(
             summary=", ".join([*said, *left_out]),
-            rows=Rows(taken=self.rows.rows, given=found.rows(*PARTS), left_out=unlabelled),
+            rows=Rows(taken=self.rows.rows, given=found.rows(*PARTS), left_out=unlabelled + sampled),
             metrics=counts | ({"unlabelled_rows": unlabelled} if self.labels else {}),
             result=found,
         )
 
-    def cut(self, rows: DataFrame, total: int) -> tuple[DataFrame, DataFrame, DataFrame]:
-        """Return the three frames; their row counts are exact."""
-        order = self.roles.order
+    def drawn(self, rows: DataFrame, total: int) -> dict[str, tuple[DataFrame, int]]:
+        """The three frames, each with how many rows of its range are left out."""
         train, validation = (int(total * share + 1e-9) for share in (self.shares[0], sum(self.shares)))
         if not 0 < train < validation < total:
             raise ValueError(f"a split by {self.shares} needs a row for each part, got {total} rows")
+        ranges = self.cut(rows, train, validation)
+        counts = (train, validation - train, total - validation)
+        most = (train, self.judged_rows, self.judged_rows)
+        drawn = [at_most(*each, self.roles.key) for each in zip(ranges, counts, most, strict=True)]
+        return dict(zip(PARTS, drawn, strict=True))
+
+    def cut(self, rows: DataFrame, train: int, validation: int) -> tuple[DataFrame, DataFrame, DataFrame]:
+        """The rows of the three ranges, where those of validation and of testing begin at these positions."""
+        order = self.roles.order
         first, second = (boundary(rows, order, position) for position in (train, validation))
         return (
             rows.where(before(order, first)),
@@ -130,7 +150,7 @@ class Split:
             rows.where(~before(order, second)),
         )
 
-    def write(self, frame: DataFrame, part: str) -> Part:
+    def write(self, frame: DataFrame, part: str, left_out: int) -> Part:
         """Write one frame in time order and say what is in it."""
         folder = hadoop.uri(self.into / part)
         frame.orderBy(*self.roles.order).write.mode("overwrite").parquet(folder)
@@ -138,7 +158,10 @@ class Split:
         time = seconds(written, self.roles.time)
         row = written.agg(F.count(F.lit(1)), label, F.min(time), F.max(time)).first()
         assert row is not None
-        return Part(rows=int(row[0]), positives=int(row[1]), first_s=float(row[2]), last_s=float(row[3]))
+        count, positives, first_s, last_s = row
+        return Part(
+            rows=int(count), positives=int(positives), first_s=float(first_s), last_s=float(last_s), left_out=left_out
+        )
 
     def refuse_without_positives(self, parts: Mapping[str, Part]) -> None:
         for part in ("train", "validation"):
@@ -160,7 +183,7 @@ class Split:
     ) -> Frames:
         """Fit what the model carries, on training rows."""
         train = spark.read.parquet(hadoop.uri(self.into / "train"))
-        sample = sampled(train, self.roles.key, self.profile_rows / parts["train"].rows)
+        sample = profiled(train, self.roles.key, self.profile_rows / parts["train"].rows)
         features = prepared.features if prepared else self.features
         return Frames(
             folder=self.into,
@@ -181,12 +204,9 @@ class Split:
         return tuple(name for name in numeric if name not in others)
 
 
-def sampled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:
-    """About ``share`` of the rows, by a hash of their key, in one partition by their key: what is made of them is the same
-    however the rows were ordered.
-    """
-    drawn = rows.where(F.pmod(F.xxhash64(*key), F.lit(1_000_000)) < share * 1_000_000)
-    return drawn.coalesce(1).sortWithinPartitions(*key)
+def profiled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:
+    """About ``share`` of the rows in one partition by their key: what is made of them is the same however the rows were ordered."""
+    return rows.where(inside(key, share)).coalesce(1).sortWithinPartitions(*key)
 
 
 def seconds(rows: DataFrame, time: str) -> Column:

@@ -21,6 +21,13 @@ class Importance:
     std: float
 
 
+def drawn(label_N: NDArray[np.int64], most: int, *, seed: int) -> NDArray[np.int64]:
+    """The places, rising, of up to ``most`` rows of each label, 0 and 1."""
+    chance = np.random.default_rng(seed)
+    each = [chance.permutation(np.flatnonzero(label_N == kind))[:most] for kind in (0, 1)]
+    return np.sort(np.concatenate(each))
+
+
 def permuted(
     rate: Rate, rows_NF: Tensor, label_N: NDArray[np.int64], features: Sequence[str], *, seed: int, repeats: int = 3
 ) -> list[Importance]:

@@ -1,6 +1,7 @@
 """Rows rated by models: features as tensors, a batch at a time, and predictions as Parquet files with key, label and value."""
 
 import hashlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from pipelines.binary.frames.roles import Roles
 from pipelines.binary.measures.scored import Scored
 
 BATCH = 16_384
+ONE_FILE = {"fragment_readahead": 1, "batch_readahead": 2}
+"""Files are read one after the other: memory holds some of one."""
 Rate = Callable[[Tensor], Tensor]
 
 
@@ -34,11 +37,16 @@ def batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     missing = [name for name in columns if name not in rows.schema.names]
     if missing:
         raise ColumnsMissing(f"the rows of {folder} must have the columns a model asks for, lacking {missing}")
-    yield from rows.to_batches(columns=list(columns), batch_size=BATCH)
+    yield from rows.to_batches(columns=list(columns), batch_size=BATCH, **ONE_FILE)
 
 
-def tensor(batch: pa.RecordBatch, features: Sequence[str]) -> Tensor:
-    """The features (N, F) of a batch in single precision."""
+def at(folder: Path, places_N: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+    """The columns of the rows at some places of the files' order, in the order of ``places_N``."""
+    return ds.dataset(folder, format="parquet").take(pa.array(places_N), columns=list(columns), **ONE_FILE)
+
+
+def tensor(batch: pa.RecordBatch | pa.Table, features: Sequence[str]) -> Tensor:
+    """The features (N, F) of rows in single precision."""
     columns = [batch[name].to_numpy(zero_copy_only=False) for name in features]
     return torch.from_numpy(np.column_stack(columns).astype(np.float32))
 
@@ -74,11 +82,21 @@ def write(frame: DataFrame, folder: Path, roles: Roles) -> None:
     frame.select(*roles.kept, "probability").write.mode("overwrite").parquet(hadoop.uri(folder))
 
 
-def lay(rows: pa.Table, probability_N: NDArray[np.float64], folder: Path) -> None:
-    """Write rows with what goes with them and their probabilities, as ``write`` does, without Spark."""
+def lay(
+    rows: Iterable[pa.RecordBatch], rate: Callable[[pa.RecordBatch], NDArray[np.float64]], folder: Path, roles: Roles
+) -> None:
+    """Rate rows a batch at a time, and write them as ``write`` does, without Spark."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    pq.write_table(rows.append_column("probability", pa.array(probability_N)), folder / "part-0.parquet")
+    rated = (
+        batch.select(list(roles.kept)).append_column("probability", pa.array(rate(batch)))
+        for batch in rows
+        if len(batch)
+    )
+    first = next(rated)
+    with pq.ParquetWriter(folder / "part-0.parquet", first.schema) as file:
+        for batch in itertools.chain([first], rated):
+            file.write_batch(batch)
 
 
 def count(folder: Path) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from apps.images import data
 from apps.images.recipe import CELLS, STEPS
+from infra import processes
 from infra import spark as engine
 from infra.hbase.service import Service
 from infra.settings import Settings
@@ -33,6 +34,7 @@ def deliver(landing: Path, count: int) -> int:
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
+    processes.end_as_by_ctrl_c()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(state=Path(folder) / "state", driver_memory="2g")
         delivered = deliver(Path(settings.landing), count)

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from apps.images import data
+from infra import processes
 from infra.hbase.service import Service
 from infra.settings import Settings
 
@@ -151,6 +152,7 @@ def killed_midway(world: World, kind: str, running: "subprocess.Popen[bytes]", s
 
 
 def main(kinds: list[str]) -> None:
+    processes.end_as_by_ctrl_c()
     with world() as plain:
         undisturbed(plain)
         expected, seconds = plain.tables(), plain.seconds

@@ -42,6 +42,7 @@ from features.pictures.decoding import decode
 from features.pictures.geometry import Resize
 from features.pictures.orientations import EIGHT
 from features.pictures.preparing import Loading, Preparation
+from infra import processes
 from infra import spark as engine
 from infra.hbase.client import Address
 from infra.hbase.keys import EVERYTHING, Range, dated
@@ -237,6 +238,7 @@ def tell(name: str, count: int, turns: list[tuple[tuple[float, Any], float]]) ->
 
 
 def main(names: list[str]) -> None:
+    processes.end_as_by_ctrl_c()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(state=Path(folder), spark_master=f"local[{TASKS}]", driver_memory="2g")
         service = Service(settings=settings)

@@ -181,6 +181,23 @@ def test_baselines_leave_a_probability_for_every_row(frame: Frames, compared: Ou
     assert all(compared.metrics[f"{name}_average_precision"] > 0.3 for name in baselines.TITLES)
 
 
+def test_boosted_trees_are_fitted_on_as_many_rows_as_a_task_may_hold(
+    spark: SparkSession, frame: Frames, tmp_path: Path
+) -> None:
+    few = Baselines(frames=frame, into=tmp_path, roles=frames.ROLES, seed=7, settings=QUICK_TREES, boosted_rows=900)
+    whole = replace(few, into=tmp_path / "whole", boosted_rows=1800)
+    for step in (few, whole):
+        step.boosted("histogram", spark)
+    one, two = (
+        Baseline(title="", folder=step.into / "histogram").scored("test", frames.ROLES) for step in (few, whole)
+    )
+    assert one.label.tolist() == two.label.tolist() and one.probability.tolist() != two.probability.tolist()
+    assert (
+        few.sampled() == "; XGBoost and Histogram boosting were fitted on 900 of 1,800 training rows, drawn by the seed"
+    )
+    assert whole.sampled() == ""
+
+
 def test_evaluation_compares_all_models_on_the_same_rows(evaluated: Outcome, compared: Outcome) -> None:
     result, _, decision, *_ = evaluated.sections
     listing = next(part for part in result.parts if isinstance(part, Listing))
@@ -338,6 +355,15 @@ def test_search_ranks_every_trial_and_reports_one_that_fails(
     assert found.left(Winner).setting == SETTING and trials[0]["lr"] == "0.05"
     assert trials[0]["Average precision"] > trials[1]["Average precision"] and trials[0]["Folds"].count(",") == 1
     assert all("KeyError: 'no such network'" in trial["Error"] for trial in trials[2:])
+
+
+def test_trials_see_a_sample_of_more_rows_than_they_may_hold(
+    spark: SparkSession, frame: Frames, tmp_path: Path
+) -> None:
+    found = replace(searched(frame, tmp_path, (SETTING,)), most=900).run(spark)
+    assert found.rows is not None and found.rows.taken == 1800 and 800 < found.rows.given < 1000
+    assert f"1 trials on a sample of {found.rows.given} of 1,800 training rows" in found.summary
+    assert found.left(Winner).setting == SETTING
 
 
 def test_search_fails_where_every_trial_does(spark: SparkSession, frame: Frames, tmp_path: Path) -> None:

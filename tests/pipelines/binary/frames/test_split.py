@@ -52,6 +52,28 @@ def test_rows_are_cut_exactly_by_time_and_key(spark: SparkSession, tmp_path: Pat
     assert sum(found.metrics[f"{part}_positives"] for part in parts) == rows["fraud"].sum()
 
 
+def test_models_are_judged_on_a_sample_of_more_rows_than_may_be(spark: SparkSession, tmp_path: Path) -> None:
+    """It is of the ranges that a split without it has, and the same however the rows lie."""
+    rows = frames.rows(3000)
+    whole = step(pinned(spark, tmp_path, rows), tmp_path / "whole")
+    sampled = replace(whole, into=tmp_path / "sampled", judged_rows=400)
+    one, two = (each.run(spark) for each in (whole, sampled))
+    of, found = one.left(Frames), two.left(Frames)
+    assert found.parts["validation"] == of.parts["validation"] and found.parts["train"] == of.parts["train"]
+    test = found.parts["test"]
+    assert 300 < test.rows < 500 and test.rows + test.left_out == of.rows("test") == 900
+    assert set(keys(found.path("test"))) < set(keys(of.path("test")))
+    assert two.rows == Rows(taken=3000, given=2100 + test.rows, left_out=test.left_out)
+    assert (
+        f"test 900 rows, {test.rows} of them drawn by a hash of their key, with {test.positives} positives"
+        in two.summary
+    )
+    again = replace(
+        sampled, rows=TablePin(partitions=(pinned(spark, tmp_path / "again", rows.iloc[::-1]),)), into=tmp_path / "b"
+    )
+    assert keys(again.run(spark).left(Frames).path("test")) == keys(found.path("test"))
+
+
 def test_a_folder_of_files_is_split_as_a_partition_is(spark: SparkSession, tmp_path: Path) -> None:
     rows = frames.rows(400, frauds=40)
     partition = pinned(spark, tmp_path, rows)
