@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,12 +101,19 @@ def hbases(world: World, step: psutil.Process) -> list[int]:
 
 def workers(world: World, step: psutil.Process) -> list[int]:
     """The Python processes in which Spark's tasks run."""
-    return [one.pid for one in step.children(recursive=True) if "pyspark.daemon" in " ".join(one.cmdline())]
+    return [one.pid for one in step.children(recursive=True) if "pyspark.daemon" in words(one)]
 
 
 def drivers(world: World, step: psutil.Process) -> list[int]:
     """The step itself, and its JVM."""
     return [step.pid, *[one.pid for one in step.children() if "java" in one.name()]]
+
+
+def words(process: psutil.Process) -> list[str]:
+    """The command line of a process; none of one that has just ended."""
+    with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        return process.cmdline()
+    return []
 
 
 KINDS: dict[str, Callable[[World, psutil.Process], list[int]]] = {
@@ -145,8 +152,9 @@ def killed_midway(world: World, kind: str, running: "subprocess.Popen[bytes]", s
     """Kill at two thirds of the step's time, or as soon after as there is what is to be killed."""
     time.sleep(seconds * 2 / 3)
     while running.poll() is None:
-        if found := KINDS[kind](world, psutil.Process(running.pid)):
-            return kill(found)
+        with suppress(psutil.NoSuchProcess):  # it ends just now
+            if found := KINDS[kind](world, psutil.Process(running.pid)):
+                return kill(found)
         time.sleep(0.2)
     return 0
 
