@@ -18,16 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyspark
-
 from infra.settings import load
 from infra.setup.jars import java
 from tests.bench.cluster.archives import GPU, ROOT, pack_python, pack_spark
-from tests.bench.cluster.yarn import MEMORY, absent, yarn_below
-from tests.remote import HOST, hadoop, hdfs_below
+from tests.bench.cluster.yarn import MEMORY, absent, client, submitting, yarn_below
+from tests.remote import hadoop, hdfs_below
 from tests.services import DAY, sample
 
-HOME = Path(pyspark.__file__).parent
 RUN = "yarn"
 PARAMETERS = {"first_date": DAY, "last_date": DAY, "members": 1, "epochs": 1, "workers": 2}
 CONF = MEMORY | {
@@ -76,7 +73,7 @@ def laid_out(folder: Path, configuration: Path, gpu: Path) -> None:
 def metastore(environment: dict[str, str]) -> Iterator[str]:
     """The address of a Hive metastore service."""
     command = [sys.executable, "-m", "infra.metastore", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment) as service:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as service:
         assert service.stdout is not None
         try:
             yield service.stdout.readline().strip()
@@ -86,11 +83,10 @@ def metastore(environment: dict[str, str]) -> Iterator[str]:
 
 def submitted(step: str, environment: dict[str, str]) -> None:
     """Submit a step as its DAG does, and say what it did and how long that took."""
-    given = [word for name, value in CONF.items() for word in ("--conf", f"{name}={value}")]
     what = ["fraud", step, "--run", RUN, "--ds", DAY, "--params", json.dumps(PARAMETERS)]
-    command = [str(HOME / "bin/spark-submit"), "--master", "yarn", *given, str(ROOT / "apps/__main__.py"), *what]
+    command = submitting(CONF, str(ROOT / "apps/__main__.py"), *what)
     began = time.monotonic()
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{step} ended with {done.returncode}:\n{done.stderr[-8000:]}")
     (left,) = Path(environment["EMBERLINE_STATE"]).glob(f"runs/fraud/{RUN}/outcomes/{step}*.json")
@@ -109,11 +105,7 @@ def main(*steps: str) -> None:
         ) as configuration,
     ):
         laid_out(Path(folder) / "files", configuration, gpu)
-        environment = {
-            "HADOOP_CONF_DIR": str(configuration),
-            "SPARK_HOME": str(HOME),
-            "SPARK_LOCAL_IP": HOST,
-            "PYTHONPATH": str(ROOT),
+        environment = client(configuration) | {
             "EMBERLINE_STATE": f"{folder}/state",
             "EMBERLINE_LANDING": "hdfs:///landing",
             "EMBERLINE_WAREHOUSE": "hdfs:///warehouse",

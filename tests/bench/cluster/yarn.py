@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from infra.setup.jars import HADOOP, YARN, Jars
 from infra.setup.provisions import cache_folder
 from tests.remote import HOST, configure, free_ports, hadoop, hdfs_below, libraries, running
 
-ROOT = Path(__file__).parents[3]
+ROOT, HOME = Path(__file__).parents[3], Path(pyspark.__file__).parent
 PROGRAM = ROOT / "tests/faults/points.py"
 SMALL = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 MEMORY = {
@@ -95,12 +95,23 @@ def absent() -> str:
     return f"no YARN: its jars are not there; python -m infra.setup.jars {missing[0]} brings the first that lacks"
 
 
+def submitting(conf: Mapping[str, str], *arguments: str) -> list[str]:
+    """The command that submits to YARN."""
+    given = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
+    return [str(HOME / "bin/spark-submit"), "--master", "yarn", *given, *arguments]
+
+
+def client(configuration: Path) -> dict[str, str]:
+    """The environment of a process that submits."""
+    own = {"SPARK_HOME": str(HOME), "SPARK_LOCAL_IP": HOST, "PYTHONPATH": str(ROOT)}
+    return os.environ | own | {"HADOOP_CONF_DIR": str(configuration)}
+
+
 def submitted(mode: str, configuration: Path) -> float:
     """How long the program took; its output is shown, and what does not hold raises."""
-    home = Path(pyspark.__file__).parent
     environment = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": sys.executable}
     conf = MEMORY | {
-        "spark.yarn.jars": f"local:{home}/jars/*",
+        "spark.yarn.jars": f"local:{HOME}/jars/*",
         "spark.executor.instances": "2",
         "spark.executor.cores": "1",
         "spark.pyspark.python": sys.executable,
@@ -109,16 +120,9 @@ def submitted(mode: str, configuration: Path) -> float:
         **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
         **{f"spark.yarn.appMasterEnv.{name}": value for name, value in environment.items()},
     }
-    given = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
-    own = {
-        "HADOOP_CONF_DIR": str(configuration),
-        "SPARK_HOME": str(home),
-        "SPARK_LOCAL_IP": HOST,
-        "PYTHONPATH": str(ROOT),
-    }
-    submit = [str(home / "bin/spark-submit"), "--master", "yarn", "--deploy-mode", mode, *given]
+    command = submitting(conf, "--deploy-mode", mode, str(PROGRAM), "yarn", f"hdfs:///points/{mode}")
     began = time.monotonic()
-    subprocess.run([*submit, str(PROGRAM), "yarn", f"hdfs:///points/{mode}"], env=os.environ | own, check=True)
+    subprocess.run(command, env=client(configuration), check=True)
     return time.monotonic() - began
 
 

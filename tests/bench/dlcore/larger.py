@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim import SGD
 
-from dlcore import Constant, Field, Training
+from dlcore import Constant, Field, Fitted, Training
 from dlcore.data.pieces import RESIDENT_BYTES
 from tests.bench.dlcore.session import session
 
@@ -104,10 +104,15 @@ def train(rows: DataFrame, folder: str, *, resident_bytes: int, epochs: int) -> 
     )
     with watched() as memory:
         fitted = training.fit(rows, features=Field("x", shape=(WIDTH,)), label="y", workers=2, folder=folder)
-    steady = [record for record in fitted.history if record.epoch > 1]
-    seconds = sum(record.seconds for record in steady)
-    speed = sum(record.rows_per_s * record.seconds for record in steady) / seconds
-    return speed, sum(record.data_s for record in steady) / seconds, memory.peak
+    return *steady(fitted), memory.peak
+
+
+def steady(fitted: Fitted) -> tuple[float, float]:
+    """Rows a second after the first epoch, and the share of the time that rank 0 waited for them."""
+    records = [record for record in fitted.history if record.epoch > 1]
+    seconds = sum(record.seconds for record in records)
+    rows = sum(record.rows_per_s * record.seconds for record in records)
+    return rows / seconds, sum(record.data_s for record in records) / seconds
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from torch.optim import SGD
 
 from dlcore import Constant, Training
 from dlcore.data.pieces import RESIDENT_BYTES
+from tests.bench.dlcore.larger import steady
 from tests.bench.dlcore.session import session
 
 COLUMNS = ["a", "b", "c", "d"]
@@ -42,8 +43,7 @@ def speed(rows: DataFrame, folder: str, *, epochs: int) -> float:
         epochs=epochs,
     )
     fitted = training.fit(rows, features=COLUMNS, label="y", workers=2, folder=folder)
-    steady = [record for record in fitted.history if record.epoch > 1]
-    return sum(each.rows_per_s * each.seconds for each in steady) / sum(each.seconds for each in steady)
+    return steady(fitted)[0]
 
 
 def main() -> None:
