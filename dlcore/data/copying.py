@@ -52,7 +52,7 @@ class Fingerprint:
     def update(self, cells: Mapping[str, Cells]) -> None:
         for name, each in cells.items():
             if isinstance(each, np.ndarray):
-                self._digests[name].update(each.tobytes())
+                self._digests[name].update(np.ascontiguousarray(each).reshape(-1).view(np.uint8))
                 continue
             for content in each.to_pylist():
                 self._digests[name].update(len(content).to_bytes(8, "little") + content)
