@@ -47,12 +47,12 @@ class Fingerprint:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._digests = {part.name: hashlib.blake2b(digest_size=8) for part in layout.parts}
+        self._digests = {part.name: hashlib.sha256() for part in layout.parts}
 
     def update(self, cells: Mapping[str, Cells]) -> None:
         for name, each in cells.items():
             if isinstance(each, np.ndarray):
-                self._digests[name].update(np.ascontiguousarray(each).reshape(-1).view(np.uint8))
+                self._digests[name].update(np.ascontiguousarray(each).reshape(-1).view(np.uint8).data)
                 continue
             for content in each.to_pylist():
                 self._digests[name].update(len(content).to_bytes(8, "little") + content)

@@ -26,6 +26,8 @@ from dlcore.data.fields import BYTES, Dtype, Field, Tensors, dtype, fields
 from dlcore.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
+ROWS_A_BLOCK = 4096
+"""Columns are put side by side by so many rows: a block of some tens of columns stays in a core's cache while it is filled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +82,11 @@ class Part:
         return shaped(rows, self.shape, ", ".join(self.columns))
 
     def _packed(self, batch: Rowed) -> Array:
-        packed = np.empty((batch.num_rows, len(self.columns)), dtype=self.dtype)
-        for place, column in enumerate(self.columns):
-            packed[:, place] = self._flat(whole(batch, column), column)
+        columns = [self._flat(whole(batch, column), column) for column in self.columns]
+        packed = np.empty((batch.num_rows, len(columns)), dtype=self.dtype)
+        for at in range(0, len(packed), ROWS_A_BLOCK):
+            rows = slice(at, at + ROWS_A_BLOCK)
+            np.stack([column[rows] for column in columns], axis=1, out=packed[rows])
         return packed
 
     def _single(self, values: pa.Array, column: str) -> Array:

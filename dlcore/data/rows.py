@@ -41,6 +41,7 @@ class Resident:
         self.layout = layout
         self._cells = {name: _own(each) for name, each in cells.items()}
         self.count = len(next(iter(cells.values())))
+        self.bytes = sum(each.nbytes for each in cells.values())
         self.window = window or self.count
 
     def gather(self, indices: Indices) -> Gathered:

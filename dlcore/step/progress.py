@@ -78,9 +78,9 @@ class Records:
         self._planned, self._count, self._validations = planned, figures.records, figures.validations
         self.since, self.pause = replace(figures.since), Pause()
         self.seconds = self.elapsed = figures.seconds
+        self.schedule = self._after_validations()
 
-    @property
-    def schedule(self) -> Schedule:
+    def _after_validations(self) -> Schedule:
         return after(self._planned, [each.loss for each in self._validations])
 
     def figures(self, place: Place) -> Figures:
@@ -110,6 +110,7 @@ class Records:
     def judged(self, found: Validation) -> None:
         """Take what a validation has found."""
         self._validations += (found,)
+        self.schedule = self._after_validations()
 
     def record(self, *, step: int, epoch: int, rate: float, found: Validation | None) -> tuple[int, Progress]:
         """The record of what was counted since the one before, and its number."""

@@ -23,8 +23,8 @@ from dlcore.data.copying import copy_pieces
 from dlcore.data.feed import Feed, training_shares
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout
+from dlcore.data.memory import held
 from dlcore.data.order import Order
-from dlcore.run.here import held
 from dlcore.spark.writing import schema_of, write_pieces
 from dlcore.step.tuning import computing_with, divided
 from dlcore.storage.folder import Folder

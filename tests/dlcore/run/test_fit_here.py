@@ -139,13 +139,26 @@ def test_parquet_files_train_like_a_table(tumours: pd.DataFrame, tmp_path: Path)
     assert same(straight.module, again.module)
 
 
+def test_files_that_memory_holds_are_not_written_anew_and_train_like_those_that_are(
+    tumours: pd.DataFrame, tmp_path: Path
+) -> None:
+    tumours.to_parquet(tmp_path / "rows.parquet", index=False)
+    files = ds.dataset(tmp_path / "rows.parquet")
+    held = training().fit(files, **columns(tumours), folder=tmp_path / "held")
+    assert not (tmp_path / "held" / "data").exists()
+    mapped = training(resident_bytes=0).fit(files, **columns(tumours), folder=tmp_path / "mapped")
+    assert (tmp_path / "mapped" / "data" / "index.json").exists()
+    assert same(held.module, mapped.module)
+
+
 def test_pieces_of_a_job_that_was_killed_are_gone_and_nothing_else(tumours: pd.DataFrame, tmp_path: Path) -> None:
     tumours.to_parquet(tmp_path / "rows.parquet", index=False)
     mine, left = tmp_path / "run" / "data" / "mine.csv", tmp_path / "run" / "data" / "part-00000-00007-0a1b2c3d.arrow"
     mine.parent.mkdir(parents=True)
     mine.write_text("x")
     left.write_text("half")
-    training(epochs=1).fit(ds.dataset(tmp_path / "rows.parquet"), **columns(tumours), folder=f"{tmp_path}/run")
+    mapping = training(epochs=1, resident_bytes=0)
+    mapping.fit(ds.dataset(tmp_path / "rows.parquet"), **columns(tumours), folder=f"{tmp_path}/run")
     assert not left.exists()
     assert sorted(file.name[:10] for file in mine.parent.iterdir()) == ["index.json", "mine.csv", "part-00000"]
 
