@@ -85,29 +85,17 @@ class Windows:
     def _answers(self, totals: DataFrame, questions: DataFrame) -> DataFrame:
         """Each question with the ``n`` and ``units`` of all seconds before its instant.
 
-        Totals and questions lie in one stream. What came before an instant is what came before it in its own bucket, which
-        sorts one bucket at a time, and the buckets before.
+        Totals and questions lie in one stream, which is sorted by entity; the whole stream is sorted one bucket at a time: what
+        came before an instant is what came before it in its own bucket, and the buckets before.
         """
         own = totals.withColumn("instant", F.col(self.time)).drop(self.time)
         nothing = {"n": F.lit(0).cast("bigint"), "units": F.lit(0).cast("bigint")}
         stream = own.unionByName(questions.withColumns(nothing), allowMissingColumns=True)
+        if self.entity:
+            return _running(stream, self.entity)
         stream = stream.withColumn("bucket", F.floor(F.col("instant") / self.bucket_s))
-        place = Window.partitionBy(*self.entity, "bucket").orderBy("instant")
-        earlier = place.rangeBetween(Window.unboundedPreceding, -1)  # -1 s: neither the instant itself nor its ties
-        answered = stream.withColumns({name: _sum(name, earlier) for name in ("n", "units")}).where("asker IS NOT NULL")
-        answered = answered.join(self._buckets_before(stream), on=[*self.entity, "bucket"])
+        answered = _running(stream, ["bucket"]).join(_buckets_before(stream), on="bucket")
         return answered.withColumns({name: F.col(name) + F.col(f"before_{name}") for name in ("n", "units")})
-
-    def _buckets_before(self, stream: DataFrame) -> DataFrame:
-        """``before_n`` and ``before_units`` of each bucket: the totals of all buckets before it."""
-        totals = {name: F.sum(name).alias(name) for name in ("n", "units")}
-        # Without an entity all buckets are one group; a literal for it would be optimised away, with a warning from Spark.
-        buckets = stream.groupBy(*self.entity, "bucket").agg(*totals.values(), F.min(F.lit(0)).alias("group"))
-        order = Window.partitionBy(*self.entity, "group").orderBy("bucket")
-        earlier = order.rowsBetween(Window.unboundedPreceding, -1)
-        return buckets.select(
-            *self.entity, "bucket", *[_sum(name, earlier).alias(f"before_{name}") for name in ("n", "units")]
-        )
 
     def _window(self, name: str) -> tuple[Column, Column]:
         count = F.col("at_")["n"] - F.col(f"at_{name}")["n"]
@@ -115,6 +103,22 @@ class Windows:
         mean = F.when(count > 0, units * self.unit / count).otherwise(F.lit(0.0))
         counted, averaged = self.figures
         return count.alias(f"{self.prefix}{counted}_{name}"), mean.alias(f"{self.prefix}{averaged}_{name}")
+
+
+def _running(stream: DataFrame, group: Sequence[str]) -> DataFrame:
+    """The questions with the totals of all earlier seconds of their group."""
+    place = Window.partitionBy(*group).orderBy("instant")
+    earlier = place.rangeBetween(Window.unboundedPreceding, -1)  # -1 s: neither the instant itself nor its ties
+    return stream.withColumns({name: _sum(name, earlier) for name in ("n", "units")}).where("asker IS NOT NULL")
+
+
+def _buckets_before(stream: DataFrame) -> DataFrame:
+    """``before_n`` and ``before_units`` of each bucket: the totals of all buckets before it."""
+    totals = {name: F.sum(name).alias(name) for name in ("n", "units")}
+    # All buckets are one group; a literal for it would be optimised away, with a warning from Spark.
+    buckets = stream.groupBy("bucket").agg(*totals.values(), F.min(F.lit(0)).alias("group"))
+    earlier = Window.partitionBy("group").orderBy("bucket").rowsBetween(Window.unboundedPreceding, -1)
+    return buckets.select("bucket", *[_sum(name, earlier).alias(f"before_{name}") for name in ("n", "units")])
 
 
 def _sum(column: str, window: WindowSpec) -> Column:

@@ -81,7 +81,9 @@ def made(file: Path, simulation: Simulation) -> pd.DataFrame:
     if not (file / "_SUCCESS").exists():
         spark = engine.session("bench handbook", platform.load())
         begin = F.unix_date(F.lit(str(columns.FIRST_DAY)).cast("date")) * DAY_S
-        rows = simulation.rows(spark).withColumn("time", F.timestamp_seconds(begin + F.col("second")))
+        drawn = hadoop.uri(file.with_name("transactions"))
+        simulation.rows(spark).write.mode("overwrite").parquet(drawn)  # the windows read them several times
+        rows = spark.read.parquet(drawn).withColumn("time", F.timestamp_seconds(begin + F.col("second")))
         told = columns.engineered(rows).withColumn("day", F.floor(F.col("second") / DAY_S))
         chosen = told.select("day", "time_s", "customer_id", columns.LABEL, *columns.FEATURES)
         chosen.write.mode("overwrite").parquet(hadoop.uri(file))
