@@ -22,7 +22,7 @@ from pipelines import outcome
 from pipelines.binary.frames.split import Frames
 from pipelines.binary.measures.figures import recall_at_precision
 from pipelines.binary.measures.scored import Scored
-from pipelines.binary.models.trees import FOREST, HISTOGRAM, XGBOOST, Floats, Rate, Setting
+from pipelines.binary.models.trees import HISTOGRAM, XGBOOST, Floats, Rate, Setting
 from pipelines.binary.search import Folds
 from tests.bench.fraud import latest
 from tests.contest import Contest, Fold, Kind, network
@@ -96,7 +96,7 @@ def main() -> None:
     contest = Contest(
         kinds=(
             Kind(title=OWN, trials=networks, fit=member, members=given.members),
-            *map(partial(Kind.of, threads=THREADS), (XGBOOST, HISTOGRAM, FOREST)),
+            *map(partial(Kind.of, threads=THREADS), (XGBOOST, HISTOGRAM)),
         ),
         together=(OWN, XGBOOST.title),
         folder=(given.folder or settings.state / "bench" / "fraud") / ("plain" if given.plain else "all"),
