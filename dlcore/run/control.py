@@ -100,6 +100,8 @@ class ControlClient:
         try:
             answer_challenge(self._connection, key)
             deliver_challenge(self._connection, key)
+        except BlockingIOError as error:  # it is reached and says nothing, as a driver does that is cut off for a while
+            raise LostDriver(f"the driver does not answer yet: {error}") from error
         except (AuthenticationError, EOFError, OSError) as error:
             raise ConnectionError(f"{host}:{port} is no control server of this run: {error}") from error
 

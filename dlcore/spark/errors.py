@@ -46,6 +46,11 @@ def in_python(error: Exception) -> bool:
     return TRACE in str(error)
 
 
+def is_caused_by(error: Exception, kind: type[Exception]) -> bool:
+    """Whether a failure of Spark's is an exception of this ``kind`` of a Python worker's."""
+    return in_python(error) and cause_of(error).startswith(f"{kind.__module__}.{kind.__qualname__}:")
+
+
 def cause_of(error: Exception) -> str:
     """The sentence in a failure of Spark's: the exception of its last Python traceback, else what stands before Java's."""
     _, found, trace = str(error).rpartition(TRACE)

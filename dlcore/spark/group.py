@@ -20,10 +20,10 @@ from pyspark.sql import SparkSession
 
 from dlcore.parallel.collective import BrokenGroup
 from dlcore.run.commits import Saved
-from dlcore.run.control import ControlServer
+from dlcore.run.control import ControlServer, LostDriver
 from dlcore.run.rendezvous import dismiss
 from dlcore.spark.assignment import ENDED, Assignment, Ended
-from dlcore.spark.errors import cause_of, in_python, noted, rebuilt
+from dlcore.spark.errors import cause_of, in_python, is_caused_by, noted, rebuilt
 from dlcore.spark.slots import Newcomers, demanded, on_demand, slots_of, wait_for_slots
 from dlcore.spark.watchdog import Limits, Watchdog
 from dlcore.spark.worker import MEETING_S, work
@@ -199,6 +199,8 @@ class SparkGroups:
             return watchdog.cause
         if watchdog.cause is not None:
             return BrokenGroup(str(watchdog.cause))
+        if is_caused_by(error, LostDriver):  # which was silent for a while, and now hears of it
+            return BrokenGroup(cause_of(error))
         if in_python(error) and not self.control.look(f"{group}/arrived"):
             return LostWorkers(f"no worker could begin, and none would if it was tried again: {cause_of(error)}")
         return BrokenGroup(cause_of(error))

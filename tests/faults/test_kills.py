@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO
 
 import psutil
 import pytest
@@ -22,14 +23,17 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 class Run:
-    """The program as a process of its own, followed by its lines."""
+    """The program as a process of its own, followed by its lines; what it says on standard error is kept for those who ask why."""
 
-    def __init__(self, program: Path, *arguments: str, temporary: str, before: Sequence[str] = ()) -> None:
+    def __init__(
+        self, program: Path, *arguments: str, temporary: str, errors: IO[bytes], before: Sequence[str] = ()
+    ) -> None:
+        self.errors = errors
         self.process = subprocess.Popen(
             [*before, sys.executable, str(program), *arguments],
             env=os.environ | {"TMPDIR": temporary, "PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self.errors,
             text=True,
             start_new_session=True,
         )
@@ -42,7 +46,12 @@ class Run:
             self.lines.append(line.rstrip())
             if line.startswith(word) and int((re.findall(r"^(?:committed )?step (\d+)", line) or [10**9])[0]) >= step:
                 return line.rstrip()
-        raise AssertionError(f"the program ended without {word!r}: {self.lines[-5:]}")
+        raise AssertionError(f"the program ended without {word!r}: {self.lines[-5:]}; it said {self.said()}")
+
+    def said(self, most: int = 4000) -> str:
+        """The end of what the program said on standard error."""
+        self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - most))
+        return self.errors.read().decode(errors="replace")
 
     def tree(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -71,8 +80,8 @@ def _words(process: psutil.Process | None) -> list[str]:
 def running(*arguments: str, program: Path = PROGRAM, before: Sequence[str] = ()) -> Iterator[Run]:
     """Run the program, by the command ``before``; however it ends, no process and no temporary file of it is left."""
     there = shared()
-    with TemporaryDirectory() as temporary:
-        with _ending(Run(program, *arguments, temporary=temporary, before=before)) as run:
+    with TemporaryDirectory() as temporary, TemporaryFile() as errors:
+        with _ending(Run(program, *arguments, temporary=temporary, errors=errors, before=before)) as run:
             yield run
         left = [*os.listdir(temporary), *(shared() - there)]
     assert not left, f"left behind: {left}"

@@ -88,7 +88,7 @@ def submitted(step: str, environment: dict[str, str]) -> None:
     began = time.monotonic()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{step} ended with {done.returncode}:\n{done.stderr[-8000:]}")
+        raise SystemExit(f"{step} ended with {done.returncode}:\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
     (left,) = Path(environment["EMBERLINE_STATE"]).glob(f"runs/fraud/{RUN}/outcomes/{step}*.json")
     print(f"{step}, {time.monotonic() - began:.0f} s: {json.loads(left.read_text())['summary']}", flush=True)
 

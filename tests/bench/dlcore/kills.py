@@ -122,7 +122,7 @@ def broken(
             kills += killed(followed, folder, kinds, chance, delay_s)
             end = followed.weights()
             if end is None and kills[-1:] and kills[-1].kind != "driver":
-                raise AssertionError(f"a run ended without weights after {kills}: {followed.lines[-20:]}")
+                raise AssertionError(f"a run ended without weights after {kills}: {followed.lines[-20:]}; {run.said()}")
     return end, kills
 
 

@@ -108,6 +108,15 @@ def test_a_server_that_has_not_the_key_gets_nothing_from_a_worker() -> None:
             ControlClient("127.0.0.1", false.getsockname()[1], bytes(KEY_BYTES), patience_s=5)
 
 
+def test_a_driver_that_is_silent_when_a_worker_comes_is_lost_too_and_no_stranger() -> None:
+    """It listens, as its kernel does while it is stopped."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(LostDriver, match="the driver does not answer yet"),
+    ):
+        ControlClient("127.0.0.1", silent.getsockname()[1], bytes(KEY_BYTES), patience_s=5, answer_s=0.2)
+
+
 def test_a_driver_that_is_silent_is_lost_for_good(control: ControlServer) -> None:
     """As behind a cut link; an answer that comes after all must not be taken for that of another question."""
     client = ControlClient(control.host, control.port, control.key, patience_s=5, answer_s=0.2)

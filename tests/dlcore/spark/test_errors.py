@@ -2,7 +2,8 @@
 
 import pytest
 
-from dlcore.spark.errors import cause_of, described, in_python, rebuilt
+from dlcore.run.control import LostDriver
+from dlcore.spark.errors import cause_of, described, in_python, is_caused_by, rebuilt
 
 JAVA = """An error occurred while calling o47.collectToPython.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Most recent failure reason: Stage failed because barrier task 1 failed.
@@ -23,6 +24,13 @@ def test_the_cause_is_the_exception_of_the_python_traceback() -> None:
     error = RuntimeError(JAVA.format(trace=TRACE))
     assert in_python(error)
     assert cause_of(error) == "ModuleNotFoundError: No module named 'losses'"
+
+
+def test_an_exception_of_ours_is_known_by_its_name() -> None:
+    said = TRACE.replace("ModuleNotFoundError", "dlcore.run.control.LostDriver")
+    assert is_caused_by(RuntimeError(JAVA.format(trace=said)), LostDriver)
+    assert not is_caused_by(RuntimeError(JAVA.format(trace=TRACE)), LostDriver)
+    assert not is_caused_by(RuntimeError(JAVA.format(trace="dlcore.run.control.LostDriver: no traceback")), LostDriver)
 
 
 def test_without_one_it_is_what_stands_before_javas_stack() -> None:
