@@ -24,6 +24,10 @@ Found = Mapping[str, Mapping[str, float]]
 """The figures of each kind on one fold."""
 
 
+TRIED_MEMBERS = 3
+"""A trial of an ensemble has so many members: one alone says little of what many are together."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fold:
     """Rows to fit on and later rows to measure on, with what is measured of their scores; the first figure is what trials are judged by."""
@@ -65,7 +69,8 @@ class Kind:
 def network(fitting: Fitting, setting: Setting, fold: Fold, seed: int, *, drawn: pd.DataFrame) -> Rate:
     """A member as an app fits it, on the rows ``drawn``, with the statistics of all training rows; the setting has batch and epochs."""
     names = list(fold.features)
-    fit = statistics.fitted_array(names, fold.rows(fold.train))
+    values_NF, label_N = fold.rows(fold.train), fold.labels(fold.train)
+    fit = statistics.fitted_array(names, values_NF, label_N, bins=setting.get("bins", 0))
     training = fitting.of(setting, fit, len(drawn), batch=setting["batch"], epochs=setting["epochs"], seed=seed)
     module = training.fit(drawn[[*names, fold.label]], features=names, label=fold.label).module
 
@@ -91,11 +96,13 @@ class Contest:
         return [self.on(fold, settings) for fold in folds]
 
     def tuned(self, kind: Kind, folds: Sequence[Fold]) -> Setting:
-        """The setting of the best mean of the first figure over the tuning folds."""
+        """The setting of the best mean of the first figure over the tuning folds, by a few of the kind's members together."""
 
         def reached(setting: Setting) -> float:
-            found = [fold.measured(kind.fit(setting, fold, 0)(fold.rows(fold.test))) for fold in folds]
+            found = [fold.measured(averaged(kind, setting, fold, range(members))) for fold in folds]
             return float(np.mean([next(iter(figures.values())) for figures in found]))
+
+        members = min(kind.members, TRIED_MEMBERS)
 
         tried = kind.trials(self.trials)
         found = [self.kept(f"{kind.title}/trial-{at}", partial(reached, each)) for at, each in enumerate(tried)]
@@ -116,7 +123,7 @@ class Contest:
         """The mean score of the kind's members for each test row."""
 
         def of(seed: int) -> list[float]:
-            scores: list[float] = kind.fit(setting, fold, seed)(fold.rows(fold.test)).tolist()
+            scores: list[float] = averaged(kind, setting, fold, [seed]).tolist()
             return scores
 
         seeds = range(kind.members)
@@ -144,6 +151,11 @@ class Contest:
             leads = "; ".join(lead([fold[own][figure] - fold[title][figure] for fold in folds]) for figure in figures)
             lines.append(f"{title:<36}{shown}" + ("" if title == own else f"   {leads}"))
         return "\n".join(lines)
+
+
+def averaged(kind: Kind, setting: Setting, fold: Fold, seeds: Sequence[int]) -> Floats:
+    """The mean score of the members with these seeds for each test row."""
+    return np.asarray(np.mean([kind.fit(setting, fold, seed)(fold.rows(fold.test)) for seed in seeds], axis=0))
 
 
 def ranked(scores: Sequence[Floats]) -> Floats:

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
 
+from features import expressions
 from features.expressions import DAY_S
 from features.windows import Windows
 from infra.tables.hive import Table
@@ -43,7 +44,13 @@ HISTORY_DAYS = -(-max(CUSTOMER.longest_s, TERMINAL.longest_s) // DAY_S)
 BEFORE = frozenset(str(FIRST_DAY - timedelta(days=days)) for days in range(1, HISTORY_DAYS + 1))
 """Days of which there are no transactions, so that the first days' windows begin with them."""
 
-FEATURES = ("amount", "weekend", "night", *CUSTOMER.columns, *TERMINAL.columns)
+AGAINST = {f"customer_id_against_{name}": name for name in SPANS}
+"""An amount against the mean of the customer's windows."""
+
+FEATURES = ("amount", "weekend", "night", *CUSTOMER.columns, *TERMINAL.columns, *AGAINST)
+BINS = 12
+"""Into how many bins networks see each feature cut."""
+
 KEY = ("transaction_id",)
 _FILE = [StructField("source_file", StringType()), StructField("source_line", LongType())]
 
@@ -70,7 +77,7 @@ FEATURE_TABLE = Table(
             *[StructField(name, DoubleType()) for name in FEATURES],
         ]
     ),
-    version=1,
+    version=2,
 )
 
 
@@ -94,4 +101,9 @@ def engineered(rows: DataFrame) -> DataFrame:
         }
     )
     df = TERMINAL(CUSTOMER(df))
-    return df.withColumns({name: F.col(name).cast("double") for name in (*CUSTOMER.columns, *TERMINAL.columns)})
+    relative = {
+        name: expressions.against("amount", f"customer_id_mean_{span}", f"customer_id_count_{span}")
+        for name, span in AGAINST.items()
+    }
+    counted = {name: F.col(name).cast("double") for name in (*CUSTOMER.columns, *TERMINAL.columns)}
+    return df.withColumns(relative | counted)

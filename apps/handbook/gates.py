@@ -9,6 +9,7 @@ GATES = Gates(
     features=(
         unique(columns.KEY),
         *[between(name, 0, 1) for name in columns.FEATURES if name in ("weekend", "night") or "_risk_" in name],
+        *[between(name, -100, 100) for name in columns.AGAINST],
         *[
             between(name, 0, 1e9)
             for name in columns.FEATURES

@@ -1,4 +1,7 @@
-"""The network that members of the ensemble are, how one is fitted, and what search tries: two layers of 256, all rows, none drawn twice."""
+"""The network that members of the ensemble are, how one is fitted, and what search tries: all rows, none drawn twice.
+
+It sees each feature by bins too, cut where the label changes: without them it stays behind trees, which find thresholds themselves.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,11 +10,20 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import AdamW
 
+from apps.handbook.columns import BINS
 from dlcore import ClipNorm, Cosine, Training, Warmup
 from pipelines.binary.models.fitting import Fitting, Setting, grid
 from pipelines.binary.models.networks import mlp
 
-MLP: Setting = {"network": "mlp", "width": 256, "depth": 2, "dropout": 0.0, "lr": 1e-3, "weight_decay": 1e-4}
+MLP: Setting = {
+    "network": "mlp",
+    "bins": BINS,
+    "width": 128,
+    "depth": 1,
+    "dropout": 0.2,
+    "lr": 3e-3,
+    "weight_decay": 1e-4,
+}
 WARMUP_SHARE = 0.05
 
 
@@ -36,6 +48,14 @@ def training(
 FITTING = Fitting(
     networks={"mlp": mlp},
     settings={"mlp": (MLP,)},
-    grid=grid(network=["mlp"], width=[256], depth=[2], dropout=[0.0, 0.2], lr=[1e-3, 3e-3], weight_decay=[1e-4]),
+    grid=grid(
+        network=["mlp"],
+        bins=[BINS],
+        width=[128],
+        depth=[1, 2],
+        dropout=[0.0, 0.2],
+        lr=[1e-3, 3e-3],
+        weight_decay=[1e-4],
+    ),
     training=training,
 )

@@ -49,6 +49,7 @@ HANDBOOK = Tabular(
     oversample=None,
     undersample=1.0,
     review_cost=10.0,
+    bins=columns.BINS,
     words=Words(positives="frauds", negatives="normal transactions"),
 )
 

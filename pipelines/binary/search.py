@@ -117,7 +117,12 @@ class Search:
         """The function that a Spark task runs; it carries values alone."""
         roles = self.bag.roles
         fold = Fold(
-            drawn=drawn, training=self.training, features=self.frames.features, label=roles.label, order=roles.order
+            drawn=drawn,
+            training=self.training,
+            features=self.frames.features,
+            label=roles.label,
+            order=roles.order,
+            bins=self.frames.statistics.bins,
         )
         bounds = self.folds.bounds
         return lambda setting: attempt(setting, fold, bounds)
@@ -132,6 +137,7 @@ class Fold:
     features: tuple[str, ...]
     label: str
     order: tuple[str, ...]
+    bins: int
 
     def measured(self, setting: Setting, bounds: Callable[[int], list[tuple[int, int]]]) -> list[tuple[float, int]]:
         """Each fold's average precision and its positives."""
@@ -141,7 +147,8 @@ class Fold:
 
     def fold(self, setting: Setting, before: Any, after: Any) -> tuple[float, int]:
         names = list(self.features)
-        fit = statistics.fitted_array(names, before[names].to_numpy(np.float64))
+        values_NF, fitted_N = before[names].to_numpy(np.float64), before[self.label].to_numpy(np.int64)
+        fit = statistics.fitted_array(names, values_NF, fitted_N, bins=self.bins)
         bag = before.loc[before.index.repeat(before["copies"])]
         fitted = self.training(setting, fit, len(bag)).fit(bag[[*names, self.label]], features=names, label=self.label)
         label_N: NDArray[np.int64] = after[self.label].to_numpy(np.int64)

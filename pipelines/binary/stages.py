@@ -135,6 +135,7 @@ class Steps:
             roles=self.app.roles,
             pipeline=self.app.pipeline,
             profile=partial(profile, error=0.0),
+            bins=self.app.bins,
         )
 
     def search(self, run: Run) -> Step:

@@ -82,7 +82,8 @@ class Tabular:
     ``gaps``, days without rows, which no training asks for; ``model_features`` are those that models see. With a ``pipeline`` of
     Spark ML they may be columns that it makes; it is fitted on training rows. Columns of ``nullable`` may be null. A member's bag
     has each positive ``oversample`` times on average (None: once), each negative with chance ``undersample``. ``review_cost`` is
-    what looking at one flagged row costs, beside the value of a missed positive.
+    what looking at one flagged row costs, beside the value of a missed positive. Networks whose settings have ``bins`` need the
+    app's: each feature is cut into so many where the label changes.
 
     Labels stand in the rows, or come later, in a table of their own, ``labels``: then features and scores need none, and a
     training takes the rows that have one. Who fills it is another team, or a step of the app's own: ``label_files`` are what lands
@@ -111,6 +112,7 @@ class Tabular:
     oversample: float | None = 5.0
     undersample: float = 0.25
     review_cost: float = 0.1
+    bins: int = 0
     labels: Labels | None = None
     label_files: Files | None = None
     baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -58,15 +58,17 @@ def figures(test: pd.DataFrame, score: Floats) -> Mapping[str, float]:
 
 
 def networks(count: int) -> list[Setting]:
-    """Trials of the plain network of two layers of 256."""
+    """Trials of the app's network."""
     chance = np.random.default_rng(0)
     return [
         {
             **MLP,
-            "lr": spread(chance, 3e-4, 6e-3),
-            "dropout": float(chance.choice([0.0, 0.2])),
-            "batch": int(chance.choice([256, 1024])),
-            "epochs": int(chance.choice([5, 10, 20])),
+            "width": int(chance.choice([128, 256])),
+            "depth": int(chance.choice([1, 2])),
+            "dropout": float(chance.choice([0.0, 0.2, 0.4])),
+            "lr": spread(chance, 1e-3, 6e-3),
+            "batch": int(chance.choice([512, 1024])),
+            "epochs": int(chance.choice([10, 20])),
         }
         for _ in range(count)
     ]

@@ -1,16 +1,19 @@
 """Cut a range of feature rows by time into training, validation and test frames, and fit on the first what models carry."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType
 
 from infra.tables import hadoop
 from pipelines.binary.frames import statistics
+from pipelines.binary.frames.edges import MOST_ROWS, Edges, edges_of
 from pipelines.binary.frames.preparation import MakesPipeline, Prepared
 from pipelines.binary.frames.roles import Roles
 from pipelines.binary.frames.sample import at_most, in_words, inside
@@ -72,7 +75,8 @@ class Split:
     ``shares`` are those of training and validation; the rest is for testing. Who validates and tests holds these rows in memory:
     of more than ``judged_rows`` in either range a sample of about so many is written, and the rest is left out. Statistics and the
     profile that later data is compared with (made by ``profile`` of about ``profile_rows`` rows) are functions of the training rows
-    alone; so is ``pipeline``, if there is one, which makes ``features`` of the rows.
+    alone; so is ``pipeline``, if there is one, which makes ``features`` of the rows, and so are the edges of ``bins`` bins a feature,
+    if there are any.
     """
 
     rows: TablePin | FilesPin
@@ -85,6 +89,7 @@ class Split:
     profile: Profile | None = None
     profile_rows: int = 20_000
     judged_rows: int = JUDGED_ROWS
+    bins: int = 0
 
     def __post_init__(self) -> None:
         train, validation = self.shares
@@ -190,10 +195,21 @@ class Split:
             features=features,
             sources=tuple(name for name in rows.columns if name != "ds") if prepared else features,
             parts=parts,
-            statistics=statistics.fitted(train, features),
+            statistics=replace(
+                statistics.fitted(train, features), edges=self.edges(train, parts["train"].rows, features)
+            ),
             profile=self.profile(sample, self.watched(rows, prepared)) if self.profile else {},
             prepared=prepared,
         )
+
+    def edges(self, train: DataFrame, count: int, features: Sequence[str]) -> Edges:
+        """Where each feature is cut, by the labels of the training rows, or of a sample of them."""
+        if not self.bins:
+            return ()
+        sample, _ = at_most(train, count, MOST_ROWS, self.roles.key)
+        rows: pd.DataFrame = sample.select(*features, self.roles.label).toPandas()
+        values_NF, label_N = rows[list(features)].to_numpy(np.float64), rows[self.roles.label].to_numpy(np.int64)
+        return edges_of(values_NF, label_N, bins=self.bins)
 
     def watched(self, rows: DataFrame, prepared: Prepared | None) -> tuple[str, ...]:
         """The columns whose drift is watched: those of the feature table that models see, or that become what they see."""

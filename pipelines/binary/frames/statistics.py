@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from pipelines.binary.frames.edges import Edges, edges_of
+
 EXACT = "decimal(38, 12)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """The mean and deviation of each feature; a constant feature has deviation 1, so that scaling keeps it finite."""
+    """The mean and deviation of each feature; a constant feature has deviation 1, so that scaling keeps it finite.
+
+    ``edges`` are those of its bins, where networks take features piece by piece.
+    """
 
     features: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    edges: Edges = ()
 
     def __post_init__(self) -> None:
         if not len(self.features) == len(self.mean) == len(self.std):
@@ -27,6 +33,15 @@ class Statistics:
                 f"statistics need one mean and deviation a feature, "
                 f"got {len(self.features)} features, {len(self.mean)} means, {len(self.std)} deviations"
             )
+        if self.edges and len(self.edges) != len(self.features):
+            raise ValueError(
+                f"statistics need edges of each feature or of none, got {len(self.edges)} of {len(self.features)}"
+            )
+
+    @property
+    def bins(self) -> int:
+        """How many bins each feature is cut into; 0 where it is not."""
+        return len(self.edges[0]) - 1 if self.edges else 0
 
 
 def fitted(frame: DataFrame, features: Sequence[str]) -> Statistics:
@@ -40,13 +55,16 @@ def fitted(frame: DataFrame, features: Sequence[str]) -> Statistics:
     )
 
 
-def fitted_array(features: Sequence[str], values_NF: NDArray[np.float64]) -> Statistics:
-    """Fit on an array of rows by features, for a trial that holds its fold in memory."""
+def fitted_array(
+    features: Sequence[str], values_NF: NDArray[np.float64], label_N: NDArray[np.int64] | None = None, *, bins: int = 0
+) -> Statistics:
+    """Fit on an array of rows by features, for a trial that holds its fold in memory; edges of ``bins`` bins take labels."""
     std = values_NF.std(axis=0)
     return Statistics(
         features=tuple(features),
         mean=tuple(values_NF.mean(axis=0).tolist()),
         std=tuple(np.where(std > 0, std, 1.0).tolist()),
+        edges=() if label_N is None or not bins else edges_of(values_NF, label_N, bins=bins),
     )
 
 

@@ -18,7 +18,9 @@ Setting = Mapping[str, Any]
 """``network`` names the network; the other values are its arguments, or rule the training."""
 
 Network = Callable[..., nn.Module]
-"""Makes a network of the ``mean`` and ``std`` of each feature, and of the values of a setting that it takes by name."""
+"""Makes a network of the ``mean`` and ``std`` of each feature, and of the values of a setting that it takes by name; of ``edges`` too
+where a setting has ``bins``.
+"""
 
 
 class MakesTraining(Protocol):
@@ -49,7 +51,7 @@ class Fitting:
         return taken[number % len(taken)]
 
     def arguments(self, setting: Setting) -> dict[str, Any]:
-        """The values of a setting that its network takes, beside mean and std."""
+        """The values of a setting that its network takes, beside mean, std and edges."""
         known = inspect.signature(self.networks[setting["network"]]).parameters
         return {name: value for name, value in setting.items() if name in known}
 
@@ -57,8 +59,13 @@ class Fitting:
         self, setting: Setting, statistics: "Statistics", rows: int, *, batch: int, epochs: int, seed: int
     ) -> Training:
         """The training of one member on a bag of ``rows``."""
+        cut = {"edges": statistics.edges} if setting.get("bins") else {}
         network = partial(
-            self.networks[setting["network"]], mean=statistics.mean, std=statistics.std, **self.arguments(setting)
+            self.networks[setting["network"]],
+            mean=statistics.mean,
+            std=statistics.std,
+            **cut,
+            **self.arguments(setting),
         )
         return self.training(setting, network, rows, batch=batch, epochs=epochs, seed=seed)
 

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from features.drift import profile
 from infra.tables import snapshots
 from infra.tables.hive import Partition
+from pipelines.binary.frames.edges import edges_of
 from pipelines.binary.frames.split import Frames, Split, boundary
 from pipelines.dated.pin import FilesPin, TablePin
 from pipelines.outcome import Rows
@@ -103,11 +104,13 @@ def test_statistics_and_profile_are_of_training_rows_alone(spark: SparkSession, 
     later = rows["time_s"] >= rows["time_s"].sort_values().iloc[1200]
     changed = rows.assign(a=np.where(later, 1e6, rows["a"]))
     one, two = (
-        step(pinned(spark, tmp_path / name, each), tmp_path / name / "frame").run(spark).left(Frames)
+        replace(step(pinned(spark, tmp_path / name, each), tmp_path / name / "frame"), bins=4).run(spark).left(Frames)
         for name, each in (("one", rows), ("two", changed))
     )
     assert (one.statistics, one.profile) == (two.statistics, two.profile)
-    train = pd.read_parquet(one.path("train"))[list(frames.FEATURES)]
+    written = pd.read_parquet(one.path("train"))
+    train = written[list(frames.FEATURES)]
+    assert one.statistics.edges == edges_of(train.to_numpy(), written["fraud"].to_numpy(), bins=4)
     assert one.statistics.mean == pytest.approx(train.mean().tolist(), abs=1e-9)
     assert one.statistics.std == pytest.approx(train.std(ddof=0).tolist(), abs=1e-9)
     assert set(one.profile) == set(frames.FEATURES)
