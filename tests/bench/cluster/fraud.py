@@ -27,17 +27,20 @@ from tests.services import DAY, sample
 
 RUN = "yarn"
 PARAMETERS = {"first_date": DAY, "last_date": DAY, "members": 1, "epochs": 1, "workers": 2}
-CONF = MEMORY | {
-    "spark.yarn.archive": "hdfs:///archives/spark.zip",
-    "spark.yarn.dist.archives": "hdfs:///archives/environment.tar#environment",
-    "spark.pyspark.python": "./environment/bin/python3",
-    "spark.pyspark.driver.python": sys.executable,
-    "spark.executorEnv.LD_LIBRARY_PATH": "{{PWD}}/environment/lib",
-    "spark.dynamicAllocation.enabled": "true",
-    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
-    "spark.dynamicAllocation.maxExecutors": "2",
-    "spark.executor.cores": "1",
-}
+CONF = (
+    MEMORY
+    | {
+        "spark.yarn.archive": "hdfs:///archives/spark.zip",
+        "spark.yarn.dist.archives": "hdfs:///archives/environment.tar#environment",
+        "spark.pyspark.python": "./environment/bin/python3",
+        "spark.pyspark.driver.python": sys.executable,
+        "spark.executorEnv.LD_LIBRARY_PATH": "./environment/lib",  # else Python finds the library of the node's own, of another version
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.maxExecutors": "2",
+        "spark.executor.cores": "1",
+    }
+)
 
 
 def bare(gpu: Path) -> list[str]:
