@@ -89,8 +89,8 @@ def free_ports(host: str, count: int) -> list[int]:
 def _registered(page: str) -> int:
     try:
         return int(httpx.get(page).json()["aliveworkers"])
-    except httpx.TransportError:
-        return 0  # the master's page is not there yet
+    except (httpx.TransportError, ValueError):
+        return 0  # the master's page is not there yet, or not yet as JSON
 
 
 def _end(started: list[subprocess.Popen[bytes]]) -> None:
