@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -24,13 +24,18 @@ from infra.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """``workers`` workers of ``cores`` cores each, each with ``memory`` for its executors; their files are below the state folder."""
+    """``workers`` workers of ``cores`` cores each, each with ``memory`` for its executors; their files are below the state folder.
+
+    The master listens on ``host``, and so do the workers, unless ``addresses`` are given, which they take in turn: Spark tells hosts
+    apart by them, and runs a copy of a late task on another host only.
+    """
 
     settings: Settings
     workers: int = 2
     cores: int = 1
     memory: str = "2g"
     host: str = "127.0.0.1"
+    addresses: Sequence[str] = ()
     patience_s: float = 120.0
 
     @contextmanager
@@ -38,7 +43,7 @@ class Cluster:
         """The master's address, while the cluster runs; every process of it has ended afterwards."""
         master, page = free_ports(self.host, 2)
         address = f"spark://{self.host}:{master}"
-        started = [self._start("master.Master", "--port", str(master), "--webui-port", str(page))]
+        started = [self._start("master.Master", self.host, "--port", str(master), "--webui-port", str(page))]
         try:
             for number in range(self.workers):
                 started.append(self._worker(number, address))
@@ -48,15 +53,17 @@ class Cluster:
             _end(started)
 
     def _worker(self, number: int, address: str) -> subprocess.Popen[bytes]:
+        hosts = self.addresses or [self.host]
         folder = self.settings.state / "spark" / f"worker-{number}"
         size = ["--cores", str(self.cores), "--memory", self.memory]
-        return self._start("worker.Worker", *size, "--webui-port", "0", "--work-dir", str(folder), address)
+        arguments = [*size, "--webui-port", "0", "--work-dir", str(folder), address]
+        return self._start("worker.Worker", hosts[number % len(hosts)], *arguments)
 
-    def _start(self, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
-        command = ["spark-class", f"org.apache.spark.deploy.{kind}", "--host", self.host, *arguments]
+    def _start(self, kind: str, host: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = ["spark-class", f"org.apache.spark.deploy.{kind}", "--host", host, *arguments]
         environment = os.environ | engine.configure(self.settings) | {"SPARK_DAEMON_MEMORY": "256m"}
         environment["SPARK_DAEMON_JAVA_OPTS"] = " ".join(engine.java_options(self.settings))
-        environment["SPARK_PUBLIC_DNS"] = self.host
+        environment["SPARK_PUBLIC_DNS"] = host
         log = self.settings.state / "logs" / f"{kind.partition('.')[0]}.log"
         with log.open("ab") as opened:
             return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)
@@ -82,8 +89,8 @@ def free_ports(host: str, count: int) -> list[int]:
 def _registered(page: str) -> int:
     try:
         return int(httpx.get(page).json()["aliveworkers"])
-    except httpx.TransportError:
-        return 0  # the master's page is not there yet
+    except (httpx.TransportError, ValueError):
+        return 0  # the master's page is not there yet, or not yet as JSON
 
 
 def _end(started: list[subprocess.Popen[bytes]]) -> None:

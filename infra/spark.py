@@ -33,6 +33,9 @@ logger.client.name = org.apache.spark.sql.hive
 logger.client.level = error
 """
 
+PYTHON = "PYSPARK_PYTHON"
+"""The name in the environment under which PySpark looks for the Python of executors, and nowhere else."""
+
 
 def defaults(settings: Settings) -> dict[str, str]:
     """Spark's configuration by the platform: UTC, its folders inside the state folder, the warehouse and its metastore."""
@@ -42,7 +45,6 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.driver.bindAddress": settings.driver_address,
         "spark.driver.host": settings.driver_address,
         "spark.executor.extraJavaOptions": " ".join(["-Duser.timezone=UTC", *native_blas()]),
-        "spark.pyspark.python": sys.executable,
         # A cache's statistics leave NaN out, so that filters on them would lose rows that hold it.
         "spark.sql.inMemoryColumnarStorage.partitionPruning": "false",
         "spark.sql.session.timeZone": "UTC",
@@ -51,6 +53,8 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.ui.port": "0",
         "spark.ui.showConsoleProgress": "false",
     }
+    if PYTHON not in os.environ:  # else Spark would pass over what is set there
+        options["spark.pyspark.python"] = sys.executable
     if settings.spark_master.startswith("local"):
         options["spark.sql.shuffle.partitions"] = "4"
     if settings.metastore:
@@ -126,7 +130,7 @@ def configure(settings: Settings) -> dict[str, str]:
         "SPARK_DRIVER_MEMORY": settings.driver_memory,
         "SPARK_LOCAL_DIRS": str(spark / "scratch"),
         "SPARK_LOCAL_IP": settings.driver_address,
-        "PYSPARK_PYTHON": sys.executable,
+        PYTHON: os.environ.get(PYTHON, sys.executable),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     return environment | java_home()
@@ -154,6 +158,7 @@ def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSessio
         builder = _completed(builder, settings)
     else:
         os.environ.update(environment)
+        os.environ[PYTHON] = _given().get("spark.pyspark.python", environment[PYTHON])
         builder = builder.master(settings.spark_master)
     if hive:
         return _with_hive(builder, settings)
@@ -162,18 +167,23 @@ def session(name: str, settings: Settings, *, hive: bool = False) -> SparkSessio
 
 def _completed(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:
     """Configure what whoever submitted this process left open: an Airflow or a shell of one's own has no environment of ours."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    context: Any = SparkContext
-    context._ensure_initialized()
-    system = context._jvm.java.lang.System.getProperties()
-    system.putIfAbsent("derby.stream.error.file", str(derby_log(settings)))
-    given, options = SparkConf(), defaults(settings)
+    os.environ.setdefault(PYTHON, sys.executable)
+    given, options = _given(), defaults(settings)
+    jvm: Any = SparkContext._jvm
+    jvm.java.lang.System.getProperties().putIfAbsent("derby.stream.error.file", str(derby_log(settings)))
     if "SPARK_LOCAL_IP" not in os.environ:
         options["spark.ui.enabled"] = "false"  # it would listen on every interface
     for name, value in options.items():
         if not given.contains(name):
             builder = builder.config(name, value)
     return builder
+
+
+def _given() -> SparkConf:
+    """Spark's configuration in this process's JVM, which is started if need be: of the command line, a file or the environment."""
+    context: Any = SparkContext
+    context._ensure_initialized()
+    return SparkConf()
 
 
 def _with_hive(builder: SparkSession.Builder, settings: Settings) -> SparkSession:

@@ -30,7 +30,8 @@ class Assignment:
     """One group's work, the same for each of its workers.
 
     The workers go on from step ``ahead`` if they hold its state together, else from the committed ``start``. Where their processes
-    are not ``lasting``, which Spark calls reuse, none can write beside the next group. ``key`` is that of the driver's control server.
+    are not ``lasting``, since Spark may end them with their tasks, none can write beside the next group. ``key`` is that of the
+    driver's control server.
     """
 
     run: str

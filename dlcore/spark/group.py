@@ -53,6 +53,16 @@ def length_s(paused_s: float, *, longest_s: float) -> float:
     return min(longest_s, max(SHORTEST_S, paused_s / SHARE))
 
 
+def lasting(conf: SparkConf, *, plain: bool) -> bool:
+    """Whether Python processes stay when the tasks of a group, a ``plain`` job or one barrier stage, have ended.
+
+    Where Spark speculates, it gives a process that has ended its task a copy of another's, and ends the process with the copy.
+    """
+    reused = conf.get("spark.python.worker.reuse", "true").lower() == "true"
+    copied = plain and conf.get("spark.speculation", "false").lower() == "true"
+    return reused and not copied
+
+
 class LostWorkers(RuntimeError):
     """A group lost workers more often than is allowed, or none could begin; Spark's own error is chained."""
 
@@ -78,7 +88,9 @@ class SparkGroups:
 
     def __post_init__(self) -> None:
         self._logical = self.assignment.method.logical_workers is not None
-        self._plain = on_demand(self.session.sparkContext.getConf())
+        conf = self.session.sparkContext.getConf()
+        self._plain = on_demand(conf)
+        self._lasting = lasting(conf, plain=self._plain)
         self._newcomers = Newcomers(self.session, self._slots, wanted=self.assignment.workers if self._plain else 0)
 
     def close(self) -> None:
@@ -119,7 +131,7 @@ class SparkGroups:
             workers=workers,
             batch=self.assignment.method.batch_of(workers, wanted=self.assignment.workers),
             longest_s=length_s(self.paused_s, longest_s=self.assignment.longest_s),
-            lasting=self.session.sparkContext.getConf().get("spark.python.worker.reuse", "true") == "true",
+            lasting=self._lasting,
         )
 
     def settled(self, start: Saved) -> Saved:

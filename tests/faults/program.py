@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from torch.nn.functional import mse_loss
 from torch.optim import SGD
 
 from dlcore import Constant, Progress, Training
+from dlcore.storage.folder import Place
 
 
 class Slow(nn.Module):
@@ -67,6 +69,24 @@ def digest(model: nn.Module) -> str:
     return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
 
 
+def trained(spark: SparkSession, model: Callable[[], nn.Module], folder: Place, **settings: Any) -> str:
+    """The hash of the weights that a training of ``model`` ends with, on two workers."""
+    rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
+    known: dict[str, Any] = {"epochs": 20, "group_s": 1.0, "patience_s": 30.0}
+    training = Training(
+        model=model,
+        loss=mse_loss,
+        optimizer=partial(SGD, momentum=0.9),
+        schedule=Constant(lr=0.01),
+        batch=50,
+        seed=5,
+        **known | settings,
+    )
+    frame = rows.withColumn("y", F.col("x1") * F.col("x2"))
+    fitted = training.fit(frame, features=["x1", "x2", "x3"], label="y", workers=2, folder=folder, on_progress=tell)
+    return digest(fitted.module)
+
+
 def main(master: str, folder: str, epochs: str = "20", *conf: str) -> None:
     given = [setting for setting in conf if setting.startswith("training.")]
     numbers = {name.removeprefix("training."): json.loads(value) for name, value in (each.split("=") for each in given)}
@@ -75,21 +95,8 @@ def main(master: str, folder: str, epochs: str = "20", *conf: str) -> None:
     logging.getLogger("dlcore").setLevel(logging.DEBUG)
     spark = session(master, *(setting for setting in conf if setting not in given))
     spark.sparkContext.setLogLevel("OFF")
-    rows = spark.range(0, 500, 1, 2).select(*[F.sin(F.col("id") * i).alias(f"x{i}") for i in (1, 2, 3)])
-    known: dict[str, Any] = {"group_s": 1.0, "patience_s": 30.0}
-    training = Training(
-        model=partial(Slow, f"{folder}.computed"),
-        loss=mse_loss,
-        optimizer=partial(SGD, momentum=0.9),
-        schedule=Constant(lr=0.01),
-        batch=50,
-        epochs=int(epochs),
-        seed=5,
-        **known | numbers,
-    )
-    frame = rows.withColumn("y", F.col("x1") * F.col("x2"))
-    fitted = training.fit(frame, features=["x1", "x2", "x3"], label="y", workers=2, folder=folder, on_progress=tell)
-    print("weights", digest(fitted.module), flush=True)
+    model = partial(Slow, f"{folder}.computed")
+    print("weights", trained(spark, model, folder, epochs=int(epochs), **numbers), flush=True)
     spark.stop()
 
 

@@ -97,16 +97,14 @@ def test_settings_hold_under_a_spark_submit_that_knows_nothing_of_them(tmp_path:
     work, state = tmp_path / "work", tmp_path / "a state"
     work.mkdir()
     (tmp_path / "plain.py").write_text(PLAIN)
-    ours = {name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "EMBERLINE_"))}
-    environment = {name: value for name, value in os.environ.items() if name not in ours} | {
-        "EMBERLINE_STATE": str(state),
-        "PYTHONPATH": str(REPOSITORY),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        **engine.java_home(),
-    }
     command = ["spark-submit", "--master", "local[1]", "--conf", "spark.sql.shuffle.partitions=7"]
     done = subprocess.run(
-        [*command, str(tmp_path / "plain.py")], cwd=work, env=environment, capture_output=True, text=True, check=False
+        [*command, str(tmp_path / "plain.py")],
+        cwd=work,
+        env=without_ours(state),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.splitlines() == [
         f"spark.sql.warehouse.dir file:{state}/warehouse",
@@ -116,6 +114,44 @@ def test_settings_hold_under_a_spark_submit_that_knows_nothing_of_them(tmp_path:
     ], done.stderr
     assert list(work.iterdir()) == []
     assert (state / "metastore").is_dir() and (state / "logs" / "derby.log").exists()
+
+
+def without_ours(state: Path) -> dict[str, str]:
+    """An environment that tells a process nothing of Spark, but where the state folder is."""
+    ours = {name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "EMBERLINE_"))}
+    return {name: value for name, value in os.environ.items() if name not in ours} | {
+        "EMBERLINE_STATE": str(state),
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **engine.java_home(),
+    }
+
+
+MARKED = """
+import os
+from infra import spark
+from infra.settings import load
+session = spark.session("marked", load())
+print(session.sparkContext.parallelize([0], 1).map(lambda _: os.environ.get("MARK")).first())
+"""
+
+
+@pytest.mark.parametrize("by", ["PYSPARK_PYTHON", "SPARK_CONF_DIR"])
+def test_the_python_that_is_given_for_executors_is_theirs_in_a_session_by_hand(tmp_path: Path, by: str) -> None:
+    """As under spark-submit: it may be one of an archive, which is on executors alone."""
+    python, configuration = tmp_path / "python", tmp_path / "spark-defaults.conf"
+    python.write_text(f'#!/bin/sh\nMARK={by} exec "{sys.executable}" "$@"\n')
+    python.chmod(0o700)
+    configuration.write_text(f"spark.pyspark.python {python}\n" if by == "SPARK_CONF_DIR" else "")
+    given = {by: str(python if by == "PYSPARK_PYTHON" else tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", MARKED],
+        env=without_ours(tmp_path / "state") | given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{by}\n", done.stderr
 
 
 @pytest.fixture
