@@ -54,7 +54,8 @@ def second() -> int | None:
 def main(master: str, folder: str) -> None:
     events = Path(f"{folder}.events")
     events.mkdir()
-    spark = session(master, *SETTINGS, f"spark.eventLog.dir={events.as_uri()}")
+    imported = f"spark.executorEnv.PYTHONPATH={Path(__file__).parents[2]}"
+    spark = session(master, *SETTINGS, imported, f"spark.eventLog.dir={events.as_uri()}")
     spark.sparkContext.setLogLevel("OFF")
     store = Folder(folder, PyFileSystem(Store(LocalFileSystem())), single_writer=True)
     print("weights", trained(spark, partial(Lingering, f"{folder}.computed"), store), flush=True)
