@@ -57,7 +57,8 @@ class Step(SparkSubmitOperator):
 
     def execute(self, context: Any) -> None:
         if BaseHook.get_connection(SPARK).extra_dejson.get("deploy-mode") != "cluster":
-            self.env_vars = {**(self.env_vars or {}), "EMBERLINE_SUBMITTER": str(os.getpid())}
+            # By this process's environment, which spark-submit inherits: on Kubernetes, env_vars reach the driver of a cluster alone.
+            os.environ.update(self.env_vars or {}, EMBERLINE_SUBMITTER=str(os.getpid()))
         try:
             super().execute(context)
         except (AirflowException, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The platform's own commands: ``python -m infra check|demo|airflow|stop [--set field=value]``."""
+"""The platform's own commands: ``python -m infra check|demo|airflow|stop|kubernetes [--set field=value]``."""
 
 import argparse
 import json
@@ -12,6 +12,8 @@ from infra import check, processes
 from infra.airflow.demo import Demo
 from infra.airflow.service import Service
 from infra.hbase.service import Service as Hbase
+from infra.kubernetes import render
+from infra.kubernetes.deployment import Deployment
 from infra.settings import Settings, load
 
 
@@ -24,6 +26,14 @@ def arguments() -> argparse.ArgumentParser:
     commands.add_parser("check", help="try every address and folder of the settings")
     commands.add_parser("airflow", help="start Airflow and leave it running")
     commands.add_parser("stop", help="end Airflow and all that it started, and HBase")
+    cluster = commands.add_parser("kubernetes", help="print what a Kubernetes cluster needs, as YAML")
+    cluster.add_argument("what", choices=render.DOCUMENTS, help="objects for kubectl, or values for Airflow's chart")
+    cluster.add_argument(
+        "--image", required=True, metavar="REPOSITORY:TAG", help="built from infra/kubernetes/Dockerfile"
+    )
+    cluster.add_argument("--namespace", default=Deployment.namespace, help="where all of it is")
+    cluster.add_argument("--claim", default=Deployment.claim, help="name of the claim of the state's volume")
+    cluster.add_argument("--size", default=Deployment.size, help="size of that volume")
     for command in commands.choices.values():
         command.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a setting")
     return parser
@@ -58,6 +68,10 @@ def do(given: argparse.Namespace, settings: Settings) -> bool:
             return Demo(service=service, app=given.app, conf=parameters(given.param)).perform()
         case "airflow":
             return up(service)
+        case "kubernetes":
+            size = {"namespace": given.namespace, "claim": given.claim, "size": given.size}
+            print(render.rendered(given.what, Deployment(settings=settings, image=given.image, **size)), end="")
+            return True
         case _:
             print("Airflow is stopped" if service.stop() else "no Airflow was running")
             print("HBase is stopped" if Hbase(settings=settings).stop() else "no HBase was running")

@@ -107,7 +107,17 @@ def master(address: str) -> Finding:
         return True, f"spark_master {address}: inside each step"
     if address.startswith("spark://"):
         return _answers("spark_master", address)
+    if address.startswith("k8s://"):
+        return _api(address.removeprefix("k8s://"))
     return None, f"spark_master {address}: only a submitted step asks its cluster"
+
+
+def _api(server: str) -> Finding:
+    """Whether the API server of a Kubernetes cluster answers, whose protocol is HTTPS where its address names none."""
+    url = server if "://" in server else f"https://{server}"
+    if urlsplit(url).port is None:
+        return False, f"spark_master k8s://{server} must name the port too, as k8s://https://host:443 does"
+    return _answers("spark_master", url)
 
 
 def driver(address: str) -> Finding:

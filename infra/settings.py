@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     driver_address: str = Field(
         default="127.0.0.1", description="IP address at which executors reach a step's driver, on which it listens"
     )
+    driver_pod: str = Field(
+        default="",
+        description="Kubernetes pod that a step's driver is in, which then owns its executors' pods; empty: none",
+    )
     spark_ui: bool = Field(
         default=False,
         description="whether a step's Spark UI listens on driver_address while the step lives, to anybody there",

@@ -57,6 +57,8 @@ def defaults(settings: Settings) -> dict[str, str]:
         options["spark.pyspark.python"] = sys.executable
     if settings.spark_master.startswith("local"):
         options["spark.sql.shuffle.partitions"] = "4"
+    if settings.driver_pod:
+        options["spark.kubernetes.driver.pod.name"] = settings.driver_pod
     if settings.metastore:
         return options | {"spark.hadoop.hive.metastore.uris": settings.metastore}
     return options | {"spark.hadoop.javax.jdo.option.ConnectionURL": derby(settings)}

@@ -24,6 +24,8 @@ from infra.spark import configure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
+POOLS = {"hive": (1, "steps that hold the Hive metastore take turns"), "spark": (2, "steps that need Spark alone")}
+"""The pools that DAGs name: slots, and what they are for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +87,8 @@ class Service:
         airflow = Airflow(url=url, password=self.password())
         try:
             self._wait("Airflow's health", lambda: _healthy(airflow))
-            airflow.pool("hive", 1, "steps that hold the Hive metastore take turns")
-            airflow.pool("spark", 2, "steps that need Spark alone")
+            for pool, (slots, what) in POOLS.items():
+                airflow.pool(pool, slots, what)
         except BaseException:
             self.stop()
             raise

@@ -29,18 +29,26 @@ for name, end in json.loads(sys.argv[2]).items():
     )
     with app.daily("") as dag:
         step = app.on_day("ingest")
-    step.application_args = ["--by", "by hand"]
+    step.application_args, step.env_vars = ["--by", "by hand"], {"EMBERLINE_RUN": name}
+    os.environ.pop("EMBERLINE_SUBMITTER", None)
+    os.environ.pop("EMBERLINE_RUN", None)
     try:
         step.execute({})
-        ends[name] = ["", "", step.env_vars.get("EMBERLINE_SUBMITTER") == str(os.getpid())]
+        ends[name] = ["", ""]
     except Exception as error:
-        ends[name] = [type(error).__name__, str(error), step.env_vars.get("EMBERLINE_SUBMITTER") == str(os.getpid())]
+        ends[name] = [type(error).__name__, str(error)]
+    ends[name].append(open("told").read().strip() == f"{os.getpid()} {name}")
 (letter,) = dag.on_failure_callback if isinstance(dag.on_failure_callback, list) else [dag.on_failure_callback]
 letter({"dag": dag, "run_id": "by hand <1>", "reason": "task_failure"})
 print(json.dumps(ends))
 """
-SUBMIT = '#!/bin/sh\necho "$SAYS"\ncase "$ENDS" in kill) kill -9 $$;; *) exit "$ENDS";; esac\n'
+SUBMIT = """#!/bin/sh
+echo "$SAYS"
+echo "$EMBERLINE_SUBMITTER $EMBERLINE_RUN" > told
+case "$ENDS" in kill) kill -9 $$;; *) exit "$ENDS";; esac
+"""
 YARN = "Exception in thread main: Application application_1_2 finished with failed status; User application exited with status"
+KUBERNETES = "k8s://https://kubernetes.default.svc:443"
 ENDS: dict[str, dict[str, Any]] = {
     "success": {"says": "done", "ends": 0},
     "refusal": {"says": "ingest@2013-09-01 refused: landing file a.csv is empty", "ends": REFUSED},
@@ -49,6 +57,9 @@ ENDS: dict[str, dict[str, Any]] = {
     "driver killed": {"says": "at work", "ends": 137},
     "cluster's refusal": {"says": f"{YARN} {REFUSED}", "ends": 1, "mode": "cluster", "master": "yarn"},
     "cluster's fault": {"says": f"{YARN} 1", "ends": 1, "mode": "cluster", "master": "yarn"},
+    "pod's success": {"says": "done", "ends": 0, "master": KUBERNETES},
+    "pod's refusal": {"says": "ingest@2013-09-01 refused: no rows", "ends": REFUSED, "master": KUBERNETES},
+    "driver pod's refusal": {"says": f"exit code: {REFUSED}", "ends": 1, "mode": "cluster", "master": KUBERNETES},
 }
 
 
@@ -79,7 +90,7 @@ def sink() -> Iterator[ThreadingTCPServer]:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory, sink: ThreadingTCPServer) -> dict[str, tuple[str, str, bool]]:
-    """How each submission ended: the error's class and text, and whether the step was told who submits it."""
+    """How each submission ended: the error's class and text, and whether spark-submit was told who submits it, and the run."""
     home = tmp_path_factory.mktemp("steps")
     submit = home / "spark-submit"
     submit.write_text(SUBMIT)
@@ -109,7 +120,13 @@ def test_a_fault_is_tried_again(ended: dict[str, tuple[str, str, bool]]) -> None
 
 
 def test_a_cluster_says_a_refusal_in_its_own_words(ended: dict[str, tuple[str, str, bool]]) -> None:
-    assert ended["cluster's refusal"][:2] == ("AirflowFailException", "refused: its log says why")
+    for name in ("cluster's refusal", "driver pod's refusal"):
+        assert ended[name][:2] == ("AirflowFailException", "refused: its log says why")
+
+
+def test_a_step_whose_driver_is_in_its_tasks_pod_ends_as_elsewhere(ended: dict[str, tuple[str, str, bool]]) -> None:
+    assert ended["pod's success"][0] == ""
+    assert ended["pod's refusal"][:2] == ("AirflowFailException", "refused: no rows")
 
 
 def test_a_killed_step_says_so_and_is_tried_again(ended: dict[str, tuple[str, str, bool]]) -> None:
@@ -118,7 +135,9 @@ def test_a_killed_step_says_so_and_is_tried_again(ended: dict[str, tuple[str, st
         assert (kind, says.split(":")[0]) == ("AirflowException", "the step was killed by signal 9")
 
 
-def test_a_step_knows_who_submits_it_where_it_runs_on_that_host(ended: dict[str, tuple[str, str, bool]]) -> None:
+def test_a_step_knows_its_run_and_who_submits_it_where_it_runs_on_that_host(
+    ended: dict[str, tuple[str, str, bool]],
+) -> None:
     assert {name: knows for name, (*_, knows) in ended.items()} == {
         name: end.get("mode") != "cluster" for name, end in ENDS.items()
     }

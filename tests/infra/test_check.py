@@ -98,6 +98,17 @@ def test_a_file_systems_own_address_is_tried() -> None:
     assert f"landing {place} does not answer" in sentence
 
 
+def test_the_api_of_kubernetes_is_tried_and_its_port_must_be_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        for protocol in ("", "http://", "https://"):
+            assert check.master(f"k8s://{protocol}{host}")[0] is True
+    good, sentence = check.master(f"k8s://https://{host}")
+    assert not good and f"spark_master https://{host} does not answer" in sentence
+    good, sentence = check.master("k8s://https://kubernetes.default.svc")
+    assert not good and "must name the port too" in sentence
+
+
 def test_an_airflow_that_is_still_starting_gets_a_sentence(silent_airflow: Path) -> None:
     settings = load([f"state={silent_airflow}"])
     good, sentence = check.airflow(settings)

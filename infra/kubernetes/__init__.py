@@ -1,0 +1,1 @@
+"""Emberline on Kubernetes: what Spark and Airflow's official chart need to run its DAGs there, rendered as YAML, and its image."""
