@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from sklearn.metrics import average_precision_score
 
+from apps.fraud import columns
 from apps.fraud.model import FITTING, MLP
 from apps.fraud.recipe import FRAUD
 from dlcore.step.tuning import processor
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=None, help="where what is made is kept; default: below state/bench"
     )
-    parser.add_argument("--plain", action="store_true", help="leave out the features of windows of the whole stream")
+    parser.add_argument("--windows", action="store_true", help="with the amounts against windows of the whole stream")
     parser.add_argument("--trials", type=int, default=len(TRIALS))
     parser.add_argument("--members", type=int, default=10)
     given = parser.parse_args()
@@ -99,11 +100,11 @@ def main() -> None:
             *map(partial(Kind.of, threads=THREADS), (XGBOOST, HISTOGRAM)),
         ),
         together=(OWN, XGBOOST.title),
-        folder=(given.folder or settings.state / "bench" / "fraud") / ("plain" if given.plain else "all"),
+        folder=(given.folder or settings.state / "bench" / "fraud") / ("windows" if given.windows else "plain"),
         trials=given.trials,
     )
-    seen = tuple(name for name in frames.features if not (given.plain and name.startswith("against_")))
-    every = folds(rows, seen)
+    against = [name for name in columns.FEATURES if name.startswith("against_")]
+    every = folds(rows, (*columns.MODEL_FEATURES, *(against if given.windows else ())))
     print(contest.table(contest.held(every, every)))
 
 
