@@ -92,8 +92,12 @@ class Contest:
 
     def held(self, tuning: Sequence[Fold], folds: Sequence[Fold]) -> list[Found]:
         """Every kind's figures on each fold, told while they are made."""
-        settings = {kind.title: self.tuned(kind, tuning) for kind in self.kinds}
+        settings = self.settings(tuning)
         return [self.on(fold, settings) for fold in folds]
+
+    def settings(self, tuning: Sequence[Fold]) -> dict[str, Setting]:
+        """Each kind's best setting."""
+        return {kind.title: self.tuned(kind, tuning) for kind in self.kinds}
 
     def tuned(self, kind: Kind, folds: Sequence[Fold]) -> Setting:
         """The setting of the best mean of the first figure over the tuning folds, by a few of the kind's members together."""
@@ -111,22 +115,23 @@ class Contest:
         print(f"{kind.title}: {said}, with {dict(tried[best])}", flush=True)
         return tried[best]
 
-    def on(self, fold: Fold, settings: Mapping[str, Setting]) -> Found:
-        scores = {kind.title: self.scored(kind, settings[kind.title], fold) for kind in self.kinds}
+    def on(self, fold: Fold, settings: Mapping[str, Setting], *, number: int = 0) -> Found:
+        """Every kind's figures on a fold, the first time or, with members of other seeds, another."""
+        scores = {kind.title: self.scored(kind, settings[kind.title], fold, number) for kind in self.kinds}
         scores[" and ".join(self.together) + ", by rank"] = ranked([scores[title] for title in self.together])
         found = {title: fold.measured(score) for title, score in scores.items()}
         shown = ", ".join(f"{title} {next(iter(figures.values())):.4f}" for title, figures in found.items())
         print(f"{fold.name}, {fold.labels(fold.test).sum()} positives: {shown}", flush=True)
         return found
 
-    def scored(self, kind: Kind, setting: Setting, fold: Fold) -> Floats:
+    def scored(self, kind: Kind, setting: Setting, fold: Fold, number: int) -> Floats:
         """The mean score of the kind's members for each test row."""
 
         def of(seed: int) -> list[float]:
             scores: list[float] = averaged(kind, setting, fold, [seed]).tolist()
             return scores
 
-        seeds = range(kind.members)
+        seeds = range(number * kind.members, (number + 1) * kind.members)
         each = [self.kept(f"{kind.title}/{fold.name}-{seed}", partial(of, seed)) for seed in seeds]
         return np.asarray(np.mean(each, axis=0))
 
@@ -151,6 +156,16 @@ class Contest:
             leads = "; ".join(lead([fold[own][figure] - fold[title][figure] for fold in folds]) for figure in figures)
             lines.append(f"{title:<36}{shown}" + ("" if title == own else f"   {leads}"))
         return "\n".join(lines)
+
+
+def over_seeds(found: Sequence[Found]) -> str:
+    """The mean of each kind's first figure over seeds, with the lowest and the highest."""
+    lines = []
+    for title, figures in found[0].items():
+        name = next(iter(figures))
+        reached = [each[title][name] for each in found]
+        lines.append(f"{title:<36}  {name} {np.mean(reached):.4f} ({min(reached):.4f} to {max(reached):.4f})")
+    return "\n".join(lines)
 
 
 def averaged(kind: Kind, setting: Setting, fold: Fold, seeds: Sequence[int]) -> Floats:

@@ -1,11 +1,12 @@
 """Fraud by rolling folds: networks against tuned trees on rows before the test rows (``python -m tests.bench.fraud_folds``).
 
-Works on the training and validation rows of the frame that the latest run left (``make demo`` makes one): the test rows are not read.
-Each fold fits on all rows before it; every kind of model gets the same number of trials on the same folds, so each is judged at its best.
+Works on the training and validation rows of the frame that the latest run left (``make demo`` makes one). Each fold fits on all rows
+before it; every kind of model gets the same number of trials on the same folds, so each is judged at its best. With ``--seeds`` the
+best settings are then fitted on the training rows, by so many seeds, and measured on the test rows, which nothing else reads.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from pipelines.binary.measures.scored import Scored
 from pipelines.binary.models.trees import HISTOGRAM, XGBOOST, Floats, Rate, Setting
 from pipelines.binary.search import Folds
 from tests.bench.fraud import latest
-from tests.contest import Contest, Fold, Kind, network
+from tests.contest import Contest, Fold, Kind, network, over_seeds
 
 THREADS = 1
 OWN = "Networks"
@@ -46,17 +47,12 @@ TRIALS: tuple[Setting, ...] = (
 
 
 def folds(rows: pd.DataFrame, features: tuple[str, ...]) -> list[Fold]:
-    return [
-        Fold(
-            name=f"fold {number}",
-            features=features,
-            label=FRAUD.roles.label,
-            train=rows[:begin],
-            test=rows[begin:end],
-            figures=figures,
-        )
-        for number, (begin, end) in enumerate(CUTS.bounds(len(rows)), start=1)
-    ]
+    bounds = enumerate(CUTS.bounds(len(rows)), start=1)
+    return [fold(f"fold {number}", features, rows[:begin], rows[begin:end]) for number, (begin, end) in bounds]
+
+
+def fold(name: str, features: Sequence[str], train: pd.DataFrame, test: pd.DataFrame) -> Fold:
+    return Fold(name=name, features=features, label=FRAUD.roles.label, train=train, test=test, figures=figures)
 
 
 def figures(test: pd.DataFrame, score: Floats) -> Mapping[str, float]:
@@ -87,6 +83,7 @@ def main() -> None:
     parser.add_argument("--windows", action="store_true", help="with the amounts against windows of the whole stream")
     parser.add_argument("--trials", type=int, default=len(TRIALS))
     parser.add_argument("--members", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=0, help="of what is measured on the test rows in the end")
     given = parser.parse_args()
     torch.set_num_threads(THREADS)
     settings = platform.load()
@@ -106,6 +103,10 @@ def main() -> None:
     against = [name for name in columns.FEATURES if name.startswith("against_")]
     every = folds(rows, (*columns.MODEL_FEATURES, *(against if given.windows else ())))
     print(contest.table(contest.held(every, every)))
+    if given.seeds:
+        last = fold("test rows", every[0].features, *(pd.read_parquet(frames.path(part)) for part in ("train", "test")))
+        settings_of = contest.settings(every)
+        print(over_seeds([contest.on(last, settings_of, number=number) for number in range(given.seeds)]))
 
 
 if __name__ == "__main__":
