@@ -2,7 +2,7 @@
 
 Landing files and tables are on HDFS, the default file system, and the tables in a Hive metastore service; executors come on demand.
 Spark's jars and Python itself, with its packages, travel as archives from HDFS; as root, the node cannot see this machine's.
-It submits ``ingest``, or the steps that are named: of the later ones none was seen to end there yet.
+It submits the steps of a day and of a training on it, from ``ingest`` to ``report``, or those that are named.
 """
 
 import argparse
@@ -26,6 +26,10 @@ from tests.remote import hadoop, hdfs_below
 from tests.services import DAY, sample
 
 RUN = "yarn"
+STEPS = (
+    *("ingest", "engineer", "pin", "split", "train", "baselines"),
+    *("evaluate", "quantise", "publish", "score", "report"),
+)
 PARAMETERS = {"first_date": DAY, "last_date": DAY, "members": 1, "epochs": 1, "workers": 2}
 CONF = (
     MEMORY
@@ -114,7 +118,7 @@ def main(*steps: str) -> None:
             "EMBERLINE_WAREHOUSE": "hdfs:///warehouse",
         }
         with metastore(environment) as tables:
-            for step in steps or ("ingest",):
+            for step in steps or STEPS:
                 submitted(step, environment | {"EMBERLINE_METASTORE": tables})
 
 
