@@ -8,7 +8,8 @@ from apps.fraud.model import MLP, training
 
 
 @pytest.mark.parametrize(
-    ("other", "optimizer", "ratio"), [({}, SGD, 4), ({"optimizer": "sgd"}, SGD, 4), ({"optimizer": "adamw"}, AdamW, 2)]
+    ("other", "optimizer", "ratio"),
+    [({}, AdamW, 2), ({"optimizer": "sgd"}, SGD, 4), ({"optimizer": "adamw"}, AdamW, 2)],
 )
 def test_a_rate_follows_the_batch_by_its_optimizers_rule(
     other: dict[str, str], optimizer: type[Optimizer], ratio: int

@@ -48,7 +48,7 @@ def one_seed(spark: SparkSession, frames: Frames, into: Path, seed: int, members
 
 def trained(spark: SparkSession, frames: Frames, into: Path, seed: int, member: int, model: str) -> Member:
     setting = FITTING.member(model, member)
-    knobs = {"batch": 1024, "epochs": 20, "seed": seed * 1000 + member}
+    knobs = {"batch": 1024, "epochs": 40, "seed": seed * 1000 + member}
     step = Train(
         frames=frames,
         into=into,
