@@ -23,7 +23,7 @@ def test_workers_go_and_come_and_every_row_is_taken_once_an_epoch(tmp_path: Path
 
 
 def test_survivors_take_over_a_lost_executors_shares_and_a_new_one_joins(tmp_path: Path) -> None:
-    shares = ("80", "training.logical_workers=2")
+    shares = ("100", "training.logical_workers=2")
     with running("local[2]", str(tmp_path / "unbroken"), *shares) as run:
         unbroken = run.until("weights")
     with running("local-cluster[2,1,1024]", str(tmp_path / "broken"), *shares) as run:
