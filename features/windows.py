@@ -18,7 +18,8 @@ class Windows:
     """Adds ``<prefix>count_<name>`` and ``<prefix>mean_<name>`` for each window of ``spans`` (name -> seconds).
 
     ``entity`` names the columns that set one card or terminal apart from others; none means the whole stream. ``unit``
-    is the amount of which every amount is a whole multiple; ``time`` holds whole seconds. Rows without an ``amount`` are not
+    is the amount of which every amount is a whole multiple; ``time`` holds whole seconds; ``bucket_s`` is how long the stretches are by
+    which the whole stream is sorted. Rows without an ``amount`` are not
     counted. ``figures`` are other words for count and mean: of a label (``unit`` 1) that comes ``delay_s`` after its row, the mean
     is the share of positives, and every label that it counts is known by then.
     """

@@ -147,18 +147,18 @@ class Fold:
 
     def fold(self, setting: Setting, before: Any, after: Any) -> tuple[float, int]:
         names = list(self.features)
-        values_NF, fitted_N = before[names].to_numpy(np.float64), before[self.label].to_numpy(np.int64)
-        fit = statistics.fitted_array(names, values_NF, fitted_N, bins=self.bins)
+        values_NF, label_N = before[names].to_numpy(np.float64), before[self.label].to_numpy(np.int64)
+        fit = statistics.fitted_array(names, values_NF, label_N, bins=self.bins)
         bag = before.loc[before.index.repeat(before["copies"])]
         fitted = self.training(setting, fit, len(bag)).fit(bag[[*names, self.label]], features=names, label=self.label)
-        label_N: NDArray[np.int64] = after[self.label].to_numpy(np.int64)
-        if not label_N.any():
+        later_N: NDArray[np.int64] = after[self.label].to_numpy(np.int64)
+        if not later_N.any():
             raise ValueError(
-                f"a fold must hold a positive to measure on, got none in {len(label_N)} rows; use wider folds"
+                f"a fold must hold a positive to measure on, got none in {len(later_N)} rows; use wider folds"
             )
         with torch.inference_mode():
             score_N = fitted.module(torch.from_numpy(after[names].to_numpy(np.float32))).reshape(-1).numpy()
-        return float(average_precision_score(label_N, score_N)), int(label_N.sum())
+        return float(average_precision_score(later_N, score_N)), int(later_N.sum())
 
 
 def attempt(setting: Setting, fold: Fold, bounds: Callable[[int], list[tuple[int, int]]]) -> Trial:

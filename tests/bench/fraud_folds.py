@@ -105,8 +105,8 @@ def main() -> None:
     print(contest.table(contest.held(every, every)))
     if given.seeds:
         last = fold("test rows", every[0].features, *(pd.read_parquet(frames.path(part)) for part in ("train", "test")))
-        settings_of = contest.settings(every)
-        print(over_seeds([contest.on(last, settings_of, number=number) for number in range(given.seeds)]))
+        best = contest.settings(every)
+        print(over_seeds([contest.on(last, best, number=number) for number in range(given.seeds)]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,10 @@ import torch
 from torch import Tensor, nn
 
 
+UNREACHED = 1e30
+"""Where bins begin that a feature does not have."""
+
+
 class Standardize(nn.Module):
     """Scale features (N, F) to mean 0 and deviation 1, and clip them ``limit`` deviations out; the statistics are buffers."""
 
@@ -50,10 +54,6 @@ class Piecewise(nn.Module):
     def forward(self, rows_NF: Tensor) -> Tensor:
         inside_NFB = ((rows_NF.unsqueeze(-1) - self.lower) / self.width).clamp(0.0, 1.0)
         return torch.cat([self.scale(rows_NF), inside_NFB.flatten(1)], dim=1)
-
-
-UNREACHED = 1e30
-"""Where bins begin that a feature does not have."""
 
 
 class Logit(nn.Module):
