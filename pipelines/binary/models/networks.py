@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-
 UNREACHED = 1e30
 """Where bins begin that a feature does not have."""
 
