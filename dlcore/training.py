@@ -12,12 +12,10 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from dlcore.data.copying import copy_pieces
 from dlcore.data.fields import Tensors
 from dlcore.data.layout import Layout
-from dlcore.data.memory import held, held_files
+from dlcore.data.memory import held, opened
 from dlcore.data.order import Order
-from dlcore.data.pieces import RESIDENT_BYTES
 from dlcore.data.rows import Rows
 from dlcore.data.sources import is_dataset, is_frame, table_of
 from dlcore.run.chain import Chain, History, advance, refuse_other
@@ -174,11 +172,7 @@ class Training(Plan):
 
     def _rows(self, data: "Data", folder: Folder, columns: "Laid") -> tuple[Rows, str]:
         if is_dataset(data):
-            layout, most_bytes = columns(data.schema), min(self.resident_bytes, RESIDENT_BYTES)
-            if (small := held_files(data, layout, most_bytes=most_bytes)) is not None:
-                return small
-            pieces = copy_pieces(data, folder, layout)
-            return pieces.open(folder, resident_bytes=self.resident_bytes), pieces.fingerprint
+            return opened(data, folder, columns(data.schema), resident_bytes=self.resident_bytes)
         if is_frame(data):
             raise TypeError("a table in memory is validated on a table or a pyarrow dataset, got a Spark DataFrame")
         table = table_of(data)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType
 
 from infra.tables import hadoop
 from pipelines.binary.frames import statistics
+from pipelines.binary.frames.boundary import before, boundary, seconds
 from pipelines.binary.frames.edges import MOST_ROWS, Edges, edges_of
 from pipelines.binary.frames.preparation import MakesPipeline, Prepared
 from pipelines.binary.frames.roles import Roles
@@ -23,7 +24,6 @@ from pipelines.dated.pin import FilesPin, TablePin
 from pipelines.outcome import Outcome, Rows
 
 PARTS = ("train", "validation", "test")
-BUCKET_S = 3600
 JUDGED_ROWS = 500_000
 """How many rows at most models are judged on."""
 
@@ -223,40 +223,3 @@ class Split:
 def profiled(rows: DataFrame, key: Sequence[str], share: float) -> DataFrame:
     """About ``share`` of the rows in one partition by their key: what is made of them is the same however the rows were ordered."""
     return rows.where(inside(key, share)).coalesce(1).sortWithinPartitions(*key)
-
-
-def seconds(rows: DataFrame, time: str) -> Column:
-    """A number of seconds, a date or a timestamp as a number of seconds."""
-    numeric = isinstance(rows.schema[time].dataType, NumericType)
-    return F.col(time).cast("double") if numeric else F.col(time).cast("timestamp").cast("double")
-
-
-def boundary(rows: DataFrame, order: Sequence[str], position: int) -> tuple[Any, ...]:
-    """Return the values of ``order`` of the row at zero-based ``position``; ``order`` starts with a time.
-
-    Rows are counted by hour, then by second of one hour, and only the rows of one second are put in order: linear in
-    rows, and no task ever holds them all.
-    """
-    second = F.floor(seconds(rows, order[0]))
-    hour = F.floor(second / BUCKET_S)
-    at_hour, rank = find(rows, hour, position)
-    in_hour = rows.where(hour == at_hour)
-    at_second, rank = find(in_hour, second, rank)
-    (row,) = in_hour.where(second == at_second).select(*order).orderBy(*order).offset(rank).limit(1).collect()
-    return tuple(row)
-
-
-def find(rows: DataFrame, value: Column, position: int) -> tuple[Any, int]:
-    """Return which ``value`` the row at ``position`` has when rows are ordered by it, and its rank among equals."""
-    for bucket in rows.groupBy(value.alias("bucket")).count().orderBy("bucket").collect():
-        if position < bucket["count"]:
-            return bucket["bucket"], position
-        position -= bucket["count"]
-    raise ValueError(f"no row at the position asked for: it lies {position} past the last")
-
-
-def before(order: Sequence[str], values: Sequence[Any]) -> Column:
-    """Whether a row stands before ``values`` in the order of ``order``, column by column."""
-    (name, *names), (value, *others) = order, values
-    lower = F.col(name) < F.lit(value)
-    return lower | ((F.col(name) == F.lit(value)) & before(names, others)) if names else lower

@@ -11,8 +11,9 @@ from pyspark.sql import SparkSession
 from features.drift import profile
 from infra.tables import snapshots
 from infra.tables.hive import Partition
+from pipelines.binary.frames.boundary import boundary
 from pipelines.binary.frames.edges import edges_of
-from pipelines.binary.frames.split import Frames, Split, boundary
+from pipelines.binary.frames.split import Frames, Split
 from pipelines.dated.pin import FilesPin, TablePin
 from pipelines.outcome import Rows
 from tests.pipelines import frames
