@@ -141,7 +141,7 @@ class Training(Plan):
     ) -> Chain:
         from dlcore.spark.executors import groups, stored
 
-        pieces = partial(stored, laid=columns, resident_bytes=self.resident_bytes)
+        pieces = partial(stored, laid=columns, plan=self)
         train = pieces(data, folder / "data")
         held_out = None if validation is None else pieces(validation, folder / "validation")
         now = settings(self, data=train.pieces.fingerprint, workers=workers)

@@ -16,9 +16,11 @@ from dlcore.spark.assignment import Assignment, Stored
 from dlcore.spark.group import SparkGroups, open_control_server
 from dlcore.spark.interpreters import refuse_other_python
 from dlcore.spark.listener import HeardGroups, Listener
+from dlcore.spark.silence import silence_limited
 from dlcore.spark.writing import schema_of, write_pieces
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder, Place
+from dlcore.storage.patience import LONGEST_S
 
 if TYPE_CHECKING:
     from dlcore.data.sources import Data, Laid
@@ -40,7 +42,7 @@ def refuse_unfit(plan: Plan, session: SparkSession, folder: Place | None) -> Non
     refuse_no_folder(str(session.sparkContext.master), folder)
     for name in SHIPPED:
         _refuse_unshippable(name, getattr(plan, name))
-    refuse_other_python(session)
+    refuse_other_python(session, limit_s=plan.patience_s + LONGEST_S)
 
 
 def refuse_no_folder(master: str, folder: Place | None) -> None:
@@ -61,15 +63,16 @@ def _refuse_unshippable(name: str, part: object) -> None:
         ) from error
 
 
-def stored(data: "Data", folder: Folder, laid: "Laid", *, resident_bytes: int) -> Stored:
-    """Data as pieces below ``folder``."""
+def stored(data: "Data", folder: Folder, laid: "Laid", *, plan: Plan) -> Stored:
+    """Data as pieces below ``folder``; the Python that writes them may be silent for as long as a worker may, and storage is tried."""
     if is_frame(data):
-        pieces = write_pieces(data, folder, laid(schema_of(data)))
+        with silence_limited(data.sparkSession.sparkContext, plan.patience_s + LONGEST_S):
+            pieces = write_pieces(data, folder, laid(schema_of(data)))
     elif is_dataset(data):
         pieces = copy_pieces(data, folder, laid(data.schema))
     else:
         raise ValueError(f"training on Spark takes DataFrames and pyarrow datasets, got {type(data).__name__}")
-    return Stored(folder=folder, pieces=pieces, resident_bytes=resident_bytes)
+    return Stored(folder=folder, pieces=pieces, resident_bytes=plan.resident_bytes)
 
 
 def advise(history: Sequence[Progress], seconds: float) -> None:

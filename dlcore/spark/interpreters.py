@@ -14,14 +14,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from dlcore.spark.errors import cause_of
+from dlcore.spark.silence import brief
 
 NEEDED = ("numpy", "pandas", "pyarrow", "safetensors", "tenacity", "torch", "dlcore")
 EQUAL = ("python", "torch", "dlcore")
 """What decides a result's bits, or whether what the driver sends can be read."""
 
 
-def refuse_other_python(session: SparkSession) -> None:
-    """Raise a RuntimeError that says how the executors' Python differs."""
+def refuse_other_python(session: SparkSession, *, limit_s: float) -> None:
+    """Raise a RuntimeError that says how the executors' Python differs; a TimeoutError where it says nothing for ``limit_s``, twice."""
     context = session.sparkContext
     executors = context._jsc.sc().getExecutorMemoryStatus().keys()
     key = f"{context.applicationId} {executors.mkString(' ')}"
@@ -30,7 +31,9 @@ def refuse_other_python(session: SparkSession) -> None:
     own, look = json.loads(looking(NEEDED)(0)), F.udf(looking(NEEDED), "string", useArrow=False)
     count = max(1, int(executors.size()))
     try:
-        rows = session.range(0, count, 1, count).select(look("id").alias("found")).collect()
+        rows = brief(
+            context, session.range(0, count, 1, count).select(look("id").alias("found")).collect, limit_s=limit_s
+        )
     except (Py4JJavaError, PySparkException) as error:
         raise RuntimeError(
             f"the executors' Python, {context.pythonExec}, cannot begin: {cause_of(error)}. {_advice(own)}"

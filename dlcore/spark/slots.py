@@ -21,7 +21,7 @@ from dlcore.run.control import ControlClient, ControlServer
 from dlcore.spark.errors import cause_of
 
 log = logging.getLogger("dlcore")
-POLL_S = 0.25
+POLL_S, END_S = 0.25, 10.0
 
 
 def on_demand(conf: SparkConf) -> bool:
@@ -79,7 +79,10 @@ def demanded(session: SparkSession, control: ControlServer, tasks: int, *, longe
         raise
     finally:
         control.post(over, True)
-        thread.join()
+        thread.join(END_S)
+        if thread.is_alive():  # a task that does not hear of it, stopped or hung
+            asked.cancel()
+            thread.join()
 
 
 class Asked:
