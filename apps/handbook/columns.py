@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType, TimestampType
 
@@ -47,7 +47,19 @@ BEFORE = frozenset(str(FIRST_DAY - timedelta(days=days)) for days in range(1, HI
 AGAINST = {f"customer_id_against_{name}": name for name in SPANS}
 """An amount against the mean of the customer's windows."""
 
-FEATURES = ("amount", "weekend", "night", *CUSTOMER.columns, *TERMINAL.columns, *AGAINST)
+RECENT = {f"customer_id_recent_{name}": name for name in SPANS if name != "30d"}
+"""The mean of a customer's last day or week against that of its month."""
+
+FRAUDS = {f"terminal_id_frauds_{name}": name for name in SPANS}
+"""How many of a terminal's known labels were frauds."""
+
+BEFORE_WEEK, CHANGE = "terminal_id_frauds_before_7d", "terminal_id_risk_change"
+"""Of a terminal, the frauds of its month that its week does not hold, and how the risk of its last known day differs from its week's."""
+
+FEATURES = (
+    *("amount", "weekend", "night", *CUSTOMER.columns, *TERMINAL.columns),
+    *(*AGAINST, *RECENT, *FRAUDS, BEFORE_WEEK, CHANGE),
+)
 BINS = 12
 """Into how many bins networks see each feature cut."""
 
@@ -77,7 +89,7 @@ FEATURE_TABLE = Table(
             *[StructField(name, DoubleType()) for name in FEATURES],
         ]
     ),
-    version=2,
+    version=3,
 )
 
 
@@ -101,9 +113,35 @@ def engineered(rows: DataFrame) -> DataFrame:
         }
     )
     df = TERMINAL(CUSTOMER(df))
-    relative = {
+    counted = {name: F.col(name).cast("double") for name in (*CUSTOMER.columns, *TERMINAL.columns)}
+    return df.withColumns(customers() | terminals() | counted).withColumns(changes())
+
+
+def customers() -> dict[str, Column]:
+    """An amount, and what a customer spent of late, against what it spent before."""
+    amounts = {
         name: expressions.against("amount", f"customer_id_mean_{span}", f"customer_id_count_{span}")
         for name, span in AGAINST.items()
     }
-    counted = {name: F.col(name).cast("double") for name in (*CUSTOMER.columns, *TERMINAL.columns)}
-    return df.withColumns(relative | counted)
+    means = {
+        name: expressions.against(f"customer_id_mean_{span}", "customer_id_mean_30d", f"customer_id_count_{span}")
+        for name, span in RECENT.items()
+    }
+    return amounts | means
+
+
+def terminals() -> dict[str, Column]:
+    """How many known frauds a terminal has had in each window."""
+    return {
+        name: F.round(F.col(f"terminal_id_known_{span}") * F.col(f"terminal_id_risk_{span}"))
+        for name, span in FRAUDS.items()
+    }
+
+
+def changes() -> dict[str, Column]:
+    """What has changed of a terminal between its windows."""
+    change = F.col("terminal_id_risk_1d") - F.col("terminal_id_risk_7d")
+    return {
+        BEFORE_WEEK: F.col("terminal_id_frauds_30d") - F.col("terminal_id_frauds_7d"),
+        CHANGE: F.when(F.col("terminal_id_known_1d") > 0, change).otherwise(F.lit(0.0)),
+    }

@@ -4,12 +4,16 @@ from apps.handbook import columns
 from infra.expectations import between, some_rows, unique
 from pipelines.binary.tabular import Gates
 
+RISKS = [name for name in columns.TERMINAL.columns if "_risk_" in name]
+
 GATES = Gates(
     rows=(some_rows(), unique(columns.KEY), between("amount", 0, 100_000)),
     features=(
         unique(columns.KEY),
-        *[between(name, 0, 1) for name in columns.FEATURES if name in ("weekend", "night") or "_risk_" in name],
-        *[between(name, -100, 100) for name in columns.AGAINST],
+        *[between(name, 0, 1) for name in columns.FEATURES if name in ("weekend", "night", *RISKS)],
+        *[between(name, -100, 100) for name in (*columns.AGAINST, *columns.RECENT)],
+        *[between(name, 0, 1e9) for name in (*columns.FRAUDS, columns.BEFORE_WEEK)],
+        between(columns.CHANGE, -1, 1),
         *[
             between(name, 0, 1e9)
             for name in columns.FEATURES

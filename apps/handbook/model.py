@@ -1,6 +1,7 @@
 """The network that members of the ensemble are, how one is fitted, and what search tries: all rows, none drawn twice.
 
-It sees each feature by bins too, cut where the label changes: without them it stays behind trees, which find thresholds themselves.
+It sees each feature by bins too, cut where the label changes: without them it stays behind trees, which find thresholds themselves. Each
+member sees some of the features alone, since members that see all of them err in the same rows.
 """
 
 from collections.abc import Callable
@@ -15,12 +16,16 @@ from dlcore import ClipNorm, Cosine, Training, Warmup
 from pipelines.binary.models.fitting import Fitting, Setting, grid
 from pipelines.binary.models.networks import mlp
 
+SEEN = 0.6
+"""The share of the features that a member sees."""
+
 MLP: Setting = {
     "network": "mlp",
     "bins": BINS,
-    "width": 128,
+    "seen": SEEN,
+    "width": 256,
     "depth": 1,
-    "dropout": 0.2,
+    "dropout": 0.0,
     "lr": 3e-3,
     "weight_decay": 1e-4,
 }
@@ -51,7 +56,8 @@ FITTING = Fitting(
     grid=grid(
         network=["mlp"],
         bins=[BINS],
-        width=[128],
+        seen=[SEEN, 1.0],
+        width=[256],
         depth=[1, 2],
         dropout=[0.0, 0.2],
         lr=[1e-3, 3e-3],

@@ -1,4 +1,4 @@
-"""Simulated card transactions by weeks: an ensemble of plain MLPs against tuned trees (``python -m tests.bench.handbook``).
+"""Simulated card transactions by weeks: an ensemble of MLPs against tuned trees (``python -m tests.bench.handbook``).
 
 Train a week, leave one, test one, over weeks that do not overlap; cards known as compromised leave the test. Each kind of model gets the
 same number of trials on weeks that end before the first training week begins.
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=8, help="test weeks, the last ones")
     parser.add_argument("--tuning", type=int, default=2, help="test weeks of the trials")
     parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--members", type=int, default=8)
     given = parser.parse_args()
     torch.set_num_threads(THREADS)
     folder = given.folder or platform.load().state / "bench" / "handbook"
