@@ -105,6 +105,12 @@ def test_features_see_the_labels_that_were_known_and_no_others(spark: SparkSessi
         known = given.fraud[given.terminal_id == row["terminal_id"]][(ago > 0) & (ago <= DAY_S)]
         assert row["terminal_id_known_1d"] == len(known)
         assert row["terminal_id_risk_1d"] == pytest.approx(known.mean() if len(known) else 0)
+        assert row["terminal_id_frauds_1d"] == known.sum()
+        assert row["terminal_id_risk_change"] == pytest.approx(
+            row["terminal_id_risk_1d"] - row["terminal_id_risk_7d"] if len(known) else 0
+        )
+        week, month = np.log1p([row["customer_id_mean_7d"], row["customer_id_mean_30d"]])
+        assert row["customer_id_recent_7d"] == pytest.approx(week - month if row["customer_id_count_7d"] else 0)
         seen += len(known)
     assert seen > 10
     kept = HANDBOOK.features.inputs(spark, DAYS[-1])
