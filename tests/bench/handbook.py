@@ -64,11 +64,10 @@ def networks(count: int) -> list[Setting]:
         {
             **MLP,
             "width": int(chance.choice([128, 256])),
-            "depth": int(chance.choice([1, 2])),
-            "dropout": float(chance.choice([0.0, 0.2, 0.4])),
+            "dropout": float(chance.choice([0.0, 0.2])),
             "lr": spread(chance, 1e-3, 6e-3),
             "batch": int(chance.choice([512, 1024])),
-            "epochs": int(chance.choice([10, 20])),
+            "epochs": int(chance.choice([8, 12])),
         }
         for _ in range(count)
     ]
