@@ -30,10 +30,14 @@ STEPS_AN_EPOCH, SHARES = 10, 2
 
 @dataclass(frozen=True)
 class Kill:
-    """What was done, and the seconds until the next group was finished; none where the run's end or start came between."""
+    """What was done, and the seconds until the next group was finished; none where the run's end or start came between.
+
+    A run that has not ``begun``, with no group finished since its driver's start, has all of its start before it.
+    """
 
     kind: str
     wait_s: float | None
+    begun: bool
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def killed(
             continue
         if done:
             finished = followed.committed(step, at)
-            yield Kill(kind, finished - at if finished else None)
+            yield Kill(kind, finished - at if finished else None, step > 0)
             kind = next(kinds)
 
 
@@ -132,10 +136,16 @@ def settings(found: Found) -> list[str]:
 
 
 def waits(kills: Sequence[Kill], kind: str) -> str:
-    seconds = [kill.wait_s for kill in kills if kill.kind == kind and kill.wait_s is not None]
+    """The seconds after kills of a run that had begun, and after the others."""
+    timed = [kill for kill in kills if kill.kind == kind and kill.wait_s is not None]
+    later = told([kill.wait_s or 0.0 for kill in timed if kill.begun])
+    return f"{kind}: {later}; in a run's start: {told([kill.wait_s or 0.0 for kill in timed if not kill.begun])}"
+
+
+def told(seconds: Sequence[float]) -> str:
     if not seconds:
-        return f"{kind}: none before its run's last group"
-    return f"{kind}: median {statistics.median(seconds):.1f} s, longest {max(seconds):.1f} s ({len(seconds)})"
+        return "none"
+    return f"median {statistics.median(seconds):.1f} s, longest {max(seconds):.1f} s ({len(seconds)})"
 
 
 def batch(found: Found, kills: int, delay_s: float, state: Path) -> Found:
