@@ -16,7 +16,7 @@ from dlcore import ClipNorm, Cosine, Training, Warmup
 from pipelines.binary.models.fitting import Fitting, Setting, grid
 from pipelines.binary.models.networks import mlp
 
-SEEN = 0.6
+SEEN = 0.8
 """The share of the features that a member sees."""
 
 MLP: Setting = {

@@ -107,7 +107,7 @@ class Recipe:
         )
 
 
-SMALL, LARGE = Recipe(batch=2048, epochs=5), Recipe(batch=8192, epochs=10, warm_up=1.0)
+SMALL, LARGE = Recipe(batch=2048, epochs=5), Recipe(batch=8192, epochs=10, lr=0.0141, warm_up=0.5)
 WITHOUT = {
     "warm-up": {"warm_up": 0.0},
     "scaling of the rate": {"scaled": False},
