@@ -1,7 +1,6 @@
 """The network that members of the ensemble are, how one is fitted, and what search tries: all rows, none drawn twice.
 
-It sees each feature by bins too, cut where the label changes: without them it stays behind trees, which find thresholds themselves. Each
-member sees some of the features alone, since members that see all of them err in the same rows.
+It sees each feature by bins too, cut where the label changes: without them it stays behind trees, which find thresholds themselves.
 """
 
 from collections.abc import Callable
@@ -16,13 +15,9 @@ from dlcore import ClipNorm, Cosine, Training, Warmup
 from pipelines.binary.models.fitting import Fitting, Setting, grid
 from pipelines.binary.models.networks import mlp
 
-SEEN = 0.8
-"""The share of the features that a member sees."""
-
 MLP: Setting = {
     "network": "mlp",
     "bins": BINS,
-    "seen": SEEN,
     "width": 256,
     "depth": 1,
     "dropout": 0.0,
@@ -56,7 +51,6 @@ FITTING = Fitting(
     grid=grid(
         network=["mlp"],
         bins=[BINS],
-        seen=[SEEN, 1.0],
         width=[256],
         depth=[1, 2],
         dropout=[0.0, 0.2],

@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=8, help="test weeks, the last ones")
     parser.add_argument("--tuning", type=int, default=2, help="test weeks of the trials")
     parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--members", type=int, default=8)
+    parser.add_argument("--members", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(THREADS)
     folder = given.folder or platform.load().state / "bench" / "handbook"

@@ -55,28 +55,6 @@ class Piecewise(nn.Module):
         return torch.cat([self.scale(rows_NF), inside_NFB.flatten(1)], dim=1)
 
 
-class Subspace(nn.Module):
-    """Hide all but a ``share`` of the features (N, F), drawn by torch's generator when it is built: a hidden one is at its mean.
-
-    Members of an ensemble that see other features each err in other rows (the random subspaces of Ho, "The Random Subspace Method for
-    Constructing Decision Forests", 1998). What is seen is a buffer, as the means are.
-    """
-
-    mean: Tensor
-    seen: Tensor
-
-    def __init__(self, *, mean: Sequence[float], share: float) -> None:
-        super().__init__()
-        if not 0 < share <= 1:
-            raise ValueError(f"the share of features that a network sees must lie in (0, 1], got {share}")
-        chosen = torch.randperm(len(mean))[: max(1, round(share * len(mean)))]
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
-        self.register_buffer("seen", torch.zeros(len(mean)).index_fill(0, chosen, 1.0))
-
-    def forward(self, rows_NF: Tensor) -> Tensor:
-        return torch.where(self.seen > 0, rows_NF, self.mean)
-
-
 class Logit(nn.Module):
     """Drop the last dimension, of size 1: one log-odds a row."""
 
@@ -90,18 +68,13 @@ def mlp(
     std: Sequence[float],
     edges: Sequence[Sequence[float]] = (),
     bins: int = 0,
-    seen: float = 1.0,
     width: int = 64,
     depth: int = 2,
     dropout: float = 0.2,
 ) -> nn.Module:
-    """A perceptron with ``depth`` hidden layers of ``width``: rows (N, F) to log-odds (N,).
-
-    With ``bins`` it sees features by bins too, and of the features no more than the share ``seen``, drawn when it is built.
-    """
+    """A perceptron with ``depth`` hidden layers of ``width``: rows (N, F) to log-odds (N,). With ``bins`` it sees features by bins too."""
     scale = Standardize(mean=mean, std=std)
-    layers: list[nn.Module] = [Subspace(mean=mean, share=seen)] if seen < 1 else []
-    layers.append(Piecewise(scale, edges=edges, bins=bins) if bins else scale)
+    layers: list[nn.Module] = [Piecewise(scale, edges=edges, bins=bins) if bins else scale]
     taken = len(mean) * (1 + bins)
     for _ in range(depth):
         layers += [nn.Linear(taken, width), nn.ReLU(), nn.Dropout(dropout)]

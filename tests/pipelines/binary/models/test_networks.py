@@ -8,7 +8,7 @@ from dlcore.openvino.ir import IR
 from pipelines.binary.frames.statistics import Statistics
 from pipelines.binary.models.ensemble import rebuilt
 from pipelines.binary.models.fitting import Fitting
-from pipelines.binary.models.networks import Piecewise, Standardize, Subspace, cnn, mlp
+from pipelines.binary.models.networks import Piecewise, Standardize, cnn, mlp
 
 EDGES = [[0.0, 10.0, 20.0], [5.0, 7.0, 7.0]]
 
@@ -26,30 +26,10 @@ def test_edges_of_other_bins_are_refused() -> None:
         mlp(mean=[0.0, 0.0], std=[1.0, 1.0], edges=EDGES, bins=3)
 
 
-def test_a_network_sees_its_share_of_the_features_and_another_seed_draws_others() -> None:
-    seen = set()
-    for seed in range(8):
-        torch.manual_seed(seed)
-        layer = Subspace(mean=[5.0, 6.0, 7.0], share=0.6)
-        rows = layer(torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]))
-        hidden = rows[0] != 0
-        assert hidden.sum() == 1
-        assert torch.equal(rows[:, hidden], torch.tensor([5.0, 6.0, 7.0])[hidden].expand(2, 1))
-        assert torch.equal(rows[:, ~hidden], torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
-        seen.add(tuple(hidden.tolist()))
-    assert len(seen) > 1
-
-
-def test_a_share_of_no_features_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"must lie in \(0, 1\], got 0"):
-        Subspace(mean=[5.0], share=0)
-
-
-@pytest.mark.parametrize("seen", [1.0, 0.5])
-def test_an_ensemble_is_rebuilt_from_its_weights_and_converted(seen: float) -> None:
+def test_an_ensemble_is_rebuilt_from_its_weights_and_converted() -> None:
     torch.manual_seed(0)
-    own = mlp(mean=[8.0, 6.0], std=[4.0, 1.0], edges=EDGES, bins=2, seen=seen).eval()
-    form = {"network": "mlp", "features": 2, "arguments": {"bins": 2, "seen": seen}}
+    own = mlp(mean=[8.0, 6.0], std=[4.0, 1.0], edges=EDGES, bins=2).eval()
+    form = {"network": "mlp", "features": 2, "arguments": {"bins": 2}}
     other = rebuilt({"mlp": mlp}, members=[form]).eval()
     other.members[0].load_state_dict(own.state_dict())
     rows = torch.tensor([[-3.0, 4.0], [15.0, 6.0], [99.0, 99.0]])
