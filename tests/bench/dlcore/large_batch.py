@@ -157,9 +157,8 @@ def proofs(seeds: int, without: int, train: pa.Table, test: pa.Table) -> None:
         whole[recipe] = result(recipe, seeds, train, test)
         print(f"| {name} | {whole[recipe]} |", flush=True)
         for what, changes in WITHOUT.items():
-            print(
-                f"| {name}, without {what} | {result(replace(recipe, **changes), without, train, test)} |", flush=True
-            )  # type: ignore[arg-type]
+            left = result(replace(recipe, **changes), without, train, test)  # type: ignore[arg-type]
+            print(f"| {name}, without {what} | {left} |", flush=True)
     small, large = (statistics.mean(each.accuracies) for each in whole.values())
     print(f"goal: 99.00 % at {SMALL.batch}: {'reached' if small >= 0.99 else 'missed'}")
     print(
