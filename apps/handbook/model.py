@@ -20,8 +20,8 @@ MLP: Setting = {
     "bins": BINS,
     "width": 256,
     "depth": 1,
-    "dropout": 0.0,
-    "lr": 3e-3,
+    "dropout": 0.2,
+    "lr": 3.4e-3,
     "weight_decay": 1e-4,
 }
 WARMUP_SHARE = 0.05
