@@ -1,7 +1,8 @@
 """A data scientist's script, killed by the tests: ``program.py MASTER FOLDER [EPOCHS [CONF=VALUE ...]]``.
 
 A CONF ``training.FIELD`` is a number that Training gets, any other a setting of Spark's. It prints a line a record and its weights' hash.
-For each share of a step that a worker computes, ``FOLDER.computed`` grows by a byte; who finds ``FOLDER.computed.hang`` hangs.
+For each share of a step that a worker computes, ``FOLDER.computed`` grows by a byte; who finds ``FOLDER.computed.hang`` hangs, and as
+long as there is ``FOLDER.computed.slow``, each takes its time.
 """
 
 import ctypes
@@ -35,7 +36,7 @@ class Slow(nn.Module):
         self.layers = nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.1), nn.ReLU(), nn.Linear(16, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(0.01)
+        time.sleep(0.3 if os.path.exists(f"{self.computed}.slow") else 0.01)
         with open(self.computed, "ab", buffering=0) as computed:
             computed.write(b".")
         if os.path.exists(f"{self.computed}.hang"):

@@ -23,14 +23,18 @@ def test_workers_go_and_come_and_every_row_is_taken_once_an_epoch(tmp_path: Path
 
 
 def test_survivors_take_over_a_lost_executors_shares_and_a_new_one_joins(tmp_path: Path) -> None:
-    shares = ("100", "training.logical_workers=2")
+    """Those that are left take their time until the new one has joined, however long its start takes."""
+    shares = ("40", "training.logical_workers=2")
+    slow = tmp_path / "broken.computed.slow"
     with running("local[2]", str(tmp_path / "unbroken"), *shares) as run:
         unbroken = run.until("weights")
     with running("local-cluster[2,1,1024]", str(tmp_path / "broken"), *shares) as run:
         run.until("step", step=50)
+        slow.touch()
         run.executors()[0].kill()
         run.until("training needs 2 task slots at once, the Spark application has 1: going on with 1 workers")
         run.until("going on with 2 workers")
+        slow.unlink()
         assert run.until("weights") == unbroken
 
 
