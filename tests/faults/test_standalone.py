@@ -38,10 +38,13 @@ def test_executors_that_come_on_demand_are_lost_and_the_weights_are_the_same(
 ) -> None:
     """Dynamic allocation: no executor is there at first, and Spark repeats the lost one's task by itself."""
     demand = ["spark.dynamicAllocation.enabled=true", "spark.executor.cores=1"]
-    with running(master, str(tmp_path), "20", *demand) as run:
+    slow = tmp_path / "run.computed.slow"
+    with running(master, str(tmp_path / "run"), "20", *demand) as run:
         run.until("step", step=50)
+        slow.touch()
         executors(psutil.Process().children(recursive=True))[0].kill()
         run.until("group from step")
+        slow.unlink()
         assert run.until("weights") == unbroken
 
 
