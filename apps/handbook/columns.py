@@ -131,7 +131,7 @@ def customers() -> dict[str, Column]:
 
 
 def terminals() -> dict[str, Column]:
-    """How many known frauds a terminal has had in each window."""
+    """How many known frauds a terminal has had in each window: its share of them, times the labels that it is of."""
     return {
         name: F.round(F.col(f"terminal_id_known_{span}") * F.col(f"terminal_id_risk_{span}"))
         for name, span in FRAUDS.items()

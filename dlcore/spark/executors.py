@@ -42,7 +42,12 @@ def refuse_unfit(plan: Plan, session: SparkSession, folder: Place | None) -> Non
     refuse_no_folder(str(session.sparkContext.master), folder)
     for name in SHIPPED:
         _refuse_unshippable(name, getattr(plan, name))
-    refuse_other_python(session, limit_s=plan.patience_s + LONGEST_S)
+    refuse_other_python(session, limit_s=silence_s(plan))
+
+
+def silence_s(plan: Plan) -> float:
+    """How long Python may be silent before the first group: as long as a worker may, and storage is tried."""
+    return plan.patience_s + LONGEST_S
 
 
 def refuse_no_folder(master: str, folder: Place | None) -> None:
@@ -64,9 +69,9 @@ def _refuse_unshippable(name: str, part: object) -> None:
 
 
 def stored(data: "Data", folder: Folder, laid: "Laid", *, plan: Plan) -> Stored:
-    """Data as pieces below ``folder``; the Python that writes them may be silent for as long as a worker may, and storage is tried."""
+    """Data as pieces below ``folder``."""
     if is_frame(data):
-        with silence_limited(data.sparkSession.sparkContext, plan.patience_s + LONGEST_S):
+        with silence_limited(data.sparkSession.sparkContext, silence_s(plan)):
             pieces = write_pieces(data, folder, laid(schema_of(data)))
     elif is_dataset(data):
         pieces = copy_pieces(data, folder, laid(data.schema))

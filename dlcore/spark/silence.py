@@ -2,17 +2,17 @@
 
 import math
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
 from dlcore.spark.listener import beside
+from dlcore.spark.tagged import TaggedJobs
 
 T = TypeVar("T")
 
@@ -49,9 +49,10 @@ def brief(context: SparkContext, job: Callable[[], T], *, limit_s: float) -> T:
     Tasks that wait for slots are not counted. A TimeoutError when that was in vain.
     """
     for _ in range(TRIES):
-        limit = _Limit(context, limit_s)
+        jobs = TaggedJobs(context)
+        limit = _Limit(jobs, limit_s)
         try:
-            return beside(partial(limit.under, job), limit.look)
+            return beside(partial(_within, jobs, job), limit.look)
         except (Py4JJavaError, PySparkException):
             if not limit.overdue:
                 raise
@@ -60,32 +61,22 @@ def brief(context: SparkContext, job: Callable[[], T], *, limit_s: float) -> T:
     )
 
 
+def _within(jobs: TaggedJobs, job: Callable[[], T]) -> T:
+    with jobs.tagging():
+        return job()
+
+
 class _Limit:
-    """Cancels a job, known by a tag, whose tasks have run for too long."""
+    """Cancels jobs whose tasks have run for too long."""
 
-    def __init__(self, context: SparkContext, limit_s: float) -> None:
-        self._context, self._limit_s, self._since = context, limit_s, time.monotonic()
-        self._tag, self.overdue = f"dlcore-{uuid.uuid4().hex[:8]}", False
-
-    def under(self, job: Callable[[], T]) -> T:
-        """Run ``job`` in this thread, tagged."""
-        self._context.addJobTag(self._tag)
-        try:
-            return job()
-        finally:
-            self._context.removeJobTag(self._tag)
+    def __init__(self, jobs: TaggedJobs, limit_s: float) -> None:
+        self._jobs, self._limit_s, self._since = jobs, limit_s, time.monotonic()
+        self.overdue = False
 
     def look(self) -> None:
         now = time.monotonic()
-        if not self._active():
+        if not self._jobs.tasks().active:
             self._since = now
         elif now - self._since > self._limit_s and not self.overdue:
             self.overdue = True
-            self._context.cancelJobsWithTag(self._tag)
-
-    def _active(self) -> bool:
-        """Whether a task of the job runs now."""
-        tracker: Any = self._context._jsc.sc().statusTracker()
-        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForTag(self._tag)]
-        stages = [tracker.getStageInfo(stage) for job in jobs if job.isDefined() for stage in job.get().stageIds()]
-        return any(stage.isDefined() and stage.get().numActiveTasks() for stage in stages)
+            self._jobs.cancel()

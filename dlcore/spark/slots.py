@@ -7,7 +7,6 @@ import logging
 import math
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,9 +18,11 @@ from pyspark.sql import SparkSession
 
 from dlcore.run.control import ControlClient, ControlServer
 from dlcore.spark.errors import cause_of
+from dlcore.spark.tagged import TaggedJobs
 
 log = logging.getLogger("dlcore")
-POLL_S, END_S = 0.25, 10.0
+POLL_S, END_S = 0.25, 60.0
+"""How often slots are counted, and how long a task may take to hear that it is to end: as long as its Python takes to start."""
 
 
 def on_demand(conf: SparkConf) -> bool:
@@ -62,7 +63,7 @@ def wait_for_slots(slots: Callable[[], int], workers: int, *, least: int, wait_s
 def demanded(session: SparkSession, control: ControlServer, tasks: int, *, longest_s: float) -> Iterator[None]:
     """So many tasks wait, or run and do nothing, while the body runs, at most ``longest_s``: executors come for them, and none goes."""
     asked = Asked(session)
-    host, port, key, over = control.host, control.port, control.key, f"{asked.tag}/over"
+    host, port, key, over = control.host, control.port, control.key, f"{asked.jobs.tag}/over"
 
     def stay(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import dlcore.spark.worker  # noqa: F401
@@ -89,24 +90,22 @@ class Asked:
     """Jobs of the group's kind, for which Spark keeps the same processes, that do none of its work."""
 
     def __init__(self, session: SparkSession) -> None:
-        self._session, self.tag, self._cancelled = session, f"dlcore-{uuid.uuid4().hex[:8]}", False
+        self._session, self.jobs, self._cancelled = session, TaggedJobs(session.sparkContext), False
 
     def run(self, tasks: int, each: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]) -> int:
         """Run so many tasks, and return the sum of what they give; zero where they cannot run, and a warning says why."""
-        self._session.sparkContext.addJobTag(self.tag)
         try:
-            rows = self._session.range(0, tasks, 1, tasks).mapInArrow(each, "id long").collect()
+            with self.jobs.tagging():
+                rows = self._session.range(0, tasks, 1, tasks).mapInArrow(each, "id long").collect()
         except (Py4JError, PySparkException) as error:
             if not self._cancelled:
                 log.warning("the Python of executors that have come cannot begin: %s", cause_of(error))
             return 0
-        finally:
-            self._session.sparkContext.removeJobTag(self.tag)
         return sum(row.id for row in rows)
 
     def cancel(self) -> None:
         self._cancelled = True
-        self._session.sparkContext.cancelJobsWithTag(self.tag)
+        self.jobs.cancel()
 
 
 class Newcomers:

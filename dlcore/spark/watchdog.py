@@ -4,7 +4,6 @@ import logging
 import math
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dlcore.run.control import ControlServer
 from dlcore.run.rendezvous import dismiss, leaving, left, loading
 from dlcore.spark.errors import cause_of
 from dlcore.spark.slots import slots_of
+from dlcore.spark.tagged import TaggedJobs, Tasks
 
 log = logging.getLogger("dlcore")
 POLL_S, SAY_S = 0.5, 5.0
@@ -44,15 +44,6 @@ class Seen:
     signs: int = 0
     left: str = ""
     busy: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tasks:
-    """How many attempts at a job's tasks there are."""
-
-    active: int = 0
-    completed: int = 0
-    failed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +110,7 @@ class Watchdog:
     ) -> None:
         self._session, self._context = session, session.sparkContext
         self._control, self._group, self.limits, self._repeated = control, group, limits, repeated
-        self._tag, self._over = f"dlcore-{uuid.uuid4().hex[:8]}", threading.Event()
+        self._jobs, self._over = TaggedJobs(self._context), threading.Event()
         self.cause: Exception | None = None
         # The tasks of a plain job are counted some seconds late, so that it is not said at once of those.
         self._said, self._slots = time.monotonic() if repeated else -math.inf, slots_of(session)
@@ -128,14 +119,13 @@ class Watchdog:
     def watching(self) -> Iterator[None]:
         """Run the body's Spark job; cancel it when it is overdue."""
         thread = threading.Thread(target=self._watch, name="dlcore-watchdog", daemon=True)
-        self._context.addJobTag(self._tag)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
-            self._context.removeJobTag(self._tag)
+        with self._jobs.tagging():
+            thread.start()
+            try:
+                yield
+            finally:
+                self._over.set()
+                thread.join()
 
     def _watch(self) -> None:
         clock = Clock(self.limits, time.monotonic())
@@ -149,7 +139,7 @@ class Watchdog:
         self._heed_leaving()
         if cause := clock.overdue(self._seen(), now):
             log.warning("%s: the job is cancelled", cause)
-            self._context.cancelJobsWithTag(self._tag)
+            self._jobs.cancel()
             self.cause = cause
         elif clock.phase.name == "slots" and now - self._said > SAY_S:
             left_s = self.limits.slots_s - clock.waited_s(now)
@@ -167,7 +157,7 @@ class Watchdog:
     def _seen(self) -> Seen:
         look = self._control.look
         arrived = look(f"{self._group}/arrived") or 0
-        tasks = self._tasks() if self._repeated or not arrived else Tasks(active=arrived)
+        tasks = self._jobs.tasks() if self._repeated or not arrived else Tasks(active=arrived)
         lost = self._repeated and arrived > 0 and tasks.failed > 0
         if lost and not look(left(self._group)):
             dismiss(self._control.post, self._group, self._failure())
@@ -181,25 +171,9 @@ class Watchdog:
             busy=tasks.active > 0 or not lost,
         )
 
-    def _tasks(self) -> Tasks:
-        infos = [stage.get() for stage in map(self._tracker().getStageInfo, self._stages()) if stage.isDefined()]
-        return Tasks(
-            active=sum(info.numActiveTasks() for info in infos),
-            completed=sum(info.numCompletedTasks() for info in infos),
-            failed=sum(info.numFailedTasks() for info in infos),
-        )
-
     def _failure(self) -> str:
         """What Spark says of a task that it has lost."""
         store: Any = self._context._jsc.sc().statusStore()
-        tasks = [store.taskList(stage, 0, self.limits.workers * 4) for stage in self._stages()]
+        tasks = [store.taskList(stage, 0, self.limits.workers * 4) for stage in self._jobs.stages()]
         errors = [each.apply(place).errorMessage() for each in tasks for place in range(each.size())]
         return next((cause_of(RuntimeError(error.get())) for error in errors if error.isDefined()), "Spark lost a task")
-
-    def _stages(self) -> list[int]:
-        tracker = self._tracker()
-        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForTag(self._tag)]
-        return [stage for job in jobs if job.isDefined() for stage in job.get().stageIds()]
-
-    def _tracker(self) -> Any:
-        return self._context._jsc.sc().statusTracker()

@@ -137,13 +137,14 @@ def settings(found: Found) -> list[str]:
 
 def waits(kills: Sequence[Kill], kind: str) -> str:
     """The seconds after kills of a run that had begun, and after the others."""
-    timed = [kill for kill in kills if kill.kind == kind and kill.wait_s is not None]
-    later = told([kill.wait_s or 0.0 for kill in timed if kill.begun])
-    return f"{kind}: {later}; in a run's start: {told([kill.wait_s or 0.0 for kill in timed if not kill.begun])}"
+    later, in_start = (
+        [kill.wait_s for kill in kills if kill.kind == kind and kill.begun == begun] for begun in (True, False)
+    )
+    return f"{kind}: {told(later)}; in a run's start: {told(in_start)}"
 
 
-def told(seconds: Sequence[float]) -> str:
-    if not seconds:
+def told(waits_s: Sequence[float | None]) -> str:
+    if not (seconds := [wait_s for wait_s in waits_s if wait_s is not None]):
         return "none"
     return f"median {statistics.median(seconds):.1f} s, longest {max(seconds):.1f} s ({len(seconds)})"
 

@@ -17,6 +17,16 @@ with normalisation, of half a one without:
 | | SGD 0.3, Nesterov's momentum 0.9 | 97.76 |
 | | LAMB 0.08, betas 0.9 and 0.99 | 93.36 |
 | without, torch's weights | LAMB 0.02 | 97.97 |
+
+At 8192 for ten epochs, judged by 10,000 training digits that were held out (70 steps on the others), seed 0, with normalisation and half an
+epoch of warm-up; 2048 has 98.96 so:
+
+| optimizer | accuracy |
+|---|---|
+| LAMB 0.05, 0.08, 0.16, 0.3 | 98.28, 98.66, 98.02, 82.65 |
+| LAMB 0.08, a whole epoch of warm-up | 98.52 |
+| Adam 0.01, 0.02 | 97.91, 97.94 |
+| SGD 0.3, Nesterov's momentum 0.9 | 97.90 |
 """
 
 import argparse
