@@ -28,16 +28,17 @@ MASTER = "local-cluster[2,1,1024]"
 STEPS_AN_EPOCH, SHARES = 10, 2
 
 
+BESIDE, ALONE, START = "beside another worker", "of a run with one worker left", "in a run's start"
+"""When harm comes: to two workers; to one, with none to take its shares over; before any group since the driver's start was finished."""
+
+
 @dataclass(frozen=True)
 class Kill:
-    """What was done, and the seconds until the next group was finished; none where the run's end or start came between.
-
-    A run that has not ``begun``, with no group finished since its driver's start, has all of its start before it.
-    """
+    """What was done, when, and the seconds until the next group was finished; none where the run's end or start came between."""
 
     kind: str
     wait_s: float | None
-    begun: bool
+    when: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ class Followed:
         """The last step that was told of."""
         return max((int(line.split()[-1]) for _, line in self.lines if line.startswith("step")), default=0)
 
+    def when(self) -> str:
+        """What the run is at, by what it said last of its workers."""
+        if not self.step():
+            return START
+        said = [line for _, line in self.lines if "going on with" in line]
+        return ALONE if said and said[-1].endswith("with 1 workers") else BESIDE
+
     def committed(self, after: int, since: float) -> float | None:
         """When a group was committed that ended beyond step ``after``; none as long as there is none."""
         while not self.ended():
@@ -104,14 +112,14 @@ def killed(
     kind = next(kinds)
     while not followed.ended():
         time.sleep(chance.uniform(0, delay_s))
-        step, at = followed.step(), time.monotonic()
+        step, when, at = followed.step(), followed.when(), time.monotonic()
         try:
             done = not followed.ended() and HARMS[kind](followed.run, folder, chance)
         except psutil.NoSuchProcess:  # the run's end, or another process's, came between
             continue
         if done:
             finished = followed.committed(step, at)
-            yield Kill(kind, finished - at if finished else None, step > 0)
+            yield Kill(kind, finished - at if finished else None, when)
             kind = next(kinds)
 
 
@@ -136,11 +144,12 @@ def settings(found: Found) -> list[str]:
 
 
 def waits(kills: Sequence[Kill], kind: str) -> str:
-    """The seconds after kills of a run that had begun, and after the others."""
-    later, in_start = (
-        [kill.wait_s for kill in kills if kill.kind == kind and kill.begun == begun] for begun in (True, False)
-    )
-    return f"{kind}: {told(later)}; in a run's start: {told(in_start)}"
+    """The seconds after harm of a kind, by when it came."""
+    found = {
+        when: [kill.wait_s for kill in kills if (kill.kind, kill.when) == (kind, when)]
+        for when in (BESIDE, ALONE, START)
+    }
+    return f"{kind}: " + "; ".join(f"{when} {told(waits_s)}" for when, waits_s in found.items())
 
 
 def told(waits_s: Sequence[float | None]) -> str:
