@@ -16,7 +16,6 @@ from dlcore.spark.assignment import Assignment, Stored
 from dlcore.spark.group import SparkGroups, open_control_server
 from dlcore.spark.interpreters import refuse_other_python
 from dlcore.spark.listener import HeardGroups, Listener
-from dlcore.spark.silence import silence_limited
 from dlcore.spark.writing import schema_of, write_pieces
 from dlcore.step.progress import Progress
 from dlcore.storage.folder import Folder, Place
@@ -71,8 +70,7 @@ def _refuse_unshippable(name: str, part: object) -> None:
 def stored(data: "Data", folder: Folder, laid: "Laid", *, plan: Plan) -> Stored:
     """Data as pieces below ``folder``."""
     if is_frame(data):
-        with silence_limited(data.sparkSession.sparkContext, silence_s(plan)):
-            pieces = write_pieces(data, folder, laid(schema_of(data)))
+        pieces = write_pieces(data, folder, laid(schema_of(data)), silence_s=silence_s(plan))
     elif is_dataset(data):
         pieces = copy_pieces(data, folder, laid(data.schema))
     else:

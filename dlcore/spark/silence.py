@@ -1,8 +1,12 @@
 """An end to Python processes of Spark's that say nothing any more, in jobs that no watchdog follows: those before the first group."""
 
-import math
+import ctypes
+import os
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -16,30 +20,74 @@ from dlcore.spark.tagged import TaggedJobs
 
 T = TypeVar("T")
 
-LIMIT = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
-KILL = "spark.sql.execution.pyspark.udf.killOnIdleTimeout"
 TRIES = 2
+SIGNS = 4
+"""Signs of life within a limit, so that a moment's delay ends nothing."""
 
 
 @contextmanager
-def silence_limited(context: SparkContext, seconds: float) -> Iterator[None]:
-    """Have Spark end (SIGTERM) a Python process that neither reads nor writes for ``seconds``, and try its task again, in the body's jobs.
+def silence_limited(limit_s: float) -> Iterator[None]:
+    """Have the kernel end this process (SIGKILL) when no other Python thread gets to run for ``limit_s`` while the body does.
 
-    The settings are of this thread's jobs alone: others of the session may be silent for as long as they like. Where the session has
-    values of its own for them, those hold. A part of a second is rounded up.
+    So it is with a process that is stopped (SIGSTOP), or whose native code hangs and holds Python's lock; one that waits for rows or
+    storage is let be. Spark tries its task again. Where the system has no timers of POSIX (timer_create), nothing is limited.
     """
-    limits = {LIMIT: str(math.ceil(seconds)), KILL: "true"}
-    before = {name: context.getLocalProperty(name) for name in limits}
-    _set(context, limits)
+    if sys.platform != "linux":
+        yield
+        return
+    timer, over = _Timer(), threading.Event()
+    timer.set(limit_s)
+    thread = threading.Thread(target=_put_off, args=(timer, limit_s, over), name="dlcore-silence", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        _set(context, before)
+        over.set()
+        thread.join()
+        timer.close()
 
 
-def _set(context: SparkContext, properties: Mapping[str, str | None]) -> None:
-    for name, value in properties.items():
-        context.setLocalProperty(name, value)  # type: ignore[arg-type]  # none takes it away
+def _put_off(timer: "_Timer", limit_s: float, over: threading.Event) -> None:
+    while not over.wait(limit_s / SIGNS):
+        timer.set(limit_s)
+
+
+class _Event(ctypes.Structure):
+    """What a timer does: send ``signal`` to the process (``notify`` 0, SIGEV_SIGNAL). See sigevent(3type)."""
+
+    _fields_ = (
+        ("value", ctypes.c_void_p),
+        ("signal", ctypes.c_int),
+        ("notify", ctypes.c_int),
+        ("rest", ctypes.c_byte * 48),
+    )
+
+
+class _Times(ctypes.Structure):
+    """When a timer goes off, and then again. See itimerspec(3type)."""
+
+    _fields_ = tuple((name, ctypes.c_long) for name in ("again_s", "again_ns", "first_s", "first_ns"))
+
+
+class _Timer:
+    """A timer of the kernel's, which ends this process when it goes off. A signal that can be caught would not end a stopped one."""
+
+    def __init__(self) -> None:
+        self._library, self._id = ctypes.CDLL("librt.so.1", use_errno=True), ctypes.c_void_p()
+        event = _Event(signal=signal.SIGKILL)
+        self._call("timer_create", time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(self._id))
+
+    def set(self, seconds: float) -> None:
+        """Go off in so many seconds, and not when it was to before."""
+        times = _Times(first_s=int(seconds), first_ns=int(seconds % 1 * 1e9))
+        self._call("timer_settime", self._id, 0, ctypes.byref(times), None)
+
+    def close(self) -> None:
+        self._call("timer_delete", self._id)
+
+    def _call(self, name: str, *arguments: object) -> None:
+        if getattr(self._library, name)(*arguments):
+            raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
 def brief(context: SparkContext, job: Callable[[], T], *, limit_s: float) -> T:

@@ -16,6 +16,7 @@ from pyspark.sql.types import DataType, DoubleType, StructType
 
 from dlcore.data.layout import Layout, refuse_unusable
 from dlcore.data.pieces import INDEX, Piece, Pieces, existing, grouped, settled, write_piece
+from dlcore.spark.silence import silence_limited
 from dlcore.storage.folder import Folder
 
 _WRITTEN = "file string, rows long, bytes long, shapes string, hash long, column string, unusable long, problem string"
@@ -39,12 +40,15 @@ def _kind(kind: DataType) -> pa.DataType:
         return pa.struct({kind.simpleString(): pa.null()})
 
 
-def write_pieces(frame: DataFrame, folder: Folder, layout: Layout) -> Pieces:
-    """Write ``frame`` below ``folder`` and return its index; pieces that are there already are used if they hold the same rows."""
+def write_pieces(frame: DataFrame, folder: Folder, layout: Layout, *, silence_s: float) -> Pieces:
+    """Write ``frame`` below ``folder`` and return its index; pieces that are there already are used if they hold the same rows.
+
+    A task whose Python does not run for ``silence_s`` is ended, and Spark's to try again.
+    """
     selected = _selected(frame, layout)
     if folder.exists(INDEX):
         return _reuse(selected, folder, layout)
-    written = selected.mapInArrow(_writer(folder, layout), _WRITTEN).collect()
+    written = selected.mapInArrow(_writer(folder, layout, silence_s), _WRITTEN).collect()
     if problems := sorted(row.problem for row in written if row.problem):
         raise ValueError(problems[0])
     refuse_unusable(_unusable(written))
@@ -100,16 +104,19 @@ def _unusable(written: Iterable[Row]) -> Counter[str]:
     return counts
 
 
-def _writer(folder: Folder, layout: Layout) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _writer(
+    folder: Folder, layout: Layout, silence_s: float
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
         partition = context.partitionId() if context else 0
         attempt = uuid.uuid4().hex[
             :8
         ]  # a repeated task writes other files; the index names those of the one that ended
-        for number, table in enumerate(grouped(batches)):
-            file = f"part-{partition:05d}-{number:05d}-{attempt}.arrow"
-            yield from _written(folder, layout, file, table)
+        with silence_limited(silence_s):
+            for number, table in enumerate(grouped(batches)):
+                file = f"part-{partition:05d}-{number:05d}-{attempt}.arrow"
+                yield from _written(folder, layout, file, table)
 
     return write
 

@@ -113,7 +113,7 @@ def test_a_table_a_dataframe_and_parquet_files_give_the_same_tensors(
     schemas = (table.schema, files.schema, schema_of(frame))
     layouts = [Layout.of(schema, features=FEATURES, label=LABEL) for schema in schemas]
     assert layouts[0] == layouts[1] == layouts[2]
-    written = [write_pieces(frame, folders[0], layouts[0]), copy_pieces(files, folders[1], layouts[0])]
+    written = [write_pieces(frame, folders[0], layouts[0], silence_s=60), copy_pieces(files, folders[1], layouts[0])]
     opened = [
         shards.open(at, resident_bytes=size) for shards, at in zip(written, folders, strict=True) for size in (0, 10**9)
     ]

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,15 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from dlcore.spark.silence import KILL, LIMIT, brief, silence_limited
+from dlcore.spark.silence import brief, silence_limited
+
+
+def stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def hang() -> None:
+    ctypes.PyDLL(None).sleep(10_000)  # which holds Python's lock
 
 
 def once(file: Path, harm: Callable[[], object]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -29,19 +38,33 @@ def ids(spark: SparkSession, task: Callable[[Iterator[pa.RecordBatch]], Iterator
     return [row.id for row in spark.range(0, 3, 1, 1).mapInArrow(task, "id long").collect()]
 
 
-def test_a_process_that_hangs_is_ended_by_spark_and_nothing_stays_set(spark: SparkSession, tmp_path: Path) -> None:
-    task = once(tmp_path / "hung", lambda: ctypes.PyDLL(None).sleep(10_000))
-    with (
-        pytest.raises(Exception, match=r"Connection reset|idle timeout"),  # local mode tries no task again
-        silence_limited(spark.sparkContext, 0.5),
-    ):
-        ids(spark, task)
-    assert ids(spark, task) == [0, 1, 2]
-    assert [spark.sparkContext.getLocalProperty(name) for name in (LIMIT, KILL)] == [None, None]
+@pytest.mark.parametrize("harm", [stop, hang])
+def test_a_silent_process_is_ended_whatever_holds_it(
+    spark: SparkSession, tmp_path: Path, harm: Callable[[], object]
+) -> None:
+    task = once(tmp_path / "silent", harm)
+
+    def limited(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with silence_limited(0.5):
+            yield from task(batches)
+
+    with pytest.raises(Exception, match=r"exited unexpectedly|Connection reset"):  # local mode tries no task again
+        ids(spark, limited)
+    assert ids(spark, limited) == [0, 1, 2]
+
+
+def test_a_process_that_waits_is_let_be(spark: SparkSession) -> None:
+    def waiting(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with silence_limited(0.5):
+            time.sleep(1.5)
+            yield from batches
+        time.sleep(1)  # no timer is left behind
+
+    assert ids(spark, waiting) == [0, 1, 2]
 
 
 def test_a_stopped_process_is_killed_and_its_brief_job_runs_again(spark: SparkSession, tmp_path: Path) -> None:
-    task = once(tmp_path / "stopped", lambda: os.kill(os.getpid(), signal.SIGSTOP))
+    task = once(tmp_path / "stopped", stop)
     assert brief(spark.sparkContext, lambda: ids(spark, task), limit_s=0.5) == [0, 1, 2]
 
 
