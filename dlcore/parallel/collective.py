@@ -1,14 +1,20 @@
-"""What workers do together: a small interface with a one-process implementation and one over gloo."""
+"""What workers do together: a small interface with an implementation for one process and one for several."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch._C._distributed_c10d import BroadcastOptions, ProcessGroupGloo, Store, Work
+
+from dlcore.parallel.links import Links
+
+SMALL_BYTES = 2**20
+"""What goes whole from a worker to all others."""
 
 
 class BrokenGroup(RuntimeError):
@@ -39,6 +45,10 @@ class Collective(Protocol):
         """Begin to send tensors to other ranks and to receive others from them, in messages that ``tag`` tells from all others."""
         ...
 
+    def swap(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> Wait:
+        """As ``exchange``, for what is small, in the order in which all ranks call it, and by one thread of each."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -56,6 +66,9 @@ class Alone:
         return _nothing
 
     def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor], *, tag: int) -> Wait:
+        return _nothing
+
+    def swap(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> Wait:
         return _nothing
 
     def close(self) -> None:
@@ -82,8 +95,8 @@ def _nothing() -> None:
     return None
 
 
-class Gloo:
-    """A group of processes that exchange tensors peer to peer over gloo.
+class ProcessGroup:
+    """A group of processes that exchange tensors peer to peer: over gloo, and what is small over links of their own.
 
     ``address`` is the one local address that this process listens on; ``patience_s`` is how long a worker waits for another
     before it counts as hung.
@@ -96,8 +109,11 @@ class Gloo:
         options._timeout = timedelta(seconds=patience_s)
         with self._breaking():
             self._group = ProcessGroupGloo(store, rank, workers, options)
+            self._links = Links.met(store, rank=rank, workers=workers, address=address, patience_s=patience_s)
 
     def sum(self, tensor: Tensor) -> Wait:
+        if (self.workers - 1) * tensor.nbytes <= SMALL_BYTES:
+            return self._sum_of_all(tensor)
         return self._begun(lambda: [self._group.allreduce([tensor])])  # type: ignore[attr-defined]
 
     def broadcast(self, tensor: Tensor, *, source: int) -> Wait:
@@ -112,6 +128,27 @@ class Gloo:
             return [*incoming, *(send([each], rank, tag) for rank, each in sent.items() if each.numel())]
 
         return self._begun(begin)
+
+    def swap(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> Wait:
+        with self._breaking():
+            wait = self._links.exchange(sent, received)
+
+        def finish() -> None:
+            with self._breaking():
+                wait()
+
+        return finish
+
+    def _sum_of_all(self, tensor: Tensor) -> Wait:
+        """The sum by each worker by itself, in the order of the ranks."""
+        received = {rank: torch.empty_like(tensor) for rank in range(self.workers) if rank != self.rank}
+        wait = self.swap(dict.fromkeys(received, tensor), received)
+
+        def finish() -> None:
+            wait()
+            tensor.copy_(reduce(torch.add, (received.get(rank, tensor) for rank in range(self.workers))))
+
+        return finish
 
     def _begun(self, begin: Callable[[], list[Work]]) -> Wait:
         with self._breaking():
@@ -128,13 +165,14 @@ class Gloo:
     def _breaking(self) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             raise self._broken(error) from error
 
-    def _broken(self, error: RuntimeError) -> BrokenGroup:
+    def _broken(self, error: Exception) -> BrokenGroup:
         return BrokenGroup(f"rank {self.rank} lost its group: {str(error).splitlines()[0]}")
 
     def close(self) -> None:
-        """Close the connections; the others notice at once. They end with the last reference to the group, not with shutdown."""
+        """Close the connections; the others notice at once. Those of gloo end with the last reference to its group, not with shutdown."""
+        self._links.close()
         self._group.shutdown()
         del self._group

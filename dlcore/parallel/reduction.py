@@ -12,11 +12,8 @@ import torch
 from torch import Tensor
 
 from dlcore.data.order import part
-from dlcore.parallel.collective import Collective, Wait
+from dlcore.parallel.collective import SMALL_BYTES, Collective, Wait
 from dlcore.parallel.tree import Parts, holdings, subtrees, total
-
-SMALL_BYTES = 2**20
-"""What goes whole to every worker; of more, each sums a slice of its own."""
 
 
 class Reduction(Protocol):
@@ -84,16 +81,15 @@ class TreeReduce:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dlcore-reduction")
 
     def sum(self, parts: Parts, into: Tensor) -> Wait:
-        tag = next(self._tags)
         if (sum(map(len, self._nodes)) - 1) * into.nbytes <= SMALL_BYTES:  # the same on every rank
-            return self._whole(parts, into, tag)
-        summed = self._thread.submit(self._sliced, parts, into, tag)
+            return self._whole(parts, into)
+        summed = self._thread.submit(self._sliced, parts, into, next(self._tags))
         return lambda: summed.result()
 
-    def _whole(self, parts: Parts, into: Tensor, tag: int) -> Wait:
+    def _whole(self, parts: Parts, into: Tensor) -> Wait:
         received = self._room(into)
         sent = self._joined(parts, slice(None))
-        wait = self.collective.exchange(dict.fromkeys(self._others, sent), received, tag=tag)
+        wait = self.collective.swap(dict.fromkeys(self._others, sent), received)
 
         def finish() -> None:
             wait()

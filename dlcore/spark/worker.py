@@ -10,7 +10,7 @@ import platform
 import traceback
 from dataclasses import asdict, dataclass
 
-from dlcore.parallel.collective import Alone, BrokenGroup, Collective, Gloo
+from dlcore.parallel.collective import Alone, BrokenGroup, Collective, ProcessGroup
 from dlcore.run.control import ControlClient, LostDriver
 from dlcore.run.rendezvous import Claim, all_ready, begins, ended, left, loading, meet, outcome, unready
 from dlcore.run.writer import Part, Writer
@@ -172,7 +172,7 @@ def _join(kept: Kept, assignment: Assignment, control: ControlClient, group: str
     all_ready(control, group, workers=workers)
     if workers > 1:
         store, address, patience_s = control.sub(group), control.address, assignment.patience_s
-        kept.collective = Gloo(store, rank=rank, workers=workers, address=address, patience_s=patience_s)
+        kept.collective = ProcessGroup(store, rank=rank, workers=workers, address=address, patience_s=patience_s)
     kept.claim = Claim(rank=rank, generation=group, step=assignment.start.step)
     kept.engine.join(kept.collective)
 

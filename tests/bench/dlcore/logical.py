@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from dlcore import Constant
-from dlcore.parallel.collective import Gloo
+from dlcore.parallel.collective import ProcessGroup
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method
 from dlcore.step.tuning import tune_process
@@ -61,7 +61,8 @@ def rank(work: str, folder: Path | None, steps: int, port: int, number: int) -> 
             made = ends.enter_context(closing(Engine(ours, rows, None)))
             made.load(*beginning(ours), rank=number, workers=WORKERS)
             own = PrefixStore(str(shares), store)
-            made.join(Gloo(own, rank=number, workers=WORKERS, address="127.0.0.1", patience_s=120))
+            group = ProcessGroup(own, rank=number, workers=WORKERS, address="127.0.0.1", patience_s=120)
+            made.join(ends.enter_context(closing(group)))
             return made
 
         one, other = engine(None), engine(WORKERS)

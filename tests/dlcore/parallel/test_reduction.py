@@ -1,7 +1,8 @@
-"""Sums over shares by ranks that meet over gloo: the bits of a sum in one process, whole or in slices, several at a time."""
+"""Sums over shares by ranks of a process group: the bits of a sum in one process, whole or in slices, several at a time."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from typing import TypeVar
 
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor
 from torch._C._distributed_c10d import TCPStore
 
-from dlcore.parallel.collective import Alone, BrokenGroup, Collective, Gloo, gathered
-from dlcore.parallel.reduction import SMALL_BYTES, TreeReduce
+from dlcore.parallel.collective import SMALL_BYTES, Alone, BrokenGroup, Collective, ProcessGroup, gathered
+from dlcore.parallel.reduction import TreeReduce
 from dlcore.parallel.tree import holdings, put
 
 T = TypeVar("T")
@@ -20,12 +21,13 @@ LARGE = SMALL_BYTES // 4 + 17
 
 
 def on_ranks(workers: int, run: Callable[[Collective], T]) -> list[T]:
-    """What ``run`` returns on each rank of a group over gloo."""
+    """What ``run`` returns on each rank of a group."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=20))
 
     def join(rank: int) -> T:
         client = TCPStore("127.0.0.1", store.port, is_master=False, timeout=timedelta(seconds=20))
-        return run(Gloo(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20))
+        with closing(ProcessGroup(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20)) as group:
+            return run(group)
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(join, range(workers)))
@@ -65,7 +67,6 @@ def test_the_sum_has_the_bits_of_one_process(shares: int, workers: int, dtype: t
 def test_a_worker_that_leaves_ends_the_others_sums(length: int) -> None:
     def leave_or_sum(collective: Collective) -> None:
         if collective.rank == 2:
-            collective.close()
             return
         with pytest.raises(BrokenGroup, match=f"rank {collective.rank} lost its group"):
             summed(collective, 3, [length], torch.float32)

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from pyspark import SparkConf
 
-from dlcore.parallel.collective import BrokenGroup, Gloo
+from dlcore.parallel.collective import BrokenGroup, ProcessGroup
 from dlcore.run.board import WAITING
 from dlcore.run.control import KEY_BYTES, ControlClient, ControlServer, LostDriver
 from dlcore.spark.group import open_control_server
@@ -152,9 +153,10 @@ def test_a_process_group_meets_through_it(control: ControlServer) -> None:
 
     def take_part(rank: int) -> None:
         client = connected(control)
-        group = Gloo(client.sub("group"), rank=rank, workers=2, address=client.address, patience_s=20)
         tensor = torch.full((2,), float(rank + 1))
-        group.sum(tensor)()
+        store, address = client.sub("group"), client.address
+        with closing(ProcessGroup(store, rank=rank, workers=2, address=address, patience_s=20)) as group:
+            group.sum(tensor)()
         summed[rank] = tensor.tolist()
 
     workers = [threading.Thread(target=take_part, args=(rank,)) for rank in range(2)]

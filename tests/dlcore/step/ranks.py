@@ -15,7 +15,7 @@ from torch._C._distributed_c10d import TCPStore
 from dlcore import Progress
 from dlcore.data.layout import Layout
 from dlcore.data.rows import Resident
-from dlcore.parallel.collective import Alone, Collective, Gloo
+from dlcore.parallel.collective import Alone, Collective, ProcessGroup
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method
 from dlcore.step.state import Figures, Slice, capture
@@ -53,7 +53,7 @@ def trained(
 
     def met(rank: int) -> Collective:
         client = TCPStore("127.0.0.1", store.port, is_master=False, timeout=timedelta(seconds=20))
-        return Gloo(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20)
+        return ProcessGroup(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=20)
 
     def train(rank: int, collective: Collective) -> tuple[Engine, list[Progress]]:
         live = Engine(method, rows, validation, **engine)

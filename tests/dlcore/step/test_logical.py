@@ -21,7 +21,7 @@ from torch.optim import SGD, Adam
 
 from dlcore import Accuracy, AtMinimum, ClipNorm, Constant, Folder, MeanLoss, Metric, SequentialSchedule, Training
 from dlcore.data.rows import Resident
-from dlcore.parallel.collective import Alone, Gloo
+from dlcore.parallel.collective import Alone, ProcessGroup
 from dlcore.run.chain import Chain, History
 from dlcore.run.commits import Commits, Saved
 from dlcore.run.plan import Plan
@@ -116,7 +116,9 @@ def train(
     ours = method(name, shares)
     client = TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))
     collective = (
-        Alone() if workers == 1 else Gloo(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=60)
+        Alone()
+        if workers == 1
+        else ProcessGroup(client, rank=rank, workers=workers, address="127.0.0.1", patience_s=60)
     )
     metrics: list[Metric] = [Accuracy(), MeanLoss(loss=ours.loss, name="mean")]
     engine = Engine(ours, rows(70), rows(37), metrics=metrics, pauses=ours.pauses, sharded=sharded)
