@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from dlcore.data.cells import Cells
 from dlcore.data.layout import Layout, refuse_unusable
-from dlcore.data.pieces import INDEX, Pieces, existing, grouped, settled, write_piece
+from dlcore.data.pieces import INDEX, Piece, Pieces, existing, grouped, settled, write_piece
 from dlcore.storage.folder import Folder
 
 if TYPE_CHECKING:
@@ -21,16 +22,19 @@ def copy_pieces(data: "ds.Dataset", folder: Folder, layout: Layout) -> Pieces:
     """Write the rows of ``data``, in its order, below ``folder``; pieces that are there already are used if they hold the same."""
     if folder.exists(INDEX):
         return existing(folder, layout, fingerprint(data, layout))
-    name, written, attempt = Fingerprint(layout), [], uuid4().hex[:8]
+    name, written, attempt = Fingerprint(layout), list[Future[Piece]](), uuid4().hex[:8]
     unusable: Counter[str] = Counter()
-    for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):
-        unusable.update(layout.unusable(table))
-        if not unusable:
-            cells = layout.cells(table)
-            name.update(cells)
-            written.append(write_piece(folder, f"part-{number:05d}-{attempt}.arrow", cells))
+    with ThreadPoolExecutor(1, thread_name_prefix="dlcore-writer") as writer:
+        for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):
+            unusable.update(layout.unusable(table))
+            if not unusable:
+                cells = layout.cells(table)
+                if written:
+                    written[-1].result()  # one is written while the next is read, and no more are held
+                written.append(writer.submit(write_piece, folder, f"part-{number:05d}-{attempt}.arrow", cells))
+                name.update(cells)
     refuse_unusable(unusable)
-    return settled(folder, Pieces.of(layout, written, str(name)))
+    return settled(folder, Pieces.of(layout, [piece.result() for piece in written], str(name)))
 
 
 def fingerprint(data: "ds.Dataset", layout: Layout) -> str:

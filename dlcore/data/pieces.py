@@ -176,10 +176,12 @@ def write_piece(folder: Folder, file: str, cells: Mapping[str, Cells]) -> Piece:
     """Write one piece as an Arrow file of one record batch; a row of a tensor is one fixed-size list, bytes are as they are."""
     columns = {name: _to_arrow(each) for name, each in cells.items()}
     batch = pa.record_batch(list(columns.values()), names=list(columns))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    folder.put(file, sink.getvalue())
+
+    def write(sink: pa.NativeFile) -> None:
+        with pa.ipc.new_file(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+
+    folder.fill(file, write)
     shapes = {name: each.shape[1:] for name, each in cells.items() if isinstance(each, np.ndarray)}
     return Piece(file=file, rows=batch.num_rows, bytes=int(batch.nbytes), shapes=shapes)
 

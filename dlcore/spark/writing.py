@@ -74,15 +74,10 @@ def _selected(frame: DataFrame, layout: Layout) -> DataFrame:
     kinds = {field.name: field.dataType for field in frame.schema.fields}
     narrow = {column for part in layout.parts if part.dtype == "float32" for column in part.columns}
     narrow -= {column for part in layout.parts if part.dtype != "float32" for column in part.columns}
-    chosen = frame.select(
-        [
-            F.col(f"`{name}`")
-            .cast("float" if name in narrow and kinds[name] == DoubleType() else kinds[name])
-            .alias(name)
-            for name in layout.columns
-        ]
-    )
-    return chosen.withColumn(_HASH, F.xxhash64(*[F.col(f"`{name}`") for name in layout.columns]))
+    doubles = {name for name in narrow if kinds[name] == DoubleType()}
+    quoted = {name: f"`{name}`" for name in layout.columns}  # as texts, since each call to the JVM has its price
+    chosen = [f"float({each}) as {each}" if name in doubles else each for name, each in quoted.items()]
+    return frame.selectExpr(*chosen).selectExpr("*", f"xxhash64({', '.join(quoted.values())}) as {_HASH}")
 
 
 def _reuse(selected: DataFrame, folder: Folder, layout: Layout) -> Pieces:

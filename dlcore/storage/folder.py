@@ -103,12 +103,16 @@ class Folder:
         found = self.system.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return sorted(info.base_name for info in found)
 
-    @patient
-    def put(self, file: str, content: "bytes | pa.Buffer") -> None:
+    def put(self, file: str, content: bytes) -> None:
         """Write a file under a name that nobody reads yet; parents are made."""
+        self.fill(file, lambda sink: sink.write(content))
+
+    @patient
+    def fill(self, file: str, write: "Callable[[pa.NativeFile], object]") -> None:
+        """Have a file written, as ``put`` does, by a function that is called again where storage fails for a moment."""
         self.system.create_dir(self.at(file).rpartition("/")[0], recursive=True)
         with self.system.open_output_stream(self.at(file)) as sink:
-            sink.write(content)
+            write(sink)
 
     @patient
     def write(self, file: str, content: bytes) -> None:
