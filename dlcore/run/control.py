@@ -69,6 +69,7 @@ class ControlServer:
         client.setsockopt(
             socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
         )  # a client whose link is cut leaves too, in the end
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with client, Connection(os.dup(client.fileno())) as connection:
             try:
                 _silent_for(client, CONNECT_S)
@@ -185,6 +186,9 @@ def _connected(host: str, port: int) -> socket.socket:
             f"{platform.node()} does not: {error}"
         ) from error
     server.settimeout(None)
+    server.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+    )  # else two messages in turn wait for the other side's delayed acknowledgement
     return server
 
 
