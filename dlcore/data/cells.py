@@ -52,9 +52,11 @@ def usable(values: pa.Array) -> Flags:
     if values.null_count:
         good = np.array(values.is_valid().to_numpy(zero_copy_only=False))
     if is_list(values.type):
-        there = values.drop_null()
-        parents = pc.list_parent_indices(there).to_numpy()
-        good[np.flatnonzero(good)[parents[~usable(there.flatten())]]] = False
+        there = values.drop_null() if values.null_count else values
+        bad = ~usable(there.flatten())
+        if bad.any():
+            parents = pc.list_parent_indices(there).to_numpy()
+            good[np.flatnonzero(good)[parents[bad]]] = False
     elif pa.types.is_floating(values.type):
         good &= np.abs(values.to_numpy(zero_copy_only=False)) <= FLOAT32_MAX
     return good

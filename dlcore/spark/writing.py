@@ -16,6 +16,7 @@ from pyspark.sql.types import DataType, DoubleType, StructType
 
 from dlcore.data.layout import Layout, refuse_unusable
 from dlcore.data.pieces import INDEX, Piece, Pieces, existing, grouped, settled, write_piece
+from dlcore.spark.packing import Packing
 from dlcore.spark.silence import silence_limited
 from dlcore.storage.folder import Folder
 
@@ -48,7 +49,9 @@ def write_pieces(frame: DataFrame, folder: Folder, layout: Layout, *, silence_s:
     selected = _selected(frame, layout)
     if folder.exists(INDEX):
         return _reuse(selected, folder, layout)
-    written = selected.mapInArrow(_writer(folder, layout, silence_s), _WRITTEN).collect()
+    packing = Packing.of(layout, frame.schema)
+    packed = selected.selectExpr(*packing.expressions, _HASH)
+    written = packed.mapInArrow(_writer(folder, packing, silence_s), _WRITTEN).collect()
     if problems := sorted(row.problem for row in written if row.problem):
         raise ValueError(problems[0])
     refuse_unusable(_unusable(written))
@@ -100,7 +103,7 @@ def _unusable(written: Iterable[Row]) -> Counter[str]:
 
 
 def _writer(
-    folder: Folder, layout: Layout, silence_s: float
+    folder: Folder, packing: Packing, silence_s: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
@@ -111,19 +114,19 @@ def _writer(
         with silence_limited(silence_s):
             for number, table in enumerate(grouped(batches)):
                 file = f"part-{partition:05d}-{number:05d}-{attempt}.arrow"
-                yield from _written(folder, layout, file, table)
+                yield from _written(folder, packing, file, table)
 
     return write
 
 
-def _written(folder: Folder, layout: Layout, file: str, table: pa.Table) -> Iterator[pa.RecordBatch]:
-    unusable = layout.unusable(table)
+def _written(folder: Folder, packing: Packing, file: str, table: pa.Table) -> Iterator[pa.RecordBatch]:
+    unusable = packing.unusable(table)
     for column, count in unusable.items():
         yield _report(column=column, unusable=count)
     if unusable:
         return
     try:
-        cells = layout.cells(table)
+        cells = packing.layout.cells(table)
     except ValueError as error:  # of the data, not of this task: the driver raises it as it is
         yield _report(problem=str(error))
         return
