@@ -1,6 +1,6 @@
 """Clipping of the global gradient: applied after the sum over all workers, so it does not depend on their number.
 
-A clip gets all elements of the gradient as a few flat tensors and changes them in place.
+A clip gets each parameter's gradient and changes it in place.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,17 @@ class ClipNorm:
             raise ValueError(f"ClipNorm.limit must be positive, got {self.limit}")
 
     def __call__(self, gradients: list[Tensor]) -> None:
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
-        scale = torch.clamp(self.limit / (norm + 1e-6), max=1.0)
-        torch._foreach_mul_(gradients, scale)
+        self.scale(gradients, norms(gradients))
+
+    def scale(self, gradients: list[Tensor], norms: Tensor) -> None:
+        """Scale some of the gradients, of all of which these are the norms."""
+        norm = torch.linalg.vector_norm(norms)
+        torch._foreach_mul_(gradients, torch.clamp(self.limit / (norm + 1e-6), max=1.0))
+
+
+def norms(gradients: list[Tensor]) -> Tensor:
+    """The 2-norm of each."""
+    return torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
 
 
 @dataclass(frozen=True)

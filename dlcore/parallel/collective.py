@@ -123,9 +123,9 @@ class ProcessGroup:
 
     def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor], *, tag: int) -> Wait:
         def begin() -> list[Work]:
-            receive, send = self._group.recv, self._group.send  # type: ignore[attr-defined]
-            incoming = [receive([each], rank, tag) for rank, each in received.items() if each.numel()]
-            return [*incoming, *(send([each], rank, tag) for rank, each in sent.items() if each.numel())]
+            incoming = [self._group.recv([each], rank, tag) for rank, each in received.items() if each.numel()]  # type: ignore[attr-defined]
+            outgoing = [self._group.send([each], rank, tag) for rank, each in sent.items() if each.numel()]  # type: ignore[attr-defined]
+            return incoming + outgoing
 
         return self._begun(begin)
 
@@ -152,12 +152,15 @@ class ProcessGroup:
 
     def _begun(self, begin: Callable[[], list[Work]]) -> Wait:
         with self._breaking():
-            works = begin()
+            works = begin()  # an error's frames hold neither these nor the group, which would keep its connections open
 
         def wait() -> None:
-            with self._breaking():
-                for work in works:
-                    work.wait()
+            try:
+                with self._breaking():
+                    while works:
+                        works.pop(0).wait()
+            finally:
+                works.clear()
 
         return wait
 

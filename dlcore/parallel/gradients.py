@@ -8,11 +8,13 @@ A mark for each parameter that backward came to travels in its buffer: what no w
 """
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from dlcore.parallel.collective import Wait
 from dlcore.parallel.parameters import flat, trainable
@@ -31,28 +33,45 @@ class Gradients:
 
     A backward inside a backward, as of re-entrant checkpoints, may come to a parameter several times. The first backward is watched
     for it, with nothing sent before its end; where it was so, nothing ever is.
+
+    Where each rank has its ``owned`` parameters to step, it gets the sum of their gradients alone. ``flats`` are the sums that this rank
+    gets, and ``each`` are those of its parameters by name.
     """
 
     def __init__(self, model: nn.Module, reduction: Reduction, *, slots: int) -> None:
-        self._reduction, self._share = reduction, reduction.held.start
-        named = dict([*trainable(model).items()][::-1])
-        groups = [*_grouped(named)]
+        self._parameters, self._count = trainable(model), slots
+        self._hooks: list[RemovableHandle] = []
+        self._watched = self._repeated = self._last = False
+        self.lay(())
+        self.join(reduction)
+
+    def lay(self, owned: Sequence[Mapping[str, nn.Parameter]]) -> None:
+        """Lay the buffers out for parameters ``owned`` by ranks, or by none; to be joined anew."""
+        self.owned = owned
+        groups = [*_grouped(dict([*self._parameters.items()][::-1]))]
         if _dtype(groups[0]) not in (torch.float32, torch.float64):
             groups.insert(0, {})
-        self._buckets = [_Bucket(group, 0 if number else slots) for number, group in enumerate(groups)]
+        self._buckets = [_Bucket(group, 0 if number else self._count, owned) for number, group in enumerate(groups)]
         self.slots = self._buckets[0].slots
-        self.flats = [bucket.gradients for bucket in self._buckets]
-        self._waits: list[Wait] = []
-        self._watched = self._repeated = self._last = False
-        for number, bucket in enumerate(self._buckets):
-            for place, parameter in enumerate(bucket.parameters.values()):
-                hook = partial(_arrived, weakref.ref(self), number, place)
-                parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = [
+            parameter.register_post_accumulate_grad_hook(partial(_arrived, weakref.ref(self), number, place))  # type: ignore[no-untyped-call]
+            for number, bucket in enumerate(self._buckets)
+            for place, parameter in enumerate(bucket.parameters.values())
+        ]
 
     def join(self, reduction: Reduction) -> None:
         """Sum with another group from now on; what is under way with the one before is given up."""
-        self._reduction = reduction
-        self._waits = []
+        self._reduction, self._share = reduction, reduction.held.start
+        self._waits: list[Wait] = []
+        rank = reduction.collective.rank
+        mine = self.owned[rank] if self.owned else self._parameters
+        self.flats = [
+            bucket.gradients[bucket.cuts[rank]] if self.owned else bucket.gradients for bucket in self._buckets
+        ]
+        views = {name: view for bucket in self._buckets for name, view in bucket.views.items()}
+        self.each = {name: views[name] for name in self._parameters if name in mine}
 
     def clear(self) -> None:
         """Set all gradients and slots to zero, for the first of this worker's shares."""
@@ -60,6 +79,12 @@ class Gradients:
         for bucket in self._buckets:
             bucket.parts = {}
             bucket.clear()
+
+    def gather(self) -> None:
+        """Give every rank the sums that others own."""
+        for bucket in self._buckets:
+            for rank, cut in enumerate(bucket.cuts):
+                self._reduction.collective.broadcast(bucket.gradients[cut], source=rank)()
 
     def next_share(self) -> None:
         """Put aside what a share has given, and begin with the next at zero."""
@@ -101,7 +126,10 @@ class Gradients:
         bucket = self._buckets[len(self._waits)]
         given, bucket.sent = bucket.given(), True
         put(bucket.parts, self._share, given, shares=self._reduction.shares)
-        self._waits.append(self._reduction.sum(bucket.parts, given))
+        if self.owned:
+            self._waits.append(self._reduction.scatter(bucket.parts, given, bucket.cuts))
+        else:
+            self._waits.append(self._reduction.sum(bucket.parts, given))
 
 
 def _arrived(gradients: "weakref.ref[Gradients]", number: int, place: int, _: Tensor) -> None:
@@ -118,24 +146,31 @@ def _again(name: str) -> RuntimeError:
 
 
 class _Bucket:
-    """Parameters by name whose gradients, then a mark for each of them, then ``slots``, lie in one buffer.
+    """Parameters by name whose gradients, then a mark for each of them, then ``slots``, lie in one buffer: those of a rank in its cut.
 
     A parameter is ``used`` if a backward of this share came to it, ``came`` if this backward did. ``parts`` are the sums of shares.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], slots: int) -> None:
-        self.parameters, self.parts = parameters, dict[range, Tensor]()
-        count = len(parameters)
-        self._flat, self._views = flat([*parameters.values()], slots=count + slots)
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], slots: int, owned: Sequence[Mapping[str, nn.Parameter]]
+    ) -> None:
+        ranked = [[name for name in parameters if name in mine] for mine in owned] or [[*parameters]]
+        self.parameters = {name: parameters[name] for mine in ranked for name in mine}
+        self.parts, count = dict[range, Tensor](), len(parameters)
+        self._flat, views = flat([*self.parameters.values()], slots=count + slots)
+        self.views = dict(zip(self.parameters, views, strict=True))
         end = len(self._flat) - count - slots
         self.gradients, self._marks, self.slots = torch.split(self._flat, [end, count, slots])
+        starts = [*(view.storage_offset() for view in views), end]
+        ends = [starts[place] for place in accumulate(map(len, ranked), initial=0)]
+        self.cuts = [slice(*each) for each in pairwise(ends)]
         self.clear()
 
     def clear(self) -> None:
         self._flat.zero_()
         self.used, self.sent = [False] * len(self.parameters), False
         self.expect()
-        for view, parameter in zip(self._views, self.parameters.values(), strict=True):
+        for view, parameter in zip(self.views.values(), self.parameters.values(), strict=True):
             if parameter.grad is not view:
                 parameter.grad = view
 

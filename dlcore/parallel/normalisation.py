@@ -14,7 +14,7 @@ from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from dlcore.parallel.collective import Alone, Collective
-from dlcore.parallel.reduction import AllReduce, Reduction
+from dlcore.parallel.reduction import Reduction
 from dlcore.parallel.tree import put
 
 
@@ -111,7 +111,7 @@ class BatchStatistics:
 
     def __init__(self, model: nn.Module, *, synchronised: bool) -> None:
         self._together = Together(Alone())
-        self._reduction: Reduction = AllReduce(Alone())
+        self._reduction = Reduction(Alone())
         normalising = [module for module in model.modules() if isinstance(module, KEEPING) and module.training]
         ours = [module for module in normalising if synchronised and isinstance(module, _Normalises)]
         if synchronised and any(isinstance(each, RunningStatistics) and each.state_dict() for each in normalising):

@@ -1,12 +1,9 @@
-"""The sum over all shares of what each gives: by all-reduce, where each worker has one share, or in the one tree over shares.
+"""The sum over all shares of what each gives, in the one tree over shares: the same bits on any number of workers."""
 
-A sum by all-reduce has the order that gloo gives it with so many workers; a sum in the tree is the same, bit for bit, on any number.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,112 +12,89 @@ from dlcore.data.order import part
 from dlcore.parallel.collective import SMALL_BYTES, Collective, Wait
 from dlcore.parallel.tree import Parts, holdings, subtrees, total
 
+Cut = Sequence[slice]
+"""What of a flat tensor is summed at one worker."""
+WHOLE: Cut = (slice(None),)
+Exchange = Callable[[Mapping[int, Tensor], Mapping[int, Tensor]], Wait]
 
-class Reduction(Protocol):
-    """``holdings`` are the shares of each rank, ``held`` this one's, of so many ``shares``."""
 
-    @property
-    def collective(self) -> Collective: ...
+class Reduction:
+    """A worker has one share or more, and sends the sums of the subtrees that it holds; without a number of ``shares``, each has one.
 
-    @property
-    def shares(self) -> int: ...
+    ``holdings`` are the shares of each rank, ``held`` this one's. Few bytes go whole to all others, and each worker adds up the tree:
+    one message's time. Of more, each worker adds up a slice, of which it gets the parts from all and gives the sum to all: the bytes of
+    an all-reduce, by a thread beside backward.
+    """
 
-    @property
-    def holdings(self) -> Sequence[range]: ...
-
-    @property
-    def held(self) -> range: ...
+    def __init__(self, collective: Collective, *, shares: int | None = None) -> None:
+        self.collective, self.shares = collective, shares or collective.workers
+        self.holdings = holdings(self.shares, workers=collective.workers)
+        self.held = self.holdings[collective.rank]
+        self._nodes = [subtrees(held, shares=self.shares) for held in self.holdings]
+        self._others = [rank for rank in range(collective.workers) if rank != collective.rank]
+        self._tags = count(step=2)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dlcore-reduction")
 
     def sum(self, parts: Parts, into: Tensor) -> Wait:
         """Begin to sum ``parts``, which ``put`` has made of this worker's shares, with those of all others.
 
         ``into`` has the sum once the returned call has waited. It may be one of the parts, which are used up.
         """
-        ...
+        if self._small(into):
+            return self._summed(parts, into, [WHOLE] * self.collective.workers, self.collective.swap)
+        return self._thread.submit(self._sliced, parts, into, next(self._tags)).result
 
-    def close(self) -> None: ...
+    def scatter(self, parts: Parts, into: Tensor, owned: Sequence[slice]) -> Wait:
+        """Begin to sum, as ``sum`` does, of each rank's ``owned`` slice for that rank alone, and for all what lies behind them.
 
+        These are half the bytes of ``sum``.
+        """
+        cuts = [(each, slice(owned[-1].stop, None)) for each in owned]
+        if self._small(into):
+            return self._summed(parts, into, cuts, self.collective.swap)
+        exchange = partial(self.collective.exchange, tag=next(self._tags))
+        return self._thread.submit(lambda: self._summed(parts, into, cuts, exchange)()).result
 
-def reduction_of(collective: Collective, *, shares: int | None) -> Reduction:
-    """In the tree over so many ``shares``; without a number, each worker has one."""
-    return AllReduce(collective) if shares is None else TreeReduce(collective, shares=shares)
+    def _small(self, into: Tensor) -> bool:
+        """The same on every rank."""
+        return (sum(map(len, self._nodes)) - 1) * into.nbytes <= SMALL_BYTES
 
+    def _sliced(self, parts: Parts, into: Tensor, tag: int) -> None:
+        slices = [part(len(into), rank, self.collective.workers) for rank in range(self.collective.workers)]
+        self._summed(parts, into, [(each,) for each in slices], partial(self.collective.exchange, tag=tag))()
+        mine, sums = into[slices[self.collective.rank]], {rank: into[slices[rank]] for rank in self._others}
+        self.collective.exchange(dict.fromkeys(self._others, mine), sums, tag=tag + 1)()
 
-class AllReduce:
-    """Each worker has one share."""
-
-    def __init__(self, collective: Collective) -> None:
-        self.collective, self.shares = collective, collective.workers
-        self.holdings = holdings(self.shares, workers=self.shares)
-        self.held = self.holdings[collective.rank]
-
-    def sum(self, parts: Parts, into: Tensor) -> Wait:
-        [own] = parts.values()
-        if own is not into:
-            into.copy_(own)
-        return self.collective.sum(into)
-
-    def close(self) -> None:
-        return None
-
-
-class TreeReduce:
-    """A worker has one share or more, and sends the sums of the subtrees that it holds.
-
-    Few bytes go whole to all others, and each worker adds up the tree: one message's time. Of more, each worker adds up a slice, of
-    which it gets the parts from all and gives the sum to all: the bytes of one all-reduce, by a thread beside backward.
-    """
-
-    def __init__(self, collective: Collective, *, shares: int) -> None:
-        self.collective, self.shares = collective, shares
-        self.holdings = holdings(shares, workers=collective.workers)
-        self.held = self.holdings[collective.rank]
-        self._nodes = [subtrees(held, shares=shares) for held in self.holdings]
-        self._others = [rank for rank in range(collective.workers) if rank != collective.rank]
-        self._tags = count(step=2)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dlcore-reduction")
-
-    def sum(self, parts: Parts, into: Tensor) -> Wait:
-        if (sum(map(len, self._nodes)) - 1) * into.nbytes <= SMALL_BYTES:  # the same on every rank
-            return self._whole(parts, into)
-        summed = self._thread.submit(self._sliced, parts, into, next(self._tags))
-        return lambda: summed.result()
-
-    def _whole(self, parts: Parts, into: Tensor) -> Wait:
-        received = self._room(into)
-        sent = self._joined(parts, slice(None))
-        wait = self.collective.swap(dict.fromkeys(self._others, sent), received)
+    def _summed(self, parts: Parts, into: Tensor, cuts: Sequence[Cut], exchange: Exchange) -> Wait:
+        """Begin to sum at each rank its cut of the parts of all."""
+        mine = cuts[self.collective.rank]
+        length = sum(len(into[each]) for each in mine)
+        received = {rank: into.new_empty((len(self._nodes[rank]), length)) for rank in self._others}
+        wait = exchange({rank: self._joined(parts, cuts[rank]) for rank in self._others}, received)
 
         def finish() -> None:
             wait()
-            into.copy_(self._total(parts, received))
+            theirs = {node: each for rank, rows in received.items() for node, each in self._by_node(rank, rows)}
+            ours = {node: _taken(each, mine) for node, each in parts.items()}
+            found = total({**ours, **theirs}, shares=self.shares)
+            for cut, values in zip(mine, torch.split(found, [len(into[each]) for each in mine]), strict=True):
+                if values.data_ptr() != into[cut].data_ptr():  # else it was added up in its place
+                    into[cut].copy_(values)
 
         return finish
 
-    def _sliced(self, parts: Parts, into: Tensor, tag: int) -> None:
-        cuts = [part(len(into), rank, self.collective.workers) for rank in range(self.collective.workers)]
-        mine = into[cuts[self.collective.rank]]
-        received = self._room(mine)
-        self.collective.exchange({rank: self._joined(parts, cuts[rank]) for rank in self._others}, received, tag=tag)()
-        ours = {node: each[cuts[self.collective.rank]] for node, each in parts.items()}
-        mine.copy_(self._total(ours, received))
-        sums = {rank: into[cuts[rank]] for rank in self._others}
-        self.collective.exchange(dict.fromkeys(self._others, mine), sums, tag=tag + 1)()
-
-    def _room(self, like: Tensor) -> dict[int, Tensor]:
-        """Room for the parts of each other rank, one after the other."""
-        return {rank: like.new_empty((len(self._nodes[rank]), len(like))) for rank in self._others}
-
-    def _joined(self, parts: Parts, cut: slice) -> Tensor:
-        cuts = [parts[node][cut] for node in self._nodes[self.collective.rank]]
+    def _joined(self, parts: Parts, cut: Cut) -> Tensor:
+        """What goes to one rank: its cut of each subtree that this one holds, one after the other."""
+        cuts = [_taken(parts[node], cut) for node in self._nodes[self.collective.rank]]
         return cuts[0] if len(cuts) == 1 else torch.cat(cuts)
 
-    def _total(self, ours: Parts, received: Mapping[int, Tensor]) -> Tensor:
-        theirs = {
-            node: each for rank, rows in received.items() for node, each in zip(self._nodes[rank], rows, strict=True)
-        }
-        return total({**ours, **theirs}, shares=self.shares)
+    def _by_node(self, rank: int, rows: Tensor) -> Sequence[tuple[range, Tensor]]:
+        return list(zip(self._nodes[rank], rows, strict=True))
 
     def close(self) -> None:
         """Let the thread end; what is under way is given up."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _taken(flat: Tensor, cut: Cut) -> Tensor:
+    return flat[cut[0]] if len(cut) == 1 else torch.cat([flat[each] for each in cut])

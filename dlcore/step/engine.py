@@ -20,8 +20,8 @@ from dlcore.data.rows import Rows
 from dlcore.metrics.metric import Metric
 from dlcore.optim.schedules import in_steps
 from dlcore.parallel.collective import Alone, Collective
-from dlcore.parallel.parameters import Weights, keep_parameters, slice_names, split_parameters
-from dlcore.parallel.reduction import reduction_of
+from dlcore.parallel.parameters import keep_parameters, slice_names, split_parameters
+from dlcore.parallel.reduction import Reduction
 from dlcore.step.averaging import Averaging
 from dlcore.step.iteration import Iteration
 from dlcore.step.method import Method
@@ -57,7 +57,7 @@ class Engine:
         self._order = self._whole
         self._planned = in_steps(method.schedule, self._whole.steps)
         self.model = tune_model(method.build())
-        self._reduction = reduction_of(Alone(), shares=method.logical_workers)
+        self._reduction = Reduction(Alone(), shares=method.logical_workers)
         self._iteration = Iteration(method, self.model)
         self.objective = self._iteration.objective
         self._averaging: Averaging | None = None
@@ -76,7 +76,7 @@ class Engine:
     def join(self, collective: Collective) -> None:
         """Work with these from now on."""
         self._reduction.close()
-        self._reduction = reduction_of(collective, shares=self._method.logical_workers)
+        self._reduction = Reduction(collective, shares=self._method.logical_workers)
         self._iteration.join(self._reduction)
         self._feed.close()
         self._feed = self._feed_of_rank()
@@ -98,11 +98,10 @@ class Engine:
         """Go on from a state as ``rank`` of so many workers, whatever this engine did before; ``batch`` is theirs in all."""
         owned = split_parameters(self.model, workers=workers)
         self._mine = slice_names(self.model, owned, rank)
-        weights = Weights(owned if self._sharded else ())
         self._optimizer = self._method.optimize(self.model)
         if self._sharded:
             keep_parameters(self._optimizer, owned[rank].values())
-        self._iteration.update_by(self._optimizer, weights)
+        self._iteration.update_by(self._optimizer, owned if self._sharded and workers > 1 else ())
         restore(self.model, self._optimizer, slices)
         if self._method.average_every is not None:
             self._averaging = Averaging(self.model, self._optimizer)

@@ -1,13 +1,15 @@
 """One worker's part of one step: the gradients of its shares, their sum over all, and what the optimizer makes of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from dlcore.data.feed import Batch
+from dlcore.optim.clipping import Clip, ClipNorm, ClipValue, norms
 from dlcore.optim.eager import stepper
 from dlcore.optim.penalties import add_gradient
 from dlcore.optim.schedules import base_rate
@@ -16,8 +18,8 @@ from dlcore.parallel.collective import Alone
 from dlcore.parallel.finiteness import finite, ranks_not_finite, skip_or_stop
 from dlcore.parallel.gradients import Gradients
 from dlcore.parallel.normalisation import BatchStatistics
-from dlcore.parallel.parameters import Weights
-from dlcore.parallel.reduction import AllReduce, Reduction, reduction_of
+from dlcore.parallel.parameters import Weights, trainable
+from dlcore.parallel.reduction import Reduction
 from dlcore.step.method import Method
 from dlcore.step.objective import Objective
 from dlcore.step.progress import Records
@@ -39,7 +41,7 @@ class Iteration:
         self._apart = method.average_every is not None
         self._statistics = BatchStatistics(model, synchronised=method.sync_batchnorm)
         self._own_buffers = OwnBuffers(model)
-        self._reduction = self._summing = reduction_of(Alone(), shares=method.logical_workers)
+        self._reduction = self._summing = Reduction(Alone(), shares=method.logical_workers)
         self._gradients = Gradients(model, self._summing, slots=5)
         self.objective = Objective(method, model)
 
@@ -50,16 +52,20 @@ class Iteration:
 
     def join(self, reduction: Reduction) -> None:
         """Step with these from now on, from the state that the model has now."""
-        self._reduction, self._summing = reduction, AllReduce(Alone()) if self._apart else reduction
+        self._reduction, self._summing = reduction, Reduction(Alone()) if self._apart else reduction
         self._gradients.join(self._summing)
         self._statistics.join(self._summing)
         self._own_buffers.note()
 
-    def update_by(self, optimizer: Optimizer, weights: Weights) -> None:
-        """Have this optimizer take the steps from now on."""
+    def update_by(self, optimizer: Optimizer, owned: Sequence[Mapping[str, nn.Parameter]] = ()) -> None:
+        """Have this optimizer take the steps from now on: of those parameters that this rank owns, where ranks own some; join follows.
+
+        Each rank then gets the gradients of its own parameters alone, unless the clip may be a function of all of them.
+        """
         base = base_rate(self._method.schedule)
         self._ratios = [float(group["lr"]) / base for group in optimizer.param_groups]
-        self._optimizer, self._weights, self._take_step = optimizer, weights, stepper(optimizer)
+        self._optimizer, self._weights, self._take_step = optimizer, Weights(owned), stepper(optimizer)
+        self._gradients.lay(owned if isinstance(self._method.clip, ClipNorm | ClipValue | None) else ())
 
     def take(self, step: int, feed: Callable[[int], Batch], rate: float, records: Records, *, stop: bool) -> Sums:
         """Take a step, and return what all workers have counted of it; with averaging, what this one has."""
@@ -70,9 +76,17 @@ class Iteration:
         with records.counted("synchronisation_s"):
             self._gradients.finish()
         slots = self._gradients.slots
-        good = finite(slots[LOSS], self._gradients.flats)
-        taken = self._learn(rows, rate, records) if good else self._skip(rows, step)
+        taken = self._learn(rows, rate, records) if self._finite() else self._skip(rows, step)
         return Sums(taken=taken, stop=float(slots[STOP]) > 0, seconds=float(slots[SECONDS]))
+
+    def _finite(self) -> bool:
+        """Whether the step is, on all ranks alike."""
+        good = finite(self._gradients.slots[LOSS], self._gradients.flats)
+        if not self._gradients.owned:
+            return good
+        bad = torch.tensor([0.0 if good else 1.0])
+        self._summing.collective.sum(bad)()
+        return not bad
 
     def _shares(self, step: int, feed: Callable[[int], Batch], records: Records) -> int:
         """Add up the gradients of this worker's shares, and return the step's rows."""
@@ -124,6 +138,8 @@ class Iteration:
 
     def _skip(self, rows: int, step: int) -> Since:
         """Leave the state as it was before a step that is not finite, if it may be skipped, and return what is counted of it."""
+        if self._gradients.owned:
+            self._gradients.gather()
         rank, ranks = self._reduction.collective.rank, ranks_not_finite(self._losses, self._summing)
         told = [rank for _ in ranks] if self._apart else ranks
         skip_or_stop(self._method.on_nan, self._model, told, step=step, tell=self._apart or rank == 0)
@@ -148,7 +164,23 @@ class Iteration:
         if self._method.penalty is not None:
             add_gradient(self._method.penalty, self._model)
         if self._method.clip is not None:
-            self._method.clip(self._gradients.flats)
+            self._clip(self._method.clip)
         for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
             group["lr"] = rate * ratio
         self._take_step()
+
+    def _clip(self, clip: Clip) -> None:
+        """Clip the gradient; its norm is of what others own too."""
+        each = self._gradients.each
+        if not (self._gradients.owned and isinstance(clip, ClipNorm)):
+            clip([*each.values()])
+            return
+        everything = trainable(self._model)
+        found = torch.zeros(
+            len(everything), dtype=reduce(torch.promote_types, (one.dtype for one in everything.values()))
+        )
+        if each:
+            found[[name in each for name in everything]] = norms([*each.values()])
+        self._summing.collective.sum(found)()
+        if each:
+            clip.scale([*each.values()], found)

@@ -15,6 +15,8 @@ PROGRAMS = (
         "parquet",
         "prediction",
         "resident",
+        "exchange",
+        "exchange --workers 4",
         "larger",
         "sharded",
         "planner",

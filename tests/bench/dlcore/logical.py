@@ -1,4 +1,4 @@
-"""Steps with logical workers beside steps by all-reduce: ``python -m tests.bench.dlcore.logical lenet MNIST_FOLDER`` or ``... inception``.
+"""Steps with logical workers beside steps without: ``python -m tests.bench.dlcore.logical lenet MNIST_FOLDER`` or ``... inception``.
 
 Two processes of one thread, each with an engine of both kinds, take a step with one, then with the other, by turns. So whatever else
 the machine does meets both alike; the fastest tenth of the steps is that which it meets least.
@@ -51,7 +51,7 @@ def data(work: str, folder: Path | None) -> pd.DataFrame:
 
 
 def rank(work: str, folder: Path | None, steps: int, port: int, number: int) -> list[tuple[float, float]]:
-    """The seconds of each step by all-reduce and of that with logical workers which followed it."""
+    """The seconds of each step without logical workers and of that with them which followed it."""
     tune_process(1)
     rows, store = resident(data(work, folder), features=["pixels"], label="digit"), TCPStore("127.0.0.1", port)
     with ExitStack() as ends:
@@ -92,7 +92,7 @@ def main() -> None:
     for name, tenths in (("median", 5), ("fastest tenth", 1)):
         reduced, logical = (statistics.quantiles(each, n=10)[tenths - 1] * 1000 for each in zip(*taken, strict=True))
         print(
-            f"{given.work}, {name}: {reduced:.1f} ms by all-reduce, {logical:.1f} ms with logical workers: {reduced / logical:.3f}",
+            f"{given.work}, {name}: {reduced:.1f} ms without, {logical:.1f} ms with logical workers: {reduced / logical:.3f}",
             flush=True,
         )
 

@@ -74,24 +74,26 @@ def bad_step() -> tuple[int, int]:
     return next((step, [*order.at(step)].index(BAD)) for step in range(4) if BAD in order.at(step))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_error_says_step_rank_and_parameters(workers: int) -> None:
+@pytest.mark.parametrize(("workers", "sharded"), [(1, False), (2, False), (2, True)])
+def test_the_error_says_step_rank_and_parameters(workers: int, sharded: bool) -> None:
     step, place = bad_step()
     rank = place // (16 // workers)
     told = rf"step {step + 1} is not finite: the loss of the rows of ranks \[{rank}\], the gradient of 0\.weight.*no parameter"
     with pytest.raises(FloatingPointError, match=told):
-        trained(method(), workers, rows())
+        trained(method(), workers, rows(), sharded=sharded)
     told = rf"step {step + 1} is not finite: the loss of the rows of ranks \[\], the gradient of 0\.weight"
     with pytest.raises(FloatingPointError, match=told):
-        trained(method(loss=sloping_loss), workers, rows())
+        trained(method(loss=sloping_loss), workers, rows(), sharded=sharded)
 
 
 @pytest.mark.parametrize("loss", [nan_loss, sloping_loss])
 def test_a_skipped_step_changes_nothing_on_any_rank(loss: Any) -> None:
     step, _ = bad_step()
     skipping = method(loss=loss, on_nan="skip")
-    for workers in (1, 2):
-        before, after = (trained(skipping, workers, rows(), stop_after=end) for end in (step, step + 1))
+    for workers, sharded in ((1, False), (2, False), (2, True)):
+        before, after = (
+            trained(skipping, workers, rows(), stop_after=end, sharded=sharded) for end in (step, step + 1)
+        )
         for (one, _), (other, _) in zip(before, after, strict=True):
             assert (one.step, other.step) == (step, step + 1)
             states = (engine.model.state_dict() for engine in (one, other))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
+from itertools import pairwise
 from typing import TypeVar
 
 import pytest
@@ -12,7 +14,7 @@ from torch import Tensor
 from torch._C._distributed_c10d import TCPStore
 
 from dlcore.parallel.collective import SMALL_BYTES, Alone, BrokenGroup, Collective, ProcessGroup, gathered
-from dlcore.parallel.reduction import TreeReduce
+from dlcore.parallel.reduction import Reduction
 from dlcore.parallel.tree import holdings, put
 
 T = TypeVar("T")
@@ -38,15 +40,18 @@ def given(share: int, length: int, dtype: torch.dtype) -> Tensor:
     return (torch.randn(length, generator=drawn) * 10.0 ** (share % 5)).to(dtype)
 
 
-def summed(collective: Collective, shares: int, lengths: list[int], dtype: torch.dtype) -> list[Tensor]:
-    """Sums that are all begun before any is waited for, as those of a model's buffers are."""
-    reduction, waits, sums = TreeReduce(collective, shares=shares), [], []
+def summed(
+    collective: Collective, shares: int, lengths: list[int], dtype: torch.dtype, *, scattered: bool = False
+) -> list[Tensor]:
+    """Sums that are all begun before any is waited for, as those of a model's buffers are; ``scattered`` by `owned`."""
+    reduction, waits, sums = Reduction(collective, shares=shares), [], []
     for length in lengths:
         parts: dict[range, Tensor] = {}
         for share in reduction.held:
             into = given(share, length, dtype)
             put(parts, share, into, shares=shares)
-        waits.append(reduction.sum(parts, into))
+        scatter = partial(reduction.scatter, owned=owned(length, collective.workers))
+        waits.append((scatter if scattered else reduction.sum)(parts, into))
         sums.append(into)
     for wait in waits:
         wait()
@@ -61,6 +66,26 @@ def test_the_sum_has_the_bits_of_one_process(shares: int, workers: int, dtype: t
     expected = summed(Alone(), shares, lengths, dtype)
     for sums in on_ranks(workers, lambda collective: summed(collective, shares, lengths, dtype)):
         assert all(torch.equal(one, other) for one, other in zip(sums, expected, strict=True))
+
+
+def owned(length: int, workers: int) -> list[slice]:
+    """Slices of unlike lengths, the first of none, and two elements behind them."""
+    ends = [0, *(max(0, length - 2) * rank // max(1, workers - 1) for rank in range(workers))]
+    return [slice(*each) for each in pairwise(ends)]
+
+
+@pytest.mark.parametrize(("shares", "workers"), [(2, 2), (3, 2), (4, 3), (5, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_each_rank_gets_the_sum_of_what_it_owns_and_all_that_of_the_rest(
+    shares: int, workers: int, dtype: torch.dtype
+) -> None:
+    lengths = [LARGE, 2, 300]
+    expected = summed(Alone(), shares, lengths, dtype)
+    found = on_ranks(workers, lambda collective: summed(collective, shares, lengths, dtype, scattered=True))
+    for rank, sums in enumerate(found):
+        for length, one, other in zip(lengths, sums, expected, strict=True):
+            for cut in (owned(length, workers)[rank], slice(length - 2, None)):
+                assert torch.equal(one[cut], other[cut])
 
 
 @pytest.mark.parametrize("length", [300, LARGE])

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim import SGD, Adam, Optimizer
 
-from dlcore import LARS, ClipNorm, Constant, Poly, Progress
+from dlcore import LARS, ClipNorm, ClipValue, Constant, Poly, Progress
 from dlcore.data.order import Place
 from dlcore.data.rows import Resident
+from dlcore.optim.clipping import Clip
 from dlcore.step.engine import Engine
 from dlcore.step.method import Method
 from dlcore.step.state import capture
@@ -63,6 +64,12 @@ def entries(engine: Engine) -> int:
     return sum(tensor.numel() for name, tensor in found.items() if name.startswith("optimizer."))
 
 
+def by_the_largest(gradients: list[Tensor]) -> None:
+    """A clip of a user's own, which is a function of the whole gradient."""
+    largest = max(float(each.abs().max()) for each in gradients)
+    torch._foreach_mul_(gradients, min(1.0, 0.1 / largest))
+
+
 CONVOLUTION = nn.Sequential(nn.Unflatten(1, (5, 1, 1)), nn.Conv2d(5, 6, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6, 1))
 
 
@@ -70,10 +77,8 @@ CONVOLUTION = nn.Sequential(nn.Unflatten(1, (5, 1, 1)), nn.Conv2d(5, 6, 1), nn.R
     "optimizer", [partial(SGD, momentum=0.9, weight_decay=1e-3), partial(Adam), partial(LARS, trust=0.1)]
 )
 @pytest.mark.parametrize("workers", [1, 2, 5])
-@pytest.mark.parametrize("clip", [None, ClipNorm(0.5)])
-def test_a_sharded_optimizer_changes_nothing(
-    optimizer: partial[Optimizer], workers: int, clip: ClipNorm | None
-) -> None:
+@pytest.mark.parametrize("clip", [None, ClipNorm(0.5), ClipValue(0.01), by_the_largest])
+def test_a_sharded_optimizer_changes_nothing(optimizer: partial[Optimizer], workers: int, clip: Clip | None) -> None:
     method = Method(**METHOD | {"model": lambda: copy.deepcopy(CONVOLUTION), "optimizer": optimizer, "clip": clip})
     whole = [engine for engine, _ in trained(method, workers)]
     sharded = [engine for engine, _ in trained(method, workers, sharded=True)]
