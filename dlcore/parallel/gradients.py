@@ -38,16 +38,16 @@ class Gradients:
     gets, and ``each`` are those of its parameters by name.
     """
 
-    def __init__(self, model: nn.Module, reduction: Reduction, *, slots: int) -> None:
+    def __init__(self, model: nn.Module, *, slots: int) -> None:
         self._parameters, self._count = trainable(model), slots
         self._hooks: list[RemovableHandle] = []
         self._watched = self._repeated = self._last = False
-        self.lay(())
-        self.join(reduction)
+        self._drop()
 
     def lay(self, owned: Sequence[Mapping[str, nn.Parameter]]) -> None:
-        """Lay the buffers out for parameters ``owned`` by ranks, or by none; to be joined anew."""
+        """Lay the buffers out for parameters ``owned`` by ranks, or by none; `join` follows."""
         self.owned = owned
+        self._drop()
         groups = [*_grouped(dict([*self._parameters.items()][::-1]))]
         if _dtype(groups[0]) not in (torch.float32, torch.float64):
             groups.insert(0, {})
@@ -60,6 +60,17 @@ class Gradients:
             for number, bucket in enumerate(self._buckets)
             for place, parameter in enumerate(bucket.parameters.values())
         ]
+
+    def _drop(self) -> None:
+        """Let go of the buffers, so that no others are held beside them."""
+        self._buckets, self.flats, self.each, self.slots = (
+            list[_Bucket](),
+            list[Tensor](),
+            dict[str, Tensor](),
+            torch.empty(0),
+        )
+        for parameter in self._parameters.values():
+            parameter.grad = None
 
     def join(self, reduction: Reduction) -> None:
         """Sum with another group from now on; what is under way with the one before is given up."""

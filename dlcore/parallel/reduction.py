@@ -12,9 +12,6 @@ from dlcore.data.order import part
 from dlcore.parallel.collective import SMALL_BYTES, Collective, Wait
 from dlcore.parallel.tree import Parts, holdings, subtrees, total
 
-Cut = Sequence[slice]
-"""What of a flat tensor is summed at one worker."""
-WHOLE: Cut = (slice(None),)
 Exchange = Callable[[Mapping[int, Tensor], Mapping[int, Tensor]], Wait]
 
 
@@ -41,7 +38,7 @@ class Reduction:
         ``into`` has the sum once the returned call has waited. It may be one of the parts, which are used up.
         """
         if self._small(into):
-            return self._summed(parts, into, [WHOLE] * self.collective.workers, self.collective.swap)
+            return self._summed(parts, into, [slice(None)] * self.collective.workers, self.collective.swap)
         return self._thread.submit(self._sliced, parts, into, next(self._tags)).result
 
     def scatter(self, parts: Parts, into: Tensor, owned: Sequence[slice]) -> Wait:
@@ -49,11 +46,23 @@ class Reduction:
 
         These are half the bytes of ``sum``.
         """
-        cuts = [(each, slice(owned[-1].stop, None)) for each in owned]
+        rest = slice(owned[-1].stop, None)
+        waits = [
+            self.sum({node: each[rest] for node, each in parts.items()}, into[rest]),
+            self._owned(parts, into, owned),
+        ]
+
+        def wait() -> None:
+            for each in waits:
+                each()
+
+        return wait
+
+    def _owned(self, parts: Parts, into: Tensor, owned: Sequence[slice]) -> Wait:
         if self._small(into):
-            return self._summed(parts, into, cuts, self.collective.swap)
+            return self._summed(parts, into, owned, self.collective.swap)
         exchange = partial(self.collective.exchange, tag=next(self._tags))
-        return self._thread.submit(lambda: self._summed(parts, into, cuts, exchange)()).result
+        return self._thread.submit(lambda: self._summed(parts, into, owned, exchange)()).result
 
     def _small(self, into: Tensor) -> bool:
         """The same on every rank."""
@@ -61,31 +70,30 @@ class Reduction:
 
     def _sliced(self, parts: Parts, into: Tensor, tag: int) -> None:
         slices = [part(len(into), rank, self.collective.workers) for rank in range(self.collective.workers)]
-        self._summed(parts, into, [(each,) for each in slices], partial(self.collective.exchange, tag=tag))()
+        self._summed(parts, into, slices, partial(self.collective.exchange, tag=tag))()
         mine, sums = into[slices[self.collective.rank]], {rank: into[slices[rank]] for rank in self._others}
         self.collective.exchange(dict.fromkeys(self._others, mine), sums, tag=tag + 1)()
 
-    def _summed(self, parts: Parts, into: Tensor, cuts: Sequence[Cut], exchange: Exchange) -> Wait:
+    def _summed(self, parts: Parts, into: Tensor, cuts: Sequence[slice], exchange: Exchange) -> Wait:
         """Begin to sum at each rank its cut of the parts of all."""
-        mine = cuts[self.collective.rank]
-        length = sum(len(into[each]) for each in mine)
-        received = {rank: into.new_empty((len(self._nodes[rank]), length)) for rank in self._others}
+        cut = cuts[self.collective.rank]
+        mine = into[cut]
+        received = {rank: into.new_empty((len(self._nodes[rank]), len(mine))) for rank in self._others}
         wait = exchange({rank: self._joined(parts, cuts[rank]) for rank in self._others}, received)
 
         def finish() -> None:
             wait()
             theirs = {node: each for rank, rows in received.items() for node, each in self._by_node(rank, rows)}
-            ours = {node: _taken(each, mine) for node, each in parts.items()}
+            ours = {node: each[cut] for node, each in parts.items()}
             found = total({**ours, **theirs}, shares=self.shares)
-            for cut, values in zip(mine, torch.split(found, [len(into[each]) for each in mine]), strict=True):
-                if values.data_ptr() != into[cut].data_ptr():  # else it was added up in its place
-                    into[cut].copy_(values)
+            if found.data_ptr() != mine.data_ptr():  # else it was added up in its place
+                mine.copy_(found)
 
         return finish
 
-    def _joined(self, parts: Parts, cut: Cut) -> Tensor:
+    def _joined(self, parts: Parts, cut: slice) -> Tensor:
         """What goes to one rank: its cut of each subtree that this one holds, one after the other."""
-        cuts = [_taken(parts[node], cut) for node in self._nodes[self.collective.rank]]
+        cuts = [parts[node][cut] for node in self._nodes[self.collective.rank]]
         return cuts[0] if len(cuts) == 1 else torch.cat(cuts)
 
     def _by_node(self, rank: int, rows: Tensor) -> Sequence[tuple[range, Tensor]]:
@@ -94,7 +102,3 @@ class Reduction:
     def close(self) -> None:
         """Let the thread end; what is under way is given up."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _taken(flat: Tensor, cut: Cut) -> Tensor:
-    return flat[cut[0]] if len(cut) == 1 else torch.cat([flat[each] for each in cut])

@@ -162,6 +162,7 @@ def _loaded(assignment: Assignment, control: ControlClient, group: str, *, rank:
     engine.load(
         start.figures, assignment.commits.load(start), rank=rank, workers=assignment.workers, batch=assignment.batch
     )
+    give_back_pages()  # those of the bytes that the state was read from
     writer = before.writer if before else Writer(assignment.commits, control, assignment.run)
     kept = Kept(run=assignment.run, claim=Claim(rank=rank), engine=engine, collective=Alone(), writer=writer)
     PROCESS.kept = kept

@@ -42,7 +42,7 @@ class Iteration:
         self._statistics = BatchStatistics(model, synchronised=method.sync_batchnorm)
         self._own_buffers = OwnBuffers(model)
         self._reduction = self._summing = Reduction(Alone(), shares=method.logical_workers)
-        self._gradients = Gradients(model, self._summing, slots=5)
+        self._gradients = Gradients(model, slots=5)
         self.objective = Objective(method, model)
 
     @property
