@@ -41,7 +41,6 @@ class Gradients:
     def __init__(self, model: nn.Module, *, slots: int) -> None:
         self._parameters, self._count = trainable(model), slots
         self._hooks: list[RemovableHandle] = []
-        self._watched = self._repeated = self._last = False
         self._drop()
 
     def lay(self, owned: Sequence[Mapping[str, nn.Parameter]]) -> None:
@@ -62,13 +61,10 @@ class Gradients:
         ]
 
     def _drop(self) -> None:
-        """Let go of the buffers, so that no others are held beside them."""
-        self._buckets, self.flats, self.each, self.slots = (
-            list[_Bucket](),
-            list[Tensor](),
-            dict[str, Tensor](),
-            torch.empty(0),
-        )
+        """Let go of the buffers, so that no others are held beside them, and of what was watched."""
+        self._buckets, self.slots = list[_Bucket](), torch.empty(0)
+        self.flats, self.each = list[Tensor](), dict[str, Tensor]()
+        self._watched = self._repeated = self._last = False
         for parameter in self._parameters.values():
             parameter.grad = None
 

@@ -14,8 +14,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, suppress
 
 import torch
 from torch import Tensor
@@ -26,13 +25,15 @@ log = logging.getLogger("dlcore")
 GREETING = struct.Struct("!16sI")
 """What a worker says first to one that it connects to: the token that this one has told the group by the store, and its own rank."""
 GREETING_S = 5.0
+LENGTH = struct.Struct("!Q")
+"""What goes before a message: how many bytes it has."""
 
 
 class Links:
     """A connection to each of the other ranks.
 
     Messages between two ranks come in the order in which they were begun, which must be the same on both. What is wrong is an OSError:
-    that another has left, or that nothing has moved for ``patience_s``.
+    that another has left, is at a message of another length, or that nothing has moved for ``patience_s``.
     """
 
     def __init__(self, peers: Mapping[int, socket.socket], *, patience_s: float) -> None:
@@ -47,8 +48,9 @@ class Links:
             peers = dict[int, socket.socket]()
             for lower in range(rank):
                 peers[lower] = stack.enter_context(_reached(store.get(f"links/{lower}"), rank, patience_s))
-            listener.settimeout(patience_s)
+            deadline = time.monotonic() + patience_s
             while len(peers) < workers - 1:
+                listener.settimeout(_left(deadline))
                 peer = stack.enter_context(listener.accept()[0])
                 if (higher := _greeted(peer, token)) is not None:
                     peers[higher] = peer
@@ -57,12 +59,19 @@ class Links:
 
     def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> Callable[[], None]:
         """Begin to send contiguous tensors to other ranks and to receive others from them; the returned call waits for the end."""
-        begun = [(self._links[rank].outgoing, each) for rank, each in sent.items() if each.numel()]
-        begun += [(self._links[rank].incoming, each) for rank, each in received.items() if each.numel()]
-        ends = [(stream, stream.add(each)) for stream, each in begun]
+        rooms = {rank: bytearray(LENGTH.size + each.nbytes) for rank, each in received.items()}
+        begun = [(self._links[rank].outgoing, _message(each)) for rank, each in sent.items()]
+        begun += [(self._links[rank].incoming, memoryview(room)) for rank, room in rooms.items()]
+        ends = [(stream, stream.add(message)) for stream, message in begun]
         for stream, _ in ends:
             stream.move()
-        return partial(self._wait, ends)
+
+        def wait() -> None:
+            self._wait(ends)
+            for rank, room in rooms.items():
+                _unpack(rank, room, received[rank])
+
+        return wait
 
     def _wait(self, ends: Sequence[tuple["_Stream", int]]) -> None:
         deadline = time.monotonic() + self._patience_s
@@ -103,14 +112,14 @@ class _Link:
 
 
 class _Stream:
-    """Tensors that go through a connection in one direction, one after the other; ``done`` is how many have."""
+    """Messages that go through a connection in one direction, one after the other; ``done`` is how many have."""
 
     def __init__(self, rank: int, move: Callable[[memoryview], int]) -> None:
         self._rank, self._move, self.waiting, self.done = rank, move, deque[memoryview](), 0
 
-    def add(self, tensor: Tensor) -> int:
+    def add(self, message: memoryview) -> int:
         """Add one to the end; how many there were, which are ``done`` when it is."""
-        self.waiting.append(tensor.detach().view(-1).view(torch.uint8).numpy().data)
+        self.waiting.append(message)
         return self.done + len(self.waiting)
 
     def move(self) -> int:
@@ -131,6 +140,29 @@ class _Stream:
         return moved
 
 
+def _content(tensor: Tensor) -> memoryview:
+    return tensor.detach().view(-1).view(torch.uint8).numpy().data
+
+
+def _message(tensor: Tensor) -> memoryview:
+    content = _content(tensor)
+    return memoryview(b"".join((LENGTH.pack(len(content)), content)))
+
+
+def _unpack(rank: int, message: bytearray, into: Tensor) -> None:
+    """Take what has come, unless it was sent as something else."""
+    content = _content(into)
+    [length] = LENGTH.unpack_from(message)
+    if length != len(content):
+        raise ConnectionError(f"rank {rank} is at another message: it sent {length} bytes where {len(content)} are due")
+    content[:] = memoryview(message)[LENGTH.size :]
+
+
+def _left(deadline: float) -> float:
+    """Seconds that are left, none of which would not wait at all."""
+    return max(0.001, deadline - time.monotonic())
+
+
 def _reached(told: bytes, rank: int, patience_s: float) -> socket.socket:
     """A connection to the worker that has ``told`` where it listens."""
     host, port, token = json.loads(told)
@@ -141,13 +173,14 @@ def _reached(told: bytes, rank: int, patience_s: float) -> socket.socket:
 
 def _greeted(peer: socket.socket, token: bytes) -> int | None:
     """The rank of who has connected; none, and the connection closed, where it is no worker of the group."""
-    peer.settimeout(GREETING_S)
-    try:
-        with peer.makefile("rb", buffering=0) as file:
-            given = file.read(GREETING.size)
-    except TimeoutError:
-        given = b""
-    if len(given or b"") == GREETING.size:
+    given, deadline = b"", time.monotonic() + GREETING_S
+    with suppress(OSError):  # of one who says nothing, or has left
+        while len(given) < GREETING.size:
+            peer.settimeout(_left(deadline))
+            if not (more := peer.recv(GREETING.size - len(given))):
+                break
+            given += more
+    if len(given) == GREETING.size:
         found, rank = GREETING.unpack(given)
         if hmac.compare_digest(found, token):
             return int(rank)

@@ -151,7 +151,7 @@ class ControlClient:
 
 
 class _Meeting(Store):
-    """What gloo needs of a store to tell the others its addresses."""
+    """What a process group needs of a store to tell the others its addresses."""
 
     def __init__(self, client: ControlClient, prefix: str) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """Columns of numbers as one array a row, on their way from Spark to Python: columns cost half as much again."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -62,6 +63,8 @@ class Packing:
 def _packs(part: Part, kinds: Mapping[str, DataType]) -> bool:
     if not part.packed or part.words is not None or part.dtype != np.dtype(np.float32).name:
         return False
+    if part.shape is not None and math.prod(part.shape) != len(part.columns):
+        return False  # which is refused by the columns' names
     return len(part.columns) > 1 and all(isinstance(kinds[column], NUMBERS) for column in part.columns)
 
 

@@ -36,7 +36,6 @@ def silence_limited(limit_s: float) -> Iterator[None]:
         yield
         return
     timer, over = _Timer(), threading.Event()
-    timer.set(limit_s)
     thread = threading.Thread(target=_put_off, args=(timer, limit_s, over), name="dlcore-silence", daemon=True)
     thread.start()
     try:
@@ -48,6 +47,7 @@ def silence_limited(limit_s: float) -> Iterator[None]:
 
 
 def _put_off(timer: "_Timer", limit_s: float, over: threading.Event) -> None:
+    timer.set(limit_s)
     while not over.wait(limit_s / SIGNS):
         timer.set(limit_s)
 

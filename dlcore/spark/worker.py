@@ -156,7 +156,9 @@ def _must_wait(assignment: Assignment, *, warm: bool) -> bool:
 def _loaded(assignment: Assignment, control: ControlClient, group: str, *, rank: int, cores: int) -> Kept:
     """The committed state in this process, with engine and writer of before if it has them, and without a process group."""
     before, start = PROCESS.kept, assignment.start
-    if before is None:
+    if before is not None:
+        before.leave()
+    elif not gc.get_freeze_count():
         gc.freeze()  # what is there stays; the collection at the run's end need not look through it
     engine = before.engine if before else _engine(assignment, cores, lambda: control.count(loading(group)))
     engine.load(

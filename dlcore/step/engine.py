@@ -95,7 +95,7 @@ class Engine:
     def load(
         self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1, batch: int | None = None
     ) -> None:
-        """Go on from a state as ``rank`` of so many workers, whatever this engine did before; ``batch`` is theirs in all."""
+        """Go on from a state as ``rank`` of so many workers, whom it is then to join; ``batch`` is theirs in all."""
         owned = split_parameters(self.model, workers=workers)
         self._mine = slice_names(self.model, owned, rank)
         self._optimizer = self._method.optimize(self.model)
@@ -108,7 +108,7 @@ class Engine:
         self._together, self._recording = True, False
         self.step, self._records = figures.step, Records(figures, self._planned)
         self._order = replace(self._whole, batch=batch or self._method.batch, start=figures.place)
-        self.join(self._reduction.collective)
+        self.join(Alone())
 
     @property
     def figures(self) -> Figures:

@@ -65,7 +65,7 @@ class Iteration:
         base = base_rate(self._method.schedule)
         self._ratios = [float(group["lr"]) / base for group in optimizer.param_groups]
         self._optimizer, self._weights, self._take_step = optimizer, Weights(owned), stepper(optimizer)
-        self._gradients.lay(owned if isinstance(self._method.clip, ClipNorm | ClipValue | None) else ())
+        self._gradients.lay(owned if type(self._method.clip) in (ClipNorm, ClipValue, type(None)) else ())
 
     def take(self, step: int, feed: Callable[[int], Batch], rate: float, records: Records, *, stop: bool) -> Sums:
         """Take a step, and return what all workers have counted of it; with averaging, what this one has."""
@@ -122,7 +122,9 @@ class Iteration:
             loss += part.detach()
             slots[WEIGHT] += found.counted
             slots[PAIRS] += found.weight is not None
-            self._gradients.expect(last=last and number == len(pieces))
+            # Moments are sent in backward: gradients between them would not be in one order on ranks that use other parameters.
+            sent = last and number == len(pieces) and not self._statistics.synchronised
+            self._gradients.expect(last=sent)
             part.backward()  # type: ignore[no-untyped-call]
 
     def _learn(self, rows: int, rate: float, records: Records) -> Since:
@@ -172,7 +174,7 @@ class Iteration:
     def _clip(self, clip: Clip) -> None:
         """Clip the gradient; its norm is of what others own too."""
         each = self._gradients.each
-        if not (self._gradients.owned and isinstance(clip, ClipNorm)):
+        if not (self._gradients.owned and type(clip) is ClipNorm):
             clip([*each.values()])
             return
         everything = trainable(self._model)

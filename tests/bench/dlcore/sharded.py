@@ -1,5 +1,9 @@
-"""What a worker holds with the optimizer's state whole and sharded, and how fast it is: ``python -m tests.bench.dlcore.sharded``."""
+"""What a worker holds with the optimizer's state whole and sharded, and how fast it is: ``python -m tests.bench.dlcore.sharded``.
 
+Told is what is resident, with the freed pages that malloc keeps, and what of malloc's is in use.
+"""
+
+import ctypes
 import os
 import statistics
 import tempfile
@@ -33,7 +37,7 @@ def measure(sharded: bool) -> None:
     with tempfile.TemporaryDirectory() as place:
 
         def loss(prediction: Tensor, target: Tensor) -> Tensor:
-            Path(place, f"held-{os.getpid()}").write_text(anonymous())
+            Path(place, f"held-{os.getpid()}").write_text(f"{resident_mb()} {in_use_mb()}")
             return mse_loss(prediction.mean(dim=1), target)
 
         fitted = Training(
@@ -45,19 +49,46 @@ def measure(sharded: bool) -> None:
             epochs=4,
             shard_optimizer=sharded,
         ).fit(frame, features=["x"], label="y", workers=2, folder=f"{place}/run")
-        held = sorted(int(file.read_text()) // 1024 for file in Path(place).glob("held-*"))
+        held = sorted(file.read_text() for file in Path(place).glob("held-*"))
     speed = statistics.median(record.rows_per_s for record in fitted.history[1:])
     print(
-        f"{'sharded' if sharded else 'whole':8s} {held} MB a worker, {speed:.0f} rows/s, {told(fitted.time_shares)}",
+        f"{'sharded' if sharded else 'whole':8s} {' and '.join(held)} MB a worker, resident and in use, {speed:.0f} rows/s, "
+        f"{told(fitted.time_shares)}",
         flush=True,
     )
     spark.stop()
 
 
-def anonymous() -> str:
-    """This process's anonymous memory in kB."""
+def resident_mb() -> int:
+    """This process's anonymous memory."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(line.split()[1] for line in lines if line.startswith("RssAnon"))
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) // 1024
+
+
+class Malloc(ctypes.Structure):
+    """See mallinfo2 in mallinfo(3)."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
+    )
+
+
+def in_use_mb() -> int:
+    library = ctypes.CDLL(None)
+    library.mallinfo2.restype = Malloc
+    return int(library.mallinfo2().uordblks) // 2**20
 
 
 if __name__ == "__main__":

@@ -72,6 +72,15 @@ def test_one_that_has_left_ends_the_wait(length: int) -> None:
     on_ranks(2, leave_or_wait)
 
 
+def test_ranks_that_are_not_at_the_same_message_hear_of_it() -> None:
+    def swap(rank: int, links: Links) -> None:
+        wait = links.exchange({1 - rank: torch.ones(1 + rank)}, {1 - rank: torch.empty(1 + rank)})
+        with pytest.raises(ConnectionError, match=f"rank {1 - rank} is at another message|has left|reset"):
+            wait()
+
+    on_ranks(2, swap)
+
+
 def test_silence_ends_the_wait_after_the_patience() -> None:
     ended = threading.Event()
 

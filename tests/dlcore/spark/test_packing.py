@@ -40,6 +40,14 @@ def test_the_tensors_are_those_of_the_columns(spark: SparkSession) -> None:
         np.testing.assert_array_equal(cells, found[name])
 
 
+def test_a_shape_that_does_not_fit_is_refused_by_the_columns_names(spark: SparkSession) -> None:
+    frame = spark.sql("select 1.5d a, 2.5d b, 1 y")
+    layout = Layout.of(schema_of(frame), features=Field(["a", "b"], shape=(3,)), label="y")
+    packing = Packing.of(layout, frame.schema)
+    with pytest.raises(ValueError, match="column a, b must hold 3 elements a row"):
+        packing.layout.cells(frame.selectExpr(*packing.expressions).toArrow())
+
+
 @pytest.mark.parametrize("bad", ["null", "double('nan')", "double('-infinity')", "1e300"])
 def test_bad_values_are_counted_by_column(spark: SparkSession, bad: str) -> None:
     layout, packing, plain, packed = table(spark, f"1, {bad}, 2, 3, 1", f"null, {bad}, 2, 3, 1", "1, 2, 2, 3, 1")

@@ -87,6 +87,37 @@ def test_a_sharded_optimizer_changes_nothing(optimizer: partial[Optimizer], work
     assert max(held(engine) for engine in sharded) <= sum(map(entries, whole)) * (1 if workers == 1 else 0.7)
 
 
+class Rare(nn.Module):
+    """Buffers of several messages, between batch statistics, and a layer for rows with a rare first number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.norm, self.wide = nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 1500)
+        self.usual, self.rare, self.last = nn.Linear(1500, 1500), nn.Linear(1500, 1500), nn.Linear(1500, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = self.wide(self.norm(self.first(x)))
+        asked = x[:, :1] > 1.2
+        found = self.usual(wide) + self.rare(wide) * asked if asked.any() else self.usual(wide)
+        return self.last(found)  # type: ignore[no-any-return]
+
+
+def test_moments_and_gradients_of_what_some_ranks_use_are_not_mixed_up() -> None:
+    method = Method(**METHOD | {"model": Rare, "sync_batchnorm": True, "schedule": Constant(lr=1e-4), "epochs": 1})
+    alone = trained(method, 1)[0][0].model.state_dict()
+    for sharded in (False, True):
+        for engine, _ in trained(method, 2, sharded=sharded):
+            torch.testing.assert_close(engine.model.state_dict(), alone, rtol=1e-3, atol=1e-5)
+
+
+def test_who_was_the_last_of_three_goes_on_as_the_first_of_two() -> None:
+    method = Method(**METHOD)
+    [*_, (last, _)] = trained(method, 3, sharded=True, stop_after=2)
+    last.load(*ranks.beginning(method), rank=0, workers=2)
+    assert last.figures.step == 0
+
+
 def held(engine: Engine) -> int:
     """Numbers in the optimizer's state as it is in this worker's memory."""
     everything = capture(engine.model, engine._optimizer, engine.model.state_dict()).tensors
