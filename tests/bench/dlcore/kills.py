@@ -158,11 +158,11 @@ def told(waits_s: Sequence[float | None]) -> str:
     return f"median {statistics.median(seconds):.1f} s, longest {max(seconds):.1f} s ({len(seconds)})"
 
 
-def batch(found: Found, kills: int, delay_s: float, state: Path) -> Found:
-    """Do so much harm more, and write what is found after each run."""
+def batch(found: Found, kills: int, harms: Sequence[str], delay_s: float, state: Path) -> Found:
+    """Do so much harm more, of these kinds by turns, and write what is found after each run."""
     before = len(found.kills)
     chance = random.Random(found.seed + before)
-    kinds = itertools.islice(itertools.cycle(HARMS), before % len(HARMS), None)
+    kinds = itertools.islice(itertools.cycle(harms), before % len(harms), None)
     with tempfile.TemporaryDirectory() as place:
         if not found.unbroken:
             with running(MASTER, f"{place}/unbroken", str(found.epochs), *settings(found)) as run:
@@ -188,6 +188,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--kills", type=int, default=60)
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments.add_argument("--kinds", nargs="+", choices=HARMS, default=[*HARMS], help="of harm; all unless said")
     arguments.add_argument("--logical", action="store_true")
     arguments.add_argument("--epochs", type=int, default=150, help="of 10 steps, of 20 ms at the least")
     arguments.add_argument(
@@ -199,12 +200,12 @@ def main() -> None:
         state = given.state or Path(folder) / "kills.json"
         found = Found.read(state) if state.exists() else Found(given.seed, given.epochs, given.logical)
         print(f"seed {found.seed}, after {len(found.kills)} kills", flush=True)
-        found = batch(found, given.kills, given.delay, state)
+        found = batch(found, given.kills, given.kinds, given.delay, state)
     print(f"{dict(Counter(kill.kind for kill in found.kills))}")
     print(
         f"goodput: {found.useful / found.computed:.3f} of what was computed counts; from a kill to the next finished group:"
     )
-    for kind in HARMS:
+    for kind in given.kinds:
         print("  " + waits(found.kills, kind))
 
 
