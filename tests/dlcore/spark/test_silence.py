@@ -65,7 +65,7 @@ def test_a_process_that_waits_is_let_be(spark: SparkSession) -> None:
 
 def test_a_stopped_process_is_killed_and_its_brief_job_runs_again(spark: SparkSession, tmp_path: Path) -> None:
     task = once(tmp_path / "stopped", stop)
-    assert brief(spark.sparkContext, lambda: ids(spark, task), limit_s=3) == [0, 1, 2]
+    assert brief(spark.sparkContext, lambda: ids(spark, task), limit_s=10) == [0, 1, 2]
 
 
 def test_the_error_of_a_brief_job_is_its_own(spark: SparkSession) -> None:
