@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -35,19 +35,19 @@ def silence_limited(limit_s: float) -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    timer, over = _Timer(), threading.Event()
-    thread = threading.Thread(target=_put_off, args=(timer, limit_s, over), name="dlcore-silence", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        timer.close()
+    over = threading.Event()
+    with closing(_Timer()) as timer:
+        timer.set(limit_s)  # before the thread runs, which the body may not let
+        thread = threading.Thread(target=_put_off, args=(timer, limit_s, over), name="dlcore-silence", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def _put_off(timer: "_Timer", limit_s: float, over: threading.Event) -> None:
-    timer.set(limit_s)
     while not over.wait(limit_s / SIGNS):
         timer.set(limit_s)
 

@@ -45,7 +45,7 @@ def test_a_silent_process_is_ended_whatever_holds_it(
     task = once(tmp_path / "silent", harm)
 
     def limited(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with silence_limited(0.5):
+        with silence_limited(2):
             yield from task(batches)
 
     with pytest.raises(Exception, match=r"exited unexpectedly|Connection reset"):  # local mode tries no task again
