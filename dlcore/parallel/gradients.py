@@ -35,7 +35,7 @@ class Gradients:
     for it, with nothing sent before its end; where it was so, nothing ever is.
 
     Where each rank has its ``owned`` parameters to step, it gets the sum of their gradients alone. ``flats`` are the sums that this rank
-    gets, and ``each`` are those of its parameters by name.
+    gets, and ``own`` are those of its parameters by name.
     """
 
     def __init__(self, model: nn.Module, *, slots: int) -> None:
@@ -63,7 +63,7 @@ class Gradients:
     def _drop(self) -> None:
         """Let go of the buffers, so that no others are held beside them, and of what was watched."""
         self._buckets, self.slots = list[_Bucket](), torch.empty(0)
-        self.flats, self.each = list[Tensor](), dict[str, Tensor]()
+        self.flats, self.own = list[Tensor](), dict[str, Tensor]()
         self._watched = self._repeated = self._last = False
         for parameter in self._parameters.values():
             parameter.grad = None
@@ -78,7 +78,7 @@ class Gradients:
             bucket.gradients[bucket.cuts[rank]] if self.owned else bucket.gradients for bucket in self._buckets
         ]
         views = {name: view for bucket in self._buckets for name, view in bucket.views.items()}
-        self.each = {name: views[name] for name in self._parameters if name in mine}
+        self.own = {name: views[name] for name in self._parameters if name in mine}
 
     def clear(self) -> None:
         """Set all gradients and slots to zero, for the first of this worker's shares."""

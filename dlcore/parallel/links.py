@@ -159,7 +159,7 @@ def _unpack(rank: int, message: bytearray, into: Tensor) -> None:
 
 
 def _left(deadline: float) -> float:
-    """Seconds that are left, none of which would not wait at all."""
+    """Seconds until then; a moment at the least, since with none a socket does not wait but returns at once."""
     return max(0.001, deadline - time.monotonic())
 
 

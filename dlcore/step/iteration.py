@@ -57,7 +57,7 @@ class Iteration:
         self._statistics.join(self._summing)
         self._own_buffers.note()
 
-    def update_by(self, optimizer: Optimizer, owned: Sequence[Mapping[str, nn.Parameter]] = ()) -> None:
+    def update_by(self, optimizer: Optimizer, owned: Sequence[Mapping[str, nn.Parameter]]) -> None:
         """Have this optimizer take the steps from now on: of those parameters that this rank owns, where ranks own some; join follows.
 
         Each rank then gets the gradients of its own parameters alone, unless the clip may be a function of all of them.
@@ -173,16 +173,16 @@ class Iteration:
 
     def _clip(self, clip: Clip) -> None:
         """Clip the gradient; its norm is of what others own too."""
-        each = self._gradients.each
+        own = self._gradients.own
         if not (self._gradients.owned and type(clip) is ClipNorm):
-            clip([*each.values()])
+            clip([*own.values()])
             return
         everything = trainable(self._model)
         found = torch.zeros(
             len(everything), dtype=reduce(torch.promote_types, (one.dtype for one in everything.values()))
         )
-        if each:
-            found[[name in each for name in everything]] = norms([*each.values()])
+        if own:
+            found[[name in own for name in everything]] = norms([*own.values()])
         self._summing.collective.sum(found)()
-        if each:
-            clip.scale([*each.values()], found)
+        if own:
+            clip.scale([*own.values()], found)
