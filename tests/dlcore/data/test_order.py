@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dlcore.data.order import Order, Place, part
+from dlcore.data.order import BUCKET_ROWS, RUN, Order, Place, part
 
 GRID = list(itertools.product([1, 3, 64, 2000], [1, 2, 3, 8]))
 
@@ -83,3 +83,30 @@ def test_a_window_keeps_a_stretch_of_steps_to_a_few_stretches_of_rows() -> None:
     rows = np.concatenate([order.at(step) for step in range(64)])
     assert len(np.unique(rows // 100)) == 64
     assert len(np.unique(order.at(0) // 100)) > 30
+
+
+@pytest.mark.parametrize("window", [100_000, 10**6])
+def test_windows_of_several_buckets_give_each_row_once_an_epoch(window: int) -> None:
+    order = Order(rows=200_003, batch=2048, seed=3, window=window)
+    epochs = [np.concatenate([order.at(step) for step in range(at, at + order.steps)]) for at in (0, order.steps)]
+    for rows in epochs:
+        assert (np.sort(rows) == np.arange(200_003)).all()
+    assert (epochs[0] != epochs[1]).mean() > 0.99
+
+
+def test_every_batch_of_a_window_of_several_buckets_has_rows_from_all_over_it() -> None:
+    order = Order(rows=200_003, batch=2048, seed=3)
+    for step in range(order.steps - 1):
+        tenths = np.bincount(order.at(step) * 10 // 200_003, minlength=10)
+        assert tenths.min() > 2048 / 10 / 2, "sorted data does not make a batch of one kind"
+
+
+def test_neighbours_come_to_one_bucket_but_apart_in_it() -> None:
+    order = Order(rows=200_000, batch=1, seed=3)
+    whole = Order(rows=200_000, batch=200_000, seed=3).at(0)
+    place = np.empty(200_000, np.int64)
+    place[whole] = np.arange(200_000)
+    apart = np.abs(np.diff(place.reshape(-1, RUN), axis=1))
+    assert apart.max() < 2 * BUCKET_ROWS
+    assert np.median(apart) > 1_000
+    assert order.at(17) == whole[17]
