@@ -30,11 +30,15 @@ def copy_pieces(data: "ds.Dataset", folder: Folder, layout: Layout) -> Pieces:
             if not unusable:
                 cells = layout.cells(table)
                 if written:
-                    written[-1].result()  # one is written while the next is read, and no more are held
-                written.append(writer.submit(write_piece, folder, f"part-{number:05d}-{attempt}.arrow", cells))
-                name.update(cells)
+                    written[-1].result()  # one is named and written while the next is read, and no more are held
+                written.append(writer.submit(_written, name, folder, f"part-{number:05d}-{attempt}.arrow", cells))
     refuse_unusable(unusable)
     return settled(folder, Pieces.of(layout, [piece.result() for piece in written], str(name)))
+
+
+def _written(name: "Fingerprint", folder: Folder, file: str, cells: Mapping[str, Cells]) -> Piece:
+    name.update(cells)
+    return write_piece(folder, file, cells)
 
 
 def fingerprint(data: "ds.Dataset", layout: Layout) -> str:

@@ -82,7 +82,8 @@ class Order:
         place = self.place(step)
         windows = layout(self.rows, self.window, self.seed, place.epoch)
         within = _overlapped(windows.ends, place.row, min(place.row + self.batch, self.rows))
-        return np.concatenate([rows for number, *reach in within for rows in _of_window(windows, number, *reach)])
+        found = [rows for number, *reach in within for rows in _of_window(windows, number, *reach)]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,15 +16,15 @@ NAMED = 5
 log = logging.getLogger("dlcore")
 
 
-def finite(loss: Tensor, gradients: Iterable[Tensor]) -> bool:
+def finite(loss: float, gradients: Iterable[Tensor]) -> bool:
     """Whether a step's loss and gradients, summed over workers, are; one pass that reads them."""
     sums = (each.sum(dtype=torch.promote_types(each.dtype, torch.float32)) for each in gradients)
-    return all(math.isfinite(float(each)) for each in (loss, *sums))
+    return math.isfinite(loss) and all(math.isfinite(float(each)) for each in sums)
 
 
-def ranks_not_finite(own_losses: Sequence[Tensor], reduction: Reduction) -> list[int]:
+def ranks_not_finite(own_losses: Sequence[float], reduction: Reduction) -> list[int]:
     """The ranks with a loss that is not finite; all workers call it, each with the losses of its own shares."""
-    bad = [b"" if math.isfinite(float(loss)) else b"loss" for loss in own_losses]
+    bad = [b"" if math.isfinite(loss) else b"loss" for loss in own_losses]
     said = gathered(reduction.collective, bad, reduction.holdings)
     return [rank for rank, held in enumerate(reduction.holdings) if any(said[share] for share in held)]
 

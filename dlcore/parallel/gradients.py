@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -25,7 +26,7 @@ BUCKET_BYTES = 8 * 2**20
 
 
 class Gradients:
-    """``slots`` further numbers travel with the first buffer: they are summed with the gradients at no extra message.
+    """``slots`` further numbers, an array, travel with the first buffer: they are summed with the gradients at no extra message.
 
     Where the first gradients are of half precision, the numbers have a small buffer of their own before it. A step is ``clear``, then
     ``expect`` and a backward once or several times, then ``finish``; between two shares of the worker's, ``next_share``. While the last
@@ -51,7 +52,7 @@ class Gradients:
         if _dtype(groups[0]) not in (torch.float32, torch.float64):
             groups.insert(0, {})
         self._buckets = [_Bucket(group, 0 if number else self._count, owned) for number, group in enumerate(groups)]
-        self.slots = self._buckets[0].slots
+        self.slots = self._buckets[0].slots.numpy()
         for hook in self._hooks:
             hook.remove()
         self._hooks = [
@@ -62,7 +63,7 @@ class Gradients:
 
     def _drop(self) -> None:
         """Let go of the buffers, so that no others are held beside them, and of what was watched."""
-        self._buckets, self.slots = list[_Bucket](), torch.empty(0)
+        self._buckets, self.slots = list[_Bucket](), np.empty(0)
         self.flats, self.own = list[Tensor](), dict[str, Tensor]()
         self._watched = self._repeated = self._last = False
         for parameter in self._parameters.values():
@@ -186,7 +187,10 @@ class _Bucket:
 
     def given(self) -> Tensor:
         """The buffer, with the marks of what this share has used."""
-        self._marks.copy_(torch.tensor(self.used))
+        if all(self.used):
+            self._marks.fill_(1)
+        else:
+            self._marks.copy_(torch.tensor(self.used))
         return self._flat
 
     def drop_unused(self) -> None:

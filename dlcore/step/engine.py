@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from dlcore.data.feed import Feed, fed, training_shares, validation_shares
-from dlcore.data.order import Order
+from dlcore.data.order import Order, Place
 from dlcore.data.rows import Rows
 from dlcore.metrics.metric import Metric
 from dlcore.optim.schedules import in_steps
@@ -71,7 +71,7 @@ class Engine:
 
     @property
     def _moment(self) -> Moment:
-        return self._records.moment(self._order.place(self.step))
+        return self._records.moment(self._place)
 
     def join(self, collective: Collective) -> None:
         """Work with these from now on."""
@@ -108,11 +108,12 @@ class Engine:
         self._together, self._recording = True, False
         self.step, self._records = figures.step, Records(figures, self._planned)
         self._order = replace(self._whole, batch=batch or self._method.batch, start=figures.place)
+        self._place = figures.place
         self.join(Alone())
 
     @property
     def figures(self) -> Figures:
-        return self._records.figures(self._order.place(self.step))
+        return self._records.figures(self._place)
 
     def slice(self) -> Slice:
         """A copy of this worker's part of the state."""
@@ -148,8 +149,10 @@ class Engine:
 
     def _iterate(self, stop: bool) -> bool:
         """Take a step; whether all workers end with it, since one of them asks for a stop."""
-        sums = self._iteration.take(self.step, self._feed, self._rate(self.step), self._records, stop=stop)
+        self._rate = self._rate_at(self._place)
+        sums = self._iteration.take(self.step, self._feed, self._rate, self._records, stop=stop)
         self.step += 1
+        self._epoch, self._place = self._place.epoch + 1, self._order.place(self.step)
         if self._averaging is not None:
             self._averaging.step(sums)
             self._together = self._meets
@@ -166,22 +169,18 @@ class Engine:
         moment, every = self._moment, self._method.average_every or 1
         return self.step % every == 0 or moment.place.row == 0 or self._method.validate(moment) or self.done
 
-    def _rate(self, step: int) -> float:
-        """The schedule's rate at the place the run has come to, scaled linearly if the batch is not the method's."""
-        return self._records.schedule(self._whole.step_at(self._order.place(step))) * (
-            self._order.batch / self._method.batch
-        )
+    def _rate_at(self, place: Place) -> float:
+        """The schedule's rate, scaled linearly if the batch is not the method's."""
+        return self._records.schedule(self._whole.step_at(place)) * (self._order.batch / self._method.batch)
 
     def _report(self, report: Callable[[int, Progress], None]) -> None:
-        rate = self._rate(self.step - 1)  # before a validation, which may change the schedule
         found = self._validated()
         asked = found is not None or self.done or self._pauses.record(self._moment)
         self._recording = self._recording or asked
         if not (self._recording and self._together):
             return
         self._recording = False
-        epoch = self._order.place(self.step - 1).epoch + 1
-        report(*self._records.record(step=self.step, epoch=epoch, rate=rate, found=found))
+        report(*self._records.record(step=self.step, epoch=self._epoch, rate=self._rate, found=found))
 
     def _validated(self) -> Validation | None:
         """What is found of the validation rows, if this is when they are judged."""

@@ -70,18 +70,17 @@ class Iteration:
     def take(self, step: int, feed: Callable[[int], Batch], rate: float, records: Records, *, stop: bool) -> Sums:
         """Take a step, and return what all workers have counted of it; with averaging, what this one has."""
         self._gradients.clear()
-        self._gradients.slots[STOP] = float(stop)
-        self._gradients.slots[SECONDS] = 0.0 if self._reduction.collective.rank else records.elapsed
+        slots = self._gradients.slots
+        slots[STOP], slots[SECONDS] = stop, 0.0 if self._reduction.collective.rank else records.elapsed
         rows = self._shares(step, feed, records)
         with records.counted("synchronisation_s"):
             self._gradients.finish()
-        slots = self._gradients.slots
         taken = self._learn(rows, rate, records) if self._finite() else self._skip(rows, step)
-        return Sums(taken=taken, stop=float(slots[STOP]) > 0, seconds=float(slots[SECONDS]))
+        return Sums(taken=taken, stop=bool(slots[STOP]), seconds=float(slots[SECONDS]))
 
     def _finite(self) -> bool:
         """Whether the step is, on all ranks alike."""
-        good = finite(self._gradients.slots[LOSS], self._gradients.flats)
+        good = finite(float(self._gradients.slots[LOSS]), self._gradients.flats)
         if not self._gradients.owned:
             return good
         bad = torch.tensor([0.0 if good else 1.0])
@@ -90,7 +89,7 @@ class Iteration:
 
     def _shares(self, step: int, feed: Callable[[int], Batch], records: Records) -> int:
         """Add up the gradients of this worker's shares, and return the step's rows."""
-        held, self._losses = self._reduction.held, list[torch.Tensor]()
+        held, self._losses = self._reduction.held, list[float]()
         if self._method.on_nan == "skip":
             self._before = [buffer.detach().clone() for buffer in self._model.buffers()]
         for at, share in enumerate(held):
@@ -110,16 +109,17 @@ class Iteration:
 
     def _backward(self, batch: Batch, *, last: bool) -> None:
         """Accumulate the gradient of a share, this worker's ``last`` or another, in as many passes as the largest share needs."""
-        slots, loss = self._gradients.slots, torch.zeros(())
-        self._losses.append(loss)
+        slots = self._gradients.slots
+        self._losses.append(0.0)
         passes = self._method.passes(batch.whole, shares=self._summing.shares)
         pieces = batch.pieces(passes, stand_in=self.stand_in)
         for number, piece in enumerate(pieces, 1):
             self._statistics.begin(counts=piece.mine > 0)
             found = self.objective.training(piece)
             part = found.part(batch.whole)
-            slots[LOSS] += part.detach()
-            loss += part.detach()
+            loss = part.item()
+            self._losses[-1] += loss
+            slots[LOSS] += loss
             slots[WEIGHT] += found.counted
             slots[PAIRS] += found.weight is not None
             # Moments are sent in backward: gradients between them would not be in one order on ranks that use other parameters.

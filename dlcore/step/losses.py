@@ -50,12 +50,15 @@ class Found:
         return float(self.value) * (self.rows if self.weight is None else 1)
 
 
-def found(call: Callable[[], Any], *, rows: int) -> Found:
-    """What ``call``, a user's function, finds for so many rows; refused where the result would depend on how rows are shared out."""
-    with LossCalls() as calls:
+def found(call: Callable[[], Any], *, rows: int, watched: bool = True) -> Found:
+    """What ``call`` finds for so many rows; one that is ``watched`` is refused where it would depend on how rows are shared out."""
+    if watched:
+        with LossCalls() as calls:
+            given = call()
+        calls.refuse(given)
+    else:
         given = call()
     if isinstance(given, Tensor) and given.numel() == 1:
-        calls.refuse(given)
         return Found(given, None, rows)
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor) and all(map(_number, given)):
         value, weight = given[0], float(given[1])
@@ -97,15 +100,17 @@ class LossCalls(TorchFunctionMode):
             self._uneven = func.__name__
         return result
 
-    def refuse(self, mean: Tensor) -> None:
-        """Raise a ValueError if what is said to be a mean over rows is none."""
+    def refuse(self, given: Any) -> None:
+        """Raise a ValueError if it is said to be a mean over rows, being one number, and is none."""
+        if not (isinstance(given, Tensor) and given.numel() == 1):
+            return
         if self._uneven:
             raise ValueError(
                 f"the mean of {self._uneven} with weights or ignored rows is not one over rows, and would be another with each number "
                 'of workers; give Training.loss torch\'s own module or function, or return (sum, weight): the loss with reduction="sum" '
                 "and the sum of the weights of the rows that count"
             )
-        if any(mean is each for each in self._sums):
+        if any(given is each for each in self._sums):
             raise ValueError(NO_SUM)
 
 
@@ -173,6 +178,12 @@ def recognised(loss: Loss) -> Loss:
         if isinstance(loss, module) and type(loss).forward is module.forward:
             return _weighing(function, vars(loss) | loss._buffers)
     return _weighing(loss, {}) if loss in MODULES.values() else loss
+
+
+def is_plain(loss: Loss) -> bool:
+    """Whether a loss that is ``recognised`` is torch's own function, called with nothing but prediction and target, or one that weighs."""
+    own = getattr(functional, getattr(loss, "__name__", ""), None) is loss and loss not in CLASSES
+    return own or isinstance(loss, ClassLoss)
 
 
 def _weighing(function: Any, settings: Mapping[str, Any]) -> Loss:

@@ -12,7 +12,7 @@ from dlcore.metrics.metric import Metric
 from dlcore.metrics.tally import Tally, results_of_all
 from dlcore.parallel.reduction import Reduction
 from dlcore.parallel.tree import put
-from dlcore.step.losses import Found, found, recognised
+from dlcore.step.losses import Found, found, is_plain, recognised
 from dlcore.step.method import Method, align, in_float32, predicted
 from dlcore.step.tuning import computing_in
 
@@ -23,6 +23,7 @@ class Objective:
     def __init__(self, method: Method, model: nn.Module) -> None:
         self._method, self._model = method, model
         self._loss = recognised(method.loss)
+        self._watched = not is_plain(self._loss)
         self.computed = 0
 
     def training(self, batch: Batch) -> Found:
@@ -30,7 +31,9 @@ class Objective:
         if self._method.step is None:
             return self.judged(batch)[2]
         with computing_in(self._method.precision):
-            return self._found(partial(self._method.step, self._model, batch.inputs, batch.targets), batch.mine)
+            return self._found(
+                partial(self._method.step, self._model, batch.inputs, batch.targets), batch.mine, watched=True
+            )
 
     def judged(self, batch: Batch) -> tuple[Any, Any, Found]:
         """Prediction and target, as loss and metrics get them, and the loss."""
@@ -39,10 +42,14 @@ class Objective:
         if self._method.precision != "float32":
             prediction = in_float32(prediction)
         prediction, target = align(prediction, batch.targets)
-        return prediction, target, self._found(partial(self._loss, prediction, target), batch.mine)
+        return (
+            prediction,
+            target,
+            self._found(partial(self._loss, prediction, target), batch.mine, watched=self._watched),
+        )
 
-    def _found(self, call: Any, rows: int) -> Found:
-        result = found(call, rows=rows)
+    def _found(self, call: Any, rows: int, *, watched: bool) -> Found:
+        result = found(call, rows=rows, watched=watched)
         self.computed += 1
         return result
 

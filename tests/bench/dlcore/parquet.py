@@ -3,7 +3,7 @@
 A million rows of thirty floats, three epochs at a batch of 2048, everything from call to result. The plain loop reads the files with
 pyarrow, holds them in memory and trains with two threads. dlcore trains in this process, and on two workers of a Spark session that is
 there, whose Python comes with ``--daemon`` from one that has torch loaded: of the same files as a pyarrow dataset, and as a DataFrame,
-whose rows Spark reads. All take turns, medians of five.
+whose rows Spark reads. All have torch's fused SGD, and take turns, medians of five.
 """
 
 import statistics
@@ -55,7 +55,7 @@ def ours(data: DataFrame | Dataset, workers: int, folder: str) -> None:
     training = Training(
         model=network,
         loss=binary_cross_entropy_with_logits,
-        optimizer=partial(SGD, momentum=0.9),
+        optimizer=partial(SGD, momentum=0.9, fused=True),
         schedule=Constant(lr=0.1),
         batch=BATCH,
         epochs=EPOCHS,
