@@ -3,7 +3,6 @@
 Told is what is resident, with the freed pages that malloc keeps, and what of malloc's is in use.
 """
 
-import ctypes
 import os
 import statistics
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim import Adam
@@ -37,7 +37,7 @@ def measure(sharded: bool) -> None:
     with tempfile.TemporaryDirectory() as place:
 
         def loss(prediction: Tensor, target: Tensor) -> Tensor:
-            Path(place, f"held-{os.getpid()}").write_text(f"{resident_mb()} {in_use_mb()}")
+            Path(place, f"held-{os.getpid()}").write_text(f"{resident_mb()} {psutil.heap_info().heap_used // 2**20}")
             return mse_loss(prediction.mean(dim=1), target)
 
         fitted = Training(
@@ -63,32 +63,6 @@ def resident_mb() -> int:
     """This process's anonymous memory."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) // 1024
-
-
-class Malloc(ctypes.Structure):
-    """See mallinfo2 in mallinfo(3)."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in [
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        ]
-    )
-
-
-def in_use_mb() -> int:
-    library = ctypes.CDLL(None)
-    library.mallinfo2.restype = Malloc
-    return int(library.mallinfo2().uordblks) // 2**20
 
 
 if __name__ == "__main__":
