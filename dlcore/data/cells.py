@@ -39,6 +39,8 @@ def element(kind: pa.DataType) -> pa.DataType:
 def whole(batch: Rowed, column: str) -> pa.Array:
     """A column in one piece, bytes and words with offsets that no size overflows."""
     values = batch.column(column)
+    if isinstance(values, pa.Array) and pa.types.is_primitive(values.type):
+        return values
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if is_bytes(values.type):
@@ -51,25 +53,29 @@ def usable(values: pa.Array) -> Flags:
     good = np.ones(len(values), bool)
     if values.null_count:
         good = np.array(values.is_valid().to_numpy(zero_copy_only=False))
-    if is_list(values.type):
+    if pa.types.is_floating(values.type):
+        found = values.to_numpy(zero_copy_only=False)
+        if (
+            not np.dot(found, found) <= FLOAT32_MAX
+        ):  # else none is larger, or not a number: one pass that says so of most columns
+            good &= np.abs(found) <= FLOAT32_MAX
+    elif is_list(values.type):
         there = values.drop_null() if values.null_count else values
         bad = ~usable(there.flatten())
         if bad.any():
             parents = pc.list_parent_indices(there).to_numpy()
             good[np.flatnonzero(good)[parents[bad]]] = False
-    elif pa.types.is_floating(values.type):
-        good &= np.abs(values.to_numpy(zero_copy_only=False)) <= FLOAT32_MAX
     return good
 
 
 def numbers(values: pa.Array, dtype: str, column: str) -> Array:
-    """Usable numbers or truth values as an array of ``dtype``."""
+    """Usable numbers or truth values as an array that can be cast to ``dtype``."""
     if pa.types.is_decimal(values.type) or pa.types.is_boolean(values.type):
         values = values.cast(pa.int8() if pa.types.is_boolean(values.type) else pa.float64())
     found = np.asarray(values.to_numpy(zero_copy_only=False))
     if dtype == "uint8" and len(found) and (found.min() < 0 or found.max() > 255):
         raise ValueError(f"column {column} must hold 0 to 255 to be uint8, got {found.min()} to {found.max()}")
-    return found.astype(dtype, copy=False)
+    return found
 
 
 def numbered(values: pa.Array, words: Sequence[str]) -> Array:

@@ -86,15 +86,15 @@ class Part:
         packed = np.empty((batch.num_rows, len(columns)), dtype=self.dtype)
         for at in range(0, len(packed), ROWS_A_BLOCK):
             rows = slice(at, at + ROWS_A_BLOCK)
-            np.stack([column[rows] for column in columns], axis=1, out=packed[rows])
+            np.stack([column[rows] for column in columns], axis=1, out=packed[rows], casting="unsafe")  # as astype does
         return packed
 
     def _single(self, values: pa.Array, column: str) -> Array:
         if is_list(values.type):
-            return split(self._flat(values.flatten(), column), values, column)
-        if is_bytes(values.type):
-            return raw(values, column).astype(self.dtype, copy=False)
-        return self._flat(values, column)
+            found = split(self._flat(values.flatten(), column), values, column)
+        else:
+            found = raw(values, column) if is_bytes(values.type) else self._flat(values, column)
+        return found.astype(self.dtype, copy=False)
 
     def _flat(self, values: pa.Array, column: str) -> Array:
         return numbers(values, self.dtype, column) if self.words is None else numbered(values, self.words)

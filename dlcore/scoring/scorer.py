@@ -148,28 +148,25 @@ class Scorer:
 
     def _scored(self, module: nn.Module, running: Running, size: int) -> pa.RecordBatch:
         ready = running.ready
-        reasons, places = dict(ready.reasons), np.full(ready.rows.num_rows, -1)
-        found: list[list[pa.Array]] = []
-        scored = 0
+        reasons, count = dict(ready.reasons), ready.rows.num_rows
+        scored, found = list[Indices](), list[list[pa.Array]]()
         for first, prediction in zip(range(0, len(ready.good), size), running.predictions, strict=True):
             for rows, columns in self._piece(module, ready, first, size, prediction, reasons):
-                places[rows] = np.arange(scored, scored + len(rows))
-                scored += len(rows)
+                scored.append(rows)
                 found.append(columns)
-        picked = pa.array(places, mask=places < 0)
+        picked = _picked(scored, count) if reasons else None
         columns = [self._column(place, [each[place] for each in found], picked) for place in range(len(self.outputs))]
-        told = [reasons.get(row) for row in range(len(places))] if reasons else pa.nulls(len(places))
+        told = pa.array(map(reasons.get, range(count)), pa.string()) if reasons else pa.nulls(count, pa.string())
         return pa.RecordBatch.from_arrays(
-            [*ready.rows.columns, *columns, pa.array(told, pa.string())],
-            names=[*ready.rows.schema.names, *self.outputs, self.error],
+            [*ready.rows.columns, *columns, told], names=[*ready.rows.schema.names, *self.outputs, self.error]
         )
 
-    def _column(self, place: int, found: list[pa.Array], picked: pa.Array) -> pa.Array:
-        kind = arrow([*self.outputs.values()][place].kind)
-        if not found:
-            return pa.nulls(len(picked), kind)
+    def _column(self, place: int, found: list[pa.Array], picked: pa.Array | None) -> pa.Array:
+        """An output of all rows: of those ``picked``, or of all in their order."""
+        if picked is not None and not found:
+            return pa.nulls(len(picked), arrow([*self.outputs.values()][place].kind))
         whole = pa.concat_arrays(found) if len(found) > 1 else found[0]
-        return whole if len(whole) == len(picked) else whole.take(picked)
+        return whole if picked is None else whole.take(picked)
 
     def _piece(
         self,
@@ -201,6 +198,13 @@ class Scorer:
         with torch.inference_mode():
             prediction = predict()
             return [output.column(name, prediction, rows) for name, output in self.outputs.items()]
+
+
+def _picked(scored: Sequence[Indices], count: int) -> pa.Array:
+    """For each of ``count`` rows where among those ``scored`` it is; null where it is not."""
+    rows, places = np.concatenate([*scored, np.empty(0, np.int64)]), np.full(count, -1)
+    places[rows] = np.arange(len(rows))
+    return pa.array(places, mask=places < 0)
 
 
 def ahead(make: Callable[[T], U], things: Iterable[T], *, threads: int) -> Iterator[U]:

@@ -158,8 +158,6 @@ def _loaded(assignment: Assignment, control: ControlClient, group: str, *, rank:
     before, start = PROCESS.kept, assignment.start
     if before is not None:
         before.leave()
-    elif not gc.get_freeze_count():
-        gc.freeze()  # what is there stays; the collection at the run's end need not look through it
     engine = before.engine if before else _engine(assignment, cores, lambda: control.count(loading(group)))
     engine.load(
         start.figures, assignment.commits.load(start), rank=rank, workers=assignment.workers, batch=assignment.batch

@@ -1,6 +1,7 @@
 """How torch is set up in a worker: threads, memory allocation and memory format. The results stay the same within float rounding."""
 
 import ctypes
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ def tune_process(cores: int, *, loaders: int = 0) -> str:
     threads, loaders = divided(machine.real(cores), loaders)
     torch.set_num_threads(threads)
     memory = "freed memory is kept" if keep_pages() else "malloc is as it was"
+    if not gc.get_freeze_count():
+        gc.freeze()  # modules stay: collections, of which Spark asks one a task, need not look through them
     counted = [_counted(threads, "torch thread")] + [_counted(loaders, "loader thread")] * (loaders > 0)
     return f"{' and '.join(counted)} for {cores} of {machine}, {memory}"
 
