@@ -45,6 +45,11 @@ class TaggedJobs:
             failed=sum(info.numFailedTasks() for info in infos),
         )
 
+    @property
+    def others(self) -> bool:
+        """Whether other jobs run; Spark counts their tasks some seconds late."""
+        return not set(self._tracker().getActiveStageIds()) <= set(self.stages())
+
     def stages(self) -> list[int]:
         tracker = self._tracker()
         jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForTag(self.tag)]

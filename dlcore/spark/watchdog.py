@@ -141,7 +141,7 @@ class Watchdog:
             log.warning("%s: the job is cancelled", cause)
             self._jobs.cancel()
             self.cause = cause
-        elif clock.phase.name == "slots" and now - self._said > SAY_S:
+        elif clock.phase.name == "slots" and now - self._said > SAY_S and self._jobs.others:
             left_s = self.limits.slots_s - clock.waited_s(now)
             log.warning(
                 "%d workers wait for task slots that other jobs hold, up to %.0f s more", self.limits.workers, left_s

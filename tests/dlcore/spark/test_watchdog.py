@@ -1,9 +1,14 @@
 """When a group's job is ended: each phase has its limit, and any sign of progress begins it anew."""
 
+import time
+from contextlib import closing
+
 import pytest
+from pyspark.sql import SparkSession
 
 from dlcore.parallel.collective import BrokenGroup
-from dlcore.spark.watchdog import Clock, Limits, Seen
+from dlcore.spark.group import open_control_server
+from dlcore.spark.watchdog import POLL_S, Clock, Limits, Seen, Watchdog
 
 LIMITS = Limits(workers=2, slots_s=3, begin_s=300, batch_s=12, end_s=10)
 BEGUN = Seen(launched=True, arrived=2)
@@ -59,3 +64,14 @@ def test_a_worker_that_is_busy_cannot_put_off_the_end_of_a_group_that_another_ha
 def test_a_job_of_which_none_but_a_lost_task_is_left_is_ended_at_once() -> None:
     left = Seen(launched=True, arrived=2, signs=7, left="rank 1 is gone", busy=False)
     assert [cause is not None for cause in ends((5, AT_WORK), (6, left), (6.5, left))] == [False, False, True]
+
+
+def test_a_job_that_is_only_starting_is_not_said_to_wait_for_other_jobs(
+    spark: SparkSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(open_control_server(spark.sparkContext.getConf())) as control:
+        watchdog = Watchdog(spark, control, "group", LIMITS)
+        with watchdog.watching():
+            time.sleep(3 * POLL_S)  # planning, and nothing of the job's in Spark yet
+    assert watchdog.cause is None
+    assert "other jobs hold" not in caplog.text
