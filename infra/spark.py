@@ -47,6 +47,8 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.executor.extraJavaOptions": " ".join(["-Duser.timezone=UTC", *native_blas()]),
         # A cache's statistics leave NaN out, so that filters on them would lose rows that hold it.
         "spark.sql.inMemoryColumnarStorage.partitionPruning": "false",
+        # A local vectored read's threads keep buffers beside the heap; when no more fit, its task waits 300 s and cannot say why.
+        "spark.hadoop.parquet.hadoop.vectored.io.enabled": str(settings.warehouse.startswith("s3")).lower(),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": hadoop.uri(settings.warehouse),
         "spark.ui.enabled": str(settings.spark_ui).lower(),

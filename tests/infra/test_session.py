@@ -196,6 +196,15 @@ def test_a_warehouse_without_a_scheme_is_of_this_hosts_disk(tmp_path: Path, give
     assert found == (given if "://" in given else f"file://{place or tmp_path / 'warehouse'}")
 
 
+@pytest.mark.parametrize(
+    ("warehouse", "vectored"), [("", "false"), ("hdfs://nameservice/tables", "false"), ("s3a://tables", "true")]
+)
+def test_parquet_is_read_range_by_range_but_on_s3(tmp_path: Path, warehouse: str, vectored: str) -> None:
+    """A local vectored read keeps a buffer as large as a row group's column in each thread, beside the heap, until none is left."""
+    found = engine.defaults(Settings(state=tmp_path, warehouse=warehouse))
+    assert found["spark.hadoop.parquet.hadoop.vectored.io.enabled"] == vectored
+
+
 def test_two_sessions_share_a_metastore_service(metastore: str, tmp_path: Path) -> None:
     assert _listening(metastore) == {"127.0.0.1"}
     old = tmp_path / "a" / "spark" / "events" / "a log of 1970"
