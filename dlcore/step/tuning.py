@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -35,8 +36,7 @@ def tune_process(cores: int, *, loaders: int = 0) -> str:
     threads, loaders = divided(machine.real(cores), loaders)
     torch.set_num_threads(threads)
     memory = "freed memory is kept" if keep_pages() else "malloc is as it was"
-    if not gc.get_freeze_count():
-        gc.freeze()  # modules stay: collections, of which Spark asks one a task, need not look through them
+    freeze_modules()
     counted = [_counted(threads, "torch thread")] + [_counted(loaders, "loader thread")] * (loaders > 0)
     return f"{' and '.join(counted)} for {cores} of {machine}, {memory}"
 
@@ -100,6 +100,12 @@ def keep_pages() -> bool:
     wanted = {TRIM_THRESHOLD: LARGEST, TOP_PAD: LARGEST, MMAP_THRESHOLD: LARGEST}
     taken = {name: bool(mallopt(name, value)) for name, value in wanted.items()}
     return all(taken.values()) or bool(mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD))
+
+
+@cache
+def freeze_modules() -> None:
+    """Take what is imported out of garbage collection, once: Spark collects at each task's end, and would look through all of it."""
+    gc.freeze()
 
 
 def give_back_pages() -> None:
