@@ -159,6 +159,12 @@ def shuffled(buckets: Buckets, number: int) -> Indices:
     return buckets.random(number).permutation(buckets.rows(number))
 
 
+def forget() -> None:
+    """Let go of what is kept of an order for its next steps, at a run's end."""
+    for kept in (layout, dealt, shuffled):
+        kept.cache_clear()
+
+
 def _of_window(windows: Windows, number: int, start: int, end: int) -> list[Indices]:
     buckets = dealt(windows, number)
     return [shuffled(buckets, at)[first:last] for at, first, last in _overlapped(buckets.ends, start, end)]

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from dlcore.data.feed import Feed, fed, training_shares, validation_shares
-from dlcore.data.order import Order, Place
+from dlcore.data.order import Order, Place, forget
 from dlcore.data.rows import Rows
 from dlcore.metrics.metric import Metric
 from dlcore.optim.schedules import in_steps
@@ -88,9 +88,10 @@ class Engine:
         return Feed(self._rows, mine, count=count, transform=self._method.transform, loaders=self._loaders)
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end, and go of the order of rows."""
         self._feed.close()
         self._reduction.close()
+        forget()
 
     def load(
         self, figures: Figures, slices: Iterable[Slice], *, rank: int = 0, workers: int = 1, batch: int | None = None

@@ -14,7 +14,7 @@ from torch.nn.functional import mse_loss
 from torch.optim import SGD, Adam, Optimizer
 
 from dlcore import LARS, ClipNorm, ClipValue, Constant, Poly, Progress
-from dlcore.data.order import Place
+from dlcore.data.order import Place, dealt, layout, shuffled
 from dlcore.data.rows import Resident
 from dlcore.optim.clipping import Clip
 from dlcore.step.engine import Engine
@@ -145,3 +145,10 @@ def test_half_the_batch_takes_half_the_rate_and_every_row_that_is_left() -> None
     assert (half.figures.place.row, rest.figures.place) == (32, Place(step=2 + 5 + 9, epoch=2, row=0))
     assert [record.step for record in told] == [7, 16]
     assert [record.lr for record in told] == pytest.approx([0.04 * (1 - 4 / 10), 0.04 * (1 - 9 / 10)])
+
+
+def test_no_order_of_rows_outlives_a_run() -> None:
+    engine = trained(Method(**METHOD), 1)[0][0]
+    assert shuffled.cache_info().currsize > 0
+    engine.close()
+    assert [kept.cache_info().currsize for kept in (layout, dealt, shuffled)] == [0, 0, 0]
