@@ -3,10 +3,10 @@
 ``transform(x, y, generator)`` gets what the model and the loss get, of one row: arrays, numbers or bytes, or a dict of them by name. It
 returns the two as they shall be: arrays, tensors or numbers of one shape in all rows of a step, whole numbers as int64, uint8 as it is,
 everything else as float32. ``generator`` is a function of seed, epoch and row, so that an augmented row is the same whichever worker or
-thread makes it; it is None for rows of validation, which take no chances.
+thread makes it, and the row's own until the function returns; it is None for rows of validation, which take no chances.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,7 +23,7 @@ Stacked: TypeAlias = Tensor | dict[str, Tensor]
 
 
 def transformed(
-    transform: Transform, layout: Layout, gathered: Gathered, chances: Sequence[Generator | None]
+    transform: Transform, layout: Layout, gathered: Gathered, chances: Iterable[Generator | None]
 ) -> tuple[Stacked, Stacked]:
     """Rows as what the model and the loss get, each through ``transform`` with its chances."""
     cells = {name: each.numpy() if isinstance(each, Tensor) else each for name, each in gathered.items()}
