@@ -55,9 +55,11 @@ def usable(values: pa.Array) -> Flags:
         good = np.array(values.is_valid().to_numpy(zero_copy_only=False))
     if pa.types.is_floating(values.type):
         found = values.to_numpy(zero_copy_only=False)
-        if (
-            not np.dot(found, found) <= FLOAT32_MAX
-        ):  # else none is larger, or not a number: one pass that says so of most columns
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.dot(
+                found, found
+            )  # where it is small, so is each number, and none is NaN: one pass for most columns
+        if not squares <= FLOAT32_MAX:
             good &= np.abs(found) <= FLOAT32_MAX
     elif is_list(values.type):
         there = values.drop_null() if values.null_count else values
