@@ -56,9 +56,8 @@ def usable(values: pa.Array) -> Flags:
     if pa.types.is_floating(values.type):
         found = values.to_numpy(zero_copy_only=False)
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = np.dot(
-                found, found
-            )  # where it is small, so is each number, and none is NaN: one pass for most columns
+            squares = np.dot(found, found)
+        # Where their sum is small so is each number, and none is NaN: one pass for most columns.
         if not squares <= FLOAT32_MAX:
             good &= np.abs(found) <= FLOAT32_MAX
     elif is_list(values.type):

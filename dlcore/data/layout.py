@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from dlcore.data.cells import (
+    FLOAT32_MAX,
     Array,
     Cells,
     Flags,
@@ -81,9 +82,27 @@ class Part:
         rows = self._packed(batch) if self.packed else self._single(whole(batch, self.columns[0]), self.columns[0])
         return shaped(rows, self.shape, ", ".join(self.columns))
 
+    def floats(self, batch: pa.RecordBatch) -> Array | None:
+        """The `cells` of columns of floats without a null, if all of them are usable; None where they may not be, or are others.
+
+        One look at all columns together, where `usable` and `cells` take several at each.
+        """
+        if not self.packed or self.words is not None or self.dtype != "float32":
+            return None
+        columns = [batch.column(column) for column in self.columns]
+        if not all(map(_full, columns)):
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):  # what single precision makes infinite is not usable
+            packed = self._side_by_side([column.to_numpy() for column in columns])
+            flat = packed.reshape(-1)
+            good = np.dot(flat, flat) <= FLOAT32_MAX
+        return shaped(packed, self.shape, ", ".join(self.columns)) if good else None
+
     def _packed(self, batch: Rowed) -> Array:
-        columns = [self._flat(whole(batch, column), column) for column in self.columns]
-        packed = np.empty((batch.num_rows, len(columns)), dtype=self.dtype)
+        return self._side_by_side([self._flat(whole(batch, column), column) for column in self.columns])
+
+    def _side_by_side(self, columns: Sequence[Array]) -> Array:
+        packed = np.empty((len(columns[0]), len(columns)), dtype=self.dtype)
         for at in range(0, len(packed), ROWS_A_BLOCK):
             rows = slice(at, at + ROWS_A_BLOCK)
             np.stack([column[rows] for column in columns], axis=1, out=packed[rows], casting="unsafe")  # as astype does
@@ -141,6 +160,15 @@ class Layout:
     def cells(self, batch: Rowed) -> dict[str, Cells]:
         return {part.name: part.cells(batch) for part in self.parts}
 
+    def usable_cells(self, batch: pa.RecordBatch) -> dict[str, Cells] | None:
+        """The `cells` of rows that are all usable, where that is soon seen; else None, and `usable` tells of each row."""
+        found = dict[str, Cells]()
+        for part in self.parts:
+            if (rows := part.floats(batch)) is None:
+                return None
+            found[part.name] = rows
+        return found
+
     def pair(self, values: Mapping[str, T]) -> tuple[T | dict[str, T], T | dict[str, T]]:
         """Values by part as what the model gets and what the loss gets: a value alone, or a dict by the user's names."""
         return _bundle(self.inputs, values), _bundle(self.targets, values)
@@ -154,6 +182,10 @@ class Layout:
         """How many rows of each column are null, NaN or infinite; only columns that have some."""
         counts = {column: int((~good).sum()) for column, good in self.usable(batch).items()}
         return {column: count for column, count in counts.items() if count}
+
+
+def _full(column: pa.Array) -> bool:
+    return pa.types.is_floating(column.type) and not column.null_count
 
 
 def _bundle(parts: Sequence[Part], values: Mapping[str, T]) -> T | dict[str, T]:

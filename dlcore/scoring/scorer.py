@@ -121,11 +121,13 @@ class Scorer:
 
     def ready(self, rows: pa.RecordBatch) -> Ready:
         """What the model gets of rows."""
-        reasons = self._reasons(rows)
+        cells = self.layout.usable_cells(rows)
+        reasons = self._reasons(rows) if cells is None else {}
         good = np.delete(np.arange(rows.num_rows), [*reasons])
         if not len(good):
             return Ready(rows=rows, good=good, inputs=[], reasons=reasons)
-        cells = self.layout.cells(rows.take(pa.array(good)) if reasons else rows)
+        if cells is None:
+            cells = self.layout.cells(rows.take(pa.array(good)) if reasons else rows)
         if self.transform is None:
             inputs = self.layout.pair({name: torch.from_numpy(_own(each)) for name, each in cells.items()})[0]
             return Ready(rows=rows, good=good, inputs=inputs, reasons=reasons)

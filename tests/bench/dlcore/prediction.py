@@ -1,12 +1,12 @@
 """Rows scored a second beside an identity ``mapInArrow`` of the same rows: a perceptron of 30 columns, and a small convolutional network.
 
-`python -m tests.bench.dlcore.prediction [ROWS] [PICTURES]`. All take turns, medians of three.
+`python -m tests.bench.dlcore.prediction [ROWS] [PICTURES]`. All take turns, medians of six.
 """
 
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from tests.bench.dlcore.session import session
 
 COLUMNS = [f"x{number}" for number in range(30)]
 BATCHES = (None, 32, 256, 1024, 8192)
-ROUNDS = 3
+ROUNDS = 6
 
 
 def perceptron() -> nn.Module:
@@ -64,6 +64,13 @@ def seconds(frame: DataFrame) -> float:
     return time.perf_counter() - before
 
 
+def _turn(works: Mapping[str, DataFrame], number: int) -> dict[str, float]:
+    """What each takes, another one first at each turn: a work pays for the garbage of the one before it."""
+    names = [*works]
+    first = number % len(names)
+    return {work: seconds(works[work]) for work in names[first:] + names[:first]}
+
+
 def compare(name: str, frame: DataFrame, model: Callable[[], nn.Module], features: Tensors) -> None:
     kept = frame.cache()
     rows = kept.count()
@@ -71,9 +78,7 @@ def compare(name: str, frame: DataFrame, model: Callable[[], nn.Module], feature
     predicting = partial(Prediction, module=model().eval(), features=features, outputs={"y": Output()})
     works = {"identity": identity(kept)}
     works |= {f"batch {batch or 'fitting'}": predicting(batch=batch)(kept) for batch in BATCHES}
-    turns = [{work: seconds(made) for work, made in works.items()} for _ in range(ROUNDS + 1)][
-        1:
-    ]  # once for imports and compilers
+    turns = [_turn(works, number) for number in range(ROUNDS + 1)][1:]  # once for imports and compilers
     for work in works:
         found, against = (
             statistics.median(each[work] for each in turns),

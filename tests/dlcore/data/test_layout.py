@@ -141,3 +141,21 @@ def test_a_missing_column_and_text_are_named() -> None:
         arrays(["nothing"], "label")
     with pytest.raises(ValueError, match="column word must hold numbers, got string"):
         arrays(["a", "word"], "label")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e300, None, 3e38])
+def test_rows_that_are_soon_seen_to_be_usable_make_the_same_cells(bad: float | None) -> None:
+    good = pa.record_batch({"a": pa.array([1e-3, 2.0, 1e7]), "b": pa.array([0.1, -2.0, 5.0], pa.float32())})
+    layout = Layout.of(good.schema, features=["a", "b"])
+    soon = layout.usable_cells(good)
+    assert soon is not None
+    assert [np.array_equal(soon[name], each) for name, each in layout.cells(good).items()] == [True]
+    doubtful = pa.record_batch({"a": pa.array([1.0, 2.0, bad]), "b": good["b"]})
+    assert layout.usable_cells(doubtful) is None
+    assert layout.usable(doubtful)["a"].tolist() == [True, True, bad == 3e38]
+
+
+def test_only_floats_side_by_side_are_soon_seen_to_be_usable() -> None:
+    whole = pa.record_batch({"a": pa.array([1, 2]), "b": pa.array([0.5, 1.5]), "c": pa.array([[1.0], [2.0]])})
+    for features in (["a", "b"], "c"):
+        assert Layout.of(whole.schema, features=features).usable_cells(whole) is None
