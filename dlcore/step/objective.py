@@ -42,11 +42,8 @@ class Objective:
         if self._method.precision != "float32":
             prediction = in_float32(prediction)
         prediction, target = align(prediction, batch.targets)
-        return (
-            prediction,
-            target,
-            self._found(partial(self._loss, prediction, target), batch.mine, watched=self._watched),
-        )
+        loss = self._found(partial(self._loss, prediction, target), batch.mine, watched=self._watched)
+        return prediction, target, loss
 
     def _found(self, call: Any, rows: int, *, watched: bool) -> Found:
         result = found(call, rows=rows, watched=watched)
