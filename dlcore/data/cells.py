@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,16 @@ Array = NDArray[Any]
 Flags = NDArray[np.bool_]
 Cells: TypeAlias = Array | pa.LargeBinaryArray
 """A column's rows: an array whose first axis counts rows, or bytes of any length a row."""
-Rowed: TypeAlias = pa.RecordBatch | pa.Table
+
+
+class Rowed(Protocol):
+    """Rows by column: a record batch, a table, or what stands for one."""
+
+    @property
+    def num_rows(self) -> int: ...
+
+    def column(self, name: str, /) -> pa.Array | pa.ChunkedArray: ...
+
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 

@@ -26,9 +26,10 @@ def copy_pieces(data: "ds.Dataset", folder: Folder, layout: Layout) -> Pieces:
     unusable: Counter[str] = Counter()
     with ThreadPoolExecutor(1, thread_name_prefix="dlcore-writer") as writer:
         for number, table in enumerate(grouped(data.to_batches(columns=list(layout.columns)))):
-            unusable.update(layout.unusable(table))
-            if not unusable:
-                cells = layout.cells(table)
+            cells = layout.usable_cells(table)
+            if cells is None:
+                unusable.update(layout.unusable(table))
+            elif not unusable:
                 if written:
                     written[-1].result()  # one is named and written while the next is read, and no more are held
                 written.append(writer.submit(_written, name, folder, f"part-{number:05d}-{attempt}.arrow", cells))
@@ -45,8 +46,7 @@ def fingerprint(data: "ds.Dataset", layout: Layout) -> str:
     """The name of rows that are read for it alone, under the rules that hold for training."""
     name = Fingerprint(layout)
     for batch in data.to_batches(columns=list(layout.columns)):
-        refuse_unusable(layout.unusable(batch))
-        name.update(layout.cells(batch))
+        name.update(layout.checked_cells(batch))
     return str(name)
 
 

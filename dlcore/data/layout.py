@@ -24,6 +24,7 @@ from dlcore.data.cells import (
     whole,
 )
 from dlcore.data.fields import BYTES, Dtype, Field, Tensors, dtype, fields
+from dlcore.data.packed import Packed
 from dlcore.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -82,21 +83,24 @@ class Part:
         rows = self._packed(batch) if self.packed else self._single(whole(batch, self.columns[0]), self.columns[0])
         return shaped(rows, self.shape, ", ".join(self.columns))
 
-    def floats(self, batch: pa.RecordBatch) -> Array | None:
-        """The `cells` of columns of floats without a null, if all of them are usable; None where they may not be, or are others.
+    def usable_cells(self, batch: Rowed) -> Cells | None:
+        """The `cells` of rows that are all usable; None where some are not."""
+        found = self._floats(batch)
+        if found is not None and _small(found):
+            return shaped(found, self.shape, ", ".join(self.columns))
+        if self.words is None and not all(usable(whole(batch, column)).all() for column in self.columns):
+            return None
+        return self.cells(batch)
 
-        One look at all columns together, where `usable` and `cells` take several at each.
-        """
+    def _floats(self, batch: Rowed) -> Array | None:
+        """Columns of numbers without a null, side by side: then one look at all of them may do, where `usable` takes one at each."""
         if not self.packed or self.words is not None or self.dtype != "float32":
             return None
-        columns = [batch.column(column) for column in self.columns]
-        if not all(map(_full, columns)):
-            return None
         with np.errstate(over="ignore", invalid="ignore"):  # what single precision makes infinite is not usable
-            packed = self._side_by_side([column.to_numpy() for column in columns])
-            flat = packed.reshape(-1)
-            good = np.dot(flat, flat) <= FLOAT32_MAX
-        return shaped(packed, self.shape, ", ".join(self.columns)) if good else None
+            if isinstance(batch, Packed):
+                return batch.floats(self.columns)
+            columns = [batch.column(column) for column in self.columns]
+            return self._side_by_side([each.to_numpy() for each in columns]) if all(map(_full, columns)) else None
 
     def _packed(self, batch: Rowed) -> Array:
         return self._side_by_side([self._flat(whole(batch, column), column) for column in self.columns])
@@ -160,13 +164,19 @@ class Layout:
     def cells(self, batch: Rowed) -> dict[str, Cells]:
         return {part.name: part.cells(batch) for part in self.parts}
 
-    def usable_cells(self, batch: pa.RecordBatch) -> dict[str, Cells] | None:
-        """The `cells` of rows that are all usable, where that is soon seen; else None, and `usable` tells of each row."""
+    def usable_cells(self, batch: Rowed) -> dict[str, Cells] | None:
+        """The `cells` of rows that are all usable; None where some are not, and `usable` tells which."""
         found = dict[str, Cells]()
         for part in self.parts:
-            if (rows := part.floats(batch)) is None:
+            if (rows := part.usable_cells(batch)) is None:
                 return None
             found[part.name] = rows
+        return found
+
+    def checked_cells(self, batch: Rowed) -> dict[str, Cells]:
+        """The `cells` of rows that must all be usable; else a ValueError that counts by column those that are not."""
+        if (found := self.usable_cells(batch)) is None:
+            raise unusable_error(self.unusable(batch))
         return found
 
     def pair(self, values: Mapping[str, T]) -> tuple[T | dict[str, T], T | dict[str, T]]:
@@ -188,6 +198,13 @@ def _full(column: pa.Array) -> bool:
     return pa.types.is_floating(column.type) and not column.null_count
 
 
+def _small(numbers: Array) -> bool:
+    """Whether the sum of squares is a number: so is each of ``numbers`` then. What is doubtful is not seen to be small."""
+    flat = numbers.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.dot(flat, flat) <= FLOAT32_MAX)
+
+
 def _bundle(parts: Sequence[Part], values: Mapping[str, T]) -> T | dict[str, T]:
     if len(parts) == 1 and not parts[0].key:
         return values[parts[0].name]
@@ -197,5 +214,9 @@ def _bundle(parts: Sequence[Part], values: Mapping[str, T]) -> T | dict[str, T]:
 def refuse_unusable(counts: Mapping[str, int]) -> None:
     """Raise a ValueError that names each column with values that cannot be trained on."""
     if counts:
-        found = ", ".join(f"{column} in {count} rows" for column, count in sorted(counts.items()))
-        raise ValueError(f"features and label must be finite numbers, got null, NaN or infinity for {found}")
+        raise unusable_error(counts)
+
+
+def unusable_error(counts: Mapping[str, int]) -> ValueError:
+    found = ", ".join(f"{column} in {count} rows" for column, count in sorted(counts.items()))
+    return ValueError(f"features and label must be finite numbers, got null, NaN or infinity for {found}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dlcore.data.copying import Fingerprint, copy_pieces
-from dlcore.data.layout import Layout, refuse_unusable
+from dlcore.data.layout import Layout
 from dlcore.data.pieces import RESIDENT_BYTES
 from dlcore.data.rows import Resident, Rows
 from dlcore.storage.folder import Folder
@@ -19,8 +19,7 @@ def held(table: pa.Table, layout: Layout) -> tuple[Resident, str]:
     """The rows of a table and a name of them in their order."""
     if not table.num_rows:
         raise ValueError("the data to train on has no rows")
-    refuse_unusable(layout.unusable(table))
-    cells, name = layout.cells(table), Fingerprint(layout)
+    cells, name = layout.checked_cells(table), Fingerprint(layout)
     name.update(cells)
     return Resident(layout, cells), str(name)
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from dlcore.data.cells import Rowed
 from dlcore.data.fields import Tensors
-from dlcore.data.layout import Layout, refuse_unusable
+from dlcore.data.layout import Layout
 from dlcore.data.order import Indices
 from dlcore.data.rows import Resident
 from dlcore.data.sources import is_dataset, is_frame, table_of
@@ -80,18 +80,22 @@ def _states(module: nn.Module, data: "Data", evaluation: "Callable[[pa.Schema], 
 def _of_tasks(module: nn.Module, frame: "DataFrame", evaluation: "Evaluation") -> list[bytes]:
     from pyspark import TaskContext
 
+    from dlcore.spark.packing import Packing
+
+    chosen = frame.select([f"`{column}`" for column in evaluation.layout.columns])
+    packing = Packing.of(chosen.schema)
     shipped = Shipped.over(frame.sparkSession.sparkContext, module)
 
     def state(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
         tune_process(context.cpus() if context else 1)
+        rows = map(packing.arrays.opened, batches)
         try:
-            yield pa.RecordBatch.from_pylist([{"state": evaluation.state(shipped.open(), batches)}])
+            yield pa.RecordBatch.from_pylist([{"state": evaluation.state(shipped.open(), rows)}])
         finally:
             give_back_pages()
 
-    chosen = frame.select([f"`{column}`" for column in evaluation.layout.columns])
-    return [bytes(row.state) for row in chosen.mapInArrow(state, "state binary").collect()]
+    return [bytes(row.state) for row in packing.packed(chosen).mapInArrow(state, "state binary").collect()]
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,9 @@ class Evaluation:
         tally = Tally(self.metrics)
         with torch.inference_mode():
             for some in rows:
-                refuse_unusable(self.layout.unusable(some))
                 if not some.num_rows:
                     continue
-                held = Resident(self.layout, self.layout.cells(some))
+                held = Resident(self.layout, self.layout.checked_cells(some))
                 size = self.batch or batch_rows(module, self._pair(held, np.arange(1))[0])
                 for start in range(0, held.count, size):
                     tally.add(*self._judged(module, held, np.arange(start, min(start + size, held.count))))

@@ -9,8 +9,9 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from dlcore.data.fields import Tensors
+from dlcore.data.fields import Tensors, fields
 from dlcore.data.layout import Layout
+from dlcore.data.packed import Arrays
 from dlcore.data.sources import is_frame, table_of
 from dlcore.data.transform import Transform
 from dlcore.scoring.outputs import Outputs, arrow, declared
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from dlcore.data.sources import Tabular
+    from dlcore.spark.packing import Packing
 
 D = TypeVar("D")
 """A Spark DataFrame, a pyarrow Table or a pandas DataFrame: what is given comes back with more columns."""
@@ -56,7 +58,7 @@ class Prediction:
         scored = self._of_frame(data) if is_frame(data) else self._of_table(cast("Tabular", data))
         return cast(D, scored)
 
-    def _scorer(self, schema: pa.Schema) -> Scorer:
+    def _scorer(self, schema: pa.Schema, arrays: Arrays) -> Scorer:
         if clash := sorted({*self.outputs, self.error} & set(schema.names)):
             raise ValueError(f"outputs and error must be new columns, got {clash} in the data already")
         layout = Layout.of(schema, features=self.features)
@@ -64,6 +66,7 @@ class Prediction:
             raise ValueError(f"columns {layout.undecoded} hold bytes; a transform must decode them")
         return Scorer(
             layout=layout,
+            arrays=arrays,
             outputs=declared(self.outputs),
             error=self.error,
             transform=self.transform,
@@ -75,18 +78,27 @@ class Prediction:
         return int(self.transform is not None)
 
     def _of_frame(self, frame: "DataFrame") -> "DataFrame":
-        return frame.mapInArrow(*self.task(frame.sparkSession, frame.schema))
+        from dlcore.spark.packing import Packing
+
+        wanted = [name for field in fields(self.features, "input").values() for name in field.names]
+        packing = Packing.of(frame.schema, wanted)
+        return packing.unpacked(packing.packed(frame).mapInArrow(*self._task(frame.sparkSession, packing)))
 
     def task(self, session: "SparkSession", schema: "StructType") -> tuple[Task, "StructType"]:
-        """What a task of ``session`` does to rows of ``schema``, for ``mapInArrow`` or for batches that it has by itself, and the schema
-        of what it gives: so that bytes which a task reads, such as pictures, need not pass through the JVM."""
+        """What a task of ``session`` does to rows of ``schema`` that it has by itself, and the schema of what it gives: so that bytes
+        which a task reads, such as pictures, need not pass through the JVM."""
+        from dlcore.spark.packing import Packing
+
+        return self._task(session, Packing.none(schema))
+
+    def _task(self, session: "SparkSession", packing: "Packing") -> tuple[Task, "StructType"]:
         from pyspark import TaskContext
         from pyspark.sql.pandas.types import from_arrow_type
         from pyspark.sql.types import StringType, StructField, StructType
 
         from dlcore.spark.writing import arrow_schema
 
-        scorer, loaders = self._scorer(arrow_schema(schema)), self._loaders
+        scorer, loaders = self._scorer(arrow_schema(packing.schema), packing.arrays), self._loaders
         shipped = Shipped.over(session.sparkContext, self.module)
         added = [StructField(name, from_arrow_type(arrow(each.kind))) for name, each in scorer.outputs.items()]
 
@@ -99,11 +111,11 @@ class Prediction:
             finally:
                 give_back_pages()
 
-        return score, StructType([*schema.fields, *added, StructField(self.error, StringType())])
+        return score, StructType([*packing.traveling.fields, *added, StructField(self.error, StringType())])
 
     def _of_table(self, data: "Tabular") -> "Tabular":
         table = table_of(data)
-        scorer = self._scorer(table.schema)
+        scorer = self._scorer(table.schema, Arrays({}))
         threads, loaders = divided(torch.get_num_threads(), self._loaders)
         with computing_with(threads):
             module = ready(deepcopy(self.module))

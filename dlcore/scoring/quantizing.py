@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from dlcore.data.fields import Tensors
-from dlcore.data.layout import Layout, refuse_unusable
+from dlcore.data.layout import Layout
 from dlcore.data.order import Indices
 from dlcore.data.rows import Resident
 from dlcore.data.sources import is_dataset, is_frame, table_of
@@ -48,8 +48,7 @@ class Rows:
     @classmethod
     def of(cls, artifact: Artifact, table: pa.Table, label: Tensors | None = None) -> "Rows":
         layout = Layout.of(table.schema, features=artifact.features, label=label)
-        refuse_unusable(layout.unusable(table))
-        return cls(held=Resident(layout, layout.cells(table)), artifact=artifact)
+        return cls(held=Resident(layout, layout.checked_cells(table)), artifact=artifact)
 
     def inputs(self) -> list[Any]:
         """Row by row."""

@@ -12,9 +12,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from dlcore.data.cells import Rowed
 from dlcore.data.feed import STEPS_AHEAD
 from dlcore.data.layout import Layout
 from dlcore.data.order import Indices
+from dlcore.data.packed import Arrays
 from dlcore.data.transform import Transform, applied, row_of, stacked
 from dlcore.scoring.batches import FEWEST, batch_rows
 from dlcore.scoring.outputs import Output, OutputError, arrow
@@ -73,9 +75,10 @@ def _begun(module: nn.Module, ready: Ready, first: int, end: int) -> Callable[[]
 
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """Scores rows in batches of ``batch`` rows, or of as many as fit the model."""
+    """Scores rows in batches of ``batch`` rows, or of as many as fit the model; columns in ``arrays`` go on in them."""
 
     layout: Layout
+    arrays: Arrays
     outputs: dict[str, Output]
     error: str
     transform: Transform | None
@@ -121,13 +124,14 @@ class Scorer:
 
     def ready(self, rows: pa.RecordBatch) -> Ready:
         """What the model gets of rows."""
-        cells = self.layout.usable_cells(rows)
-        reasons = self._reasons(rows) if cells is None else {}
+        opened = self.arrays.opened(rows)
+        cells = self.layout.usable_cells(opened)
+        reasons = self._reasons(opened) if cells is None else {}
         good = np.delete(np.arange(rows.num_rows), [*reasons])
         if not len(good):
             return Ready(rows=rows, good=good, inputs=[], reasons=reasons)
         if cells is None:
-            cells = self.layout.cells(rows.take(pa.array(good)) if reasons else rows)
+            cells = self.layout.cells(self.arrays.opened(rows.take(pa.array(good))))
         if self.transform is None:
             inputs = self.layout.pair({name: torch.from_numpy(_own(each)) for name, each in cells.items()})[0]
             return Ready(rows=rows, good=good, inputs=inputs, reasons=reasons)
@@ -140,7 +144,7 @@ class Scorer:
                 reasons[int(row)] = _told(error)
         return Ready(rows=rows, good=np.array(kept, dtype=np.int64), inputs=_stacked(made), reasons=reasons)
 
-    def _reasons(self, rows: pa.RecordBatch) -> Reasons:
+    def _reasons(self, rows: Rowed) -> Reasons:
         """Why rows cannot be scored, naming up to five columns."""
         bad: dict[int, list[str]] = {}
         for column, good in self.layout.usable(rows).items():

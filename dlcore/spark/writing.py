@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import DataType, DoubleType, StructType
 
+from dlcore.data.cells import Rowed
 from dlcore.data.layout import Layout, refuse_unusable
+from dlcore.data.packed import Arrays
 from dlcore.data.pieces import INDEX, Piece, Pieces, existing, grouped, settled, write_piece
 from dlcore.spark.packing import Packing
 from dlcore.spark.silence import silence_limited
@@ -49,9 +51,9 @@ def write_pieces(frame: DataFrame, folder: Folder, layout: Layout, *, silence_s:
     selected = _selected(frame, layout)
     if folder.exists(INDEX):
         return _reuse(selected, folder, layout)
-    packing = Packing.of(layout, frame.schema)
-    packed = selected.selectExpr(*packing.expressions, _HASH)
-    written = packed.mapInArrow(_writer(folder, packing, silence_s), _WRITTEN).collect()
+    packing = Packing.of(selected.schema, layout.columns)
+    writer = _writer(folder, layout, packing.arrays, silence_s)
+    written = packing.packed(selected).mapInArrow(writer, _WRITTEN).collect()
     if problems := sorted(row.problem for row in written if row.problem):
         raise ValueError(problems[0])
     refuse_unusable(_unusable(written))
@@ -103,7 +105,7 @@ def _unusable(written: Iterable[Row]) -> Counter[str]:
 
 
 def _writer(
-    folder: Folder, packing: Packing, silence_s: float
+    folder: Folder, layout: Layout, arrays: Arrays, silence_s: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
@@ -114,24 +116,23 @@ def _writer(
         with silence_limited(silence_s):
             for number, table in enumerate(grouped(batches)):
                 file = f"part-{partition:05d}-{number:05d}-{attempt}.arrow"
-                yield from _written(folder, packing, file, table)
+                yield from _written(folder, layout, arrays.opened(table), file)
 
     return write
 
 
-def _written(folder: Folder, packing: Packing, file: str, table: pa.Table) -> Iterator[pa.RecordBatch]:
-    unusable = packing.unusable(table)
-    for column, count in unusable.items():
-        yield _report(column=column, unusable=count)
-    if unusable:
-        return
+def _written(folder: Folder, layout: Layout, rows: Rowed, file: str) -> Iterator[pa.RecordBatch]:
     try:
-        cells = packing.layout.cells(table)
+        cells = layout.usable_cells(rows)
     except ValueError as error:  # of the data, not of this task: the driver raises it as it is
         yield _report(problem=str(error))
         return
+    if cells is None:
+        for column, count in layout.unusable(rows).items():
+            yield _report(column=column, unusable=count)
+        return
     piece = write_piece(folder, file, cells)
-    hashes = int(table.column(_HASH).to_numpy().sum())  # of 64 bits each, and so is their sum
+    hashes = int(rows.column(_HASH).to_numpy().sum())  # of 64 bits each, and so is their sum
     yield _report(
         file=file,
         rows=piece.rows,

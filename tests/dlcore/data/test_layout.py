@@ -143,19 +143,22 @@ def test_a_missing_column_and_text_are_named() -> None:
         arrays(["a", "word"], "label")
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e300, None, 3e38])
-def test_rows_that_are_soon_seen_to_be_usable_make_the_same_cells(bad: float | None) -> None:
-    good = pa.record_batch({"a": pa.array([1e-3, 2.0, 1e7]), "b": pa.array([0.1, -2.0, 5.0], pa.float32())})
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e300, None])
+def test_cells_are_of_rows_that_are_all_usable(bad: float | None) -> None:
+    good = pa.record_batch({"a": pa.array([1e-3, 2.0, 3e38]), "b": pa.array([0.1, -2.0, 5.0], pa.float32())})
     layout = Layout.of(good.schema, features=["a", "b"])
-    soon = layout.usable_cells(good)
-    assert soon is not None
-    assert [np.array_equal(soon[name], each) for name, each in layout.cells(good).items()] == [True]
-    doubtful = pa.record_batch({"a": pa.array([1.0, 2.0, bad]), "b": good["b"]})
+    np.testing.assert_array_equal(layout.checked_cells(good)["input"], layout.cells(good)["input"])
+    doubtful = pa.record_batch({"a": pa.array([1.0, 3e38, bad]), "b": good["b"]})
     assert layout.usable_cells(doubtful) is None
-    assert layout.usable(doubtful)["a"].tolist() == [True, True, bad == 3e38]
+    assert layout.usable(doubtful)["a"].tolist() == [True, True, False]
+    with pytest.raises(ValueError, match="got null, NaN or infinity for a in 1 rows"):
+        layout.checked_cells(doubtful)
 
 
-def test_only_floats_side_by_side_are_soon_seen_to_be_usable() -> None:
-    whole = pa.record_batch({"a": pa.array([1, 2]), "b": pa.array([0.5, 1.5]), "c": pa.array([[1.0], [2.0]])})
-    for features in (["a", "b"], "c"):
-        assert Layout.of(whole.schema, features=features).usable_cells(whole) is None
+def test_usable_rows_of_every_kind_make_the_cells_that_they_make_unasked() -> None:
+    word = Field("word", vocabulary=Vocabulary(("x",)))
+    features: Tensors = {"packed": ["a", "b", "flag"], "pixels": "pixels", "raw": "raw", "word": word}
+    layout = Layout.of(table().schema, features=features, label="label")
+    expected, found = layout.cells(table()), layout.checked_cells(table())
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(np.asarray(each), np.asarray(expected[name])) for name, each in found.items())
