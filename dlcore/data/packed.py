@@ -49,16 +49,18 @@ class Packed:
         """Columns side by side in single precision, those of an array in one move; None if some are in no array or null."""
         if any(column not in self.arrays.places for column in columns):
             return None
-        found = np.empty((self.num_rows, len(columns)), np.float32)
         taken = [self.arrays.places[column] for column in columns]
-        for array in dict.fromkeys(array for array, _ in taken):
-            values = self._values(array)
-            if values.null_count:
-                return None
-            matrix = values.to_numpy().reshape(self.num_rows, -1)
-            found[:, _run([at for at, (other, _) in enumerate(taken) if other == array])] = matrix[
-                :, _run([place for other, place in taken if other == array])
-            ]
+        arrays = {array: self._values(array) for array, _ in taken}
+        if any(values.null_count for values in arrays.values()):
+            return None
+        matrices = {array: values.to_numpy().reshape(self.num_rows, -1) for array, values in arrays.items()}
+        if [*map(self.arrays.columns.get, arrays)] == [tuple(columns)]:
+            (matrix,) = matrices.values()
+            return np.asarray(matrix, np.float32)
+        found = np.empty((self.num_rows, len(columns)), np.float32)
+        for array, matrix in matrices.items():
+            there = [at for at, (other, _) in enumerate(taken) if other == array]
+            found[:, _run(there)] = matrix[:, _run([taken[at][1] for at in there])]
         return found
 
     def _values(self, array: str) -> pa.Array:

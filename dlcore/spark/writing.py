@@ -4,17 +4,17 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row
-from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import DataType, DoubleType, StructType
 
 from dlcore.data.cells import Rowed
+from dlcore.data.hashing import rows_hash
 from dlcore.data.layout import Layout, refuse_unusable
 from dlcore.data.packed import Arrays
 from dlcore.data.pieces import INDEX, Piece, Pieces, existing, grouped, settled, write_piece
@@ -23,7 +23,6 @@ from dlcore.spark.silence import silence_limited
 from dlcore.storage.folder import Folder
 
 _WRITTEN = "file string, rows long, bytes long, shapes string, hash long, column string, unusable long, problem string"
-_HASH = "__row_hash"
 
 
 def schema_of(frame: DataFrame) -> pa.Schema:
@@ -48,21 +47,25 @@ def write_pieces(frame: DataFrame, folder: Folder, layout: Layout, *, silence_s:
 
     A task whose Python does not run for ``silence_s`` is ended, and Spark's to try again.
     """
-    selected = _selected(frame, layout)
     if folder.exists(INDEX):
-        return _reuse(selected, folder, layout)
-    packing = Packing.of(selected.schema, layout.columns)
-    writer = _writer(folder, layout, packing.arrays, silence_s)
-    written = packing.packed(selected).mapInArrow(writer, _WRITTEN).collect()
-    if problems := sorted(row.problem for row in written if row.problem):
-        raise ValueError(problems[0])
-    refuse_unusable(_unusable(written))
-    found = sorted((row for row in written if row.file), key=lambda row: row.file)
+        return existing(folder, layout, _fingerprint(layout, _reports(frame, None, layout, silence_s)))
+    found = sorted(_reports(frame, folder, layout, silence_s), key=lambda row: row.file)
     if not folder.exists(INDEX):  # else another driver has made one, and removed what is not its own
         refuse_missing(folder, [row.file for row in found])
     listed = [Piece(file=row.file, rows=row.rows, bytes=row.bytes, shapes=json.loads(row.shapes)) for row in found]
-    name = _fingerprint(layout, sum(row.rows for row in found), sum(row.hash for row in found))
-    return settled(folder, Pieces.of(layout, listed, name))
+    return settled(folder, Pieces.of(layout, listed, _fingerprint(layout, found)))
+
+
+def _reports(frame: DataFrame, folder: Folder | None, layout: Layout, silence_s: float) -> list[Row]:
+    """What the tasks tell of the rows that they write, or only look at; a ValueError says what is wrong with them."""
+    selected = _selected(frame, layout)
+    packing = Packing.of(selected.schema, layout.columns)
+    writer = _writer(folder, layout, packing.arrays, silence_s)
+    told = packing.packed(selected).mapInArrow(writer, _WRITTEN).collect()
+    if problems := sorted(row.problem for row in told if row.problem):
+        raise ValueError(problems[0])
+    refuse_unusable(_unusable(told))
+    return told
 
 
 def refuse_missing(folder: Folder, files: Iterable[str]) -> None:
@@ -75,24 +78,18 @@ def refuse_missing(folder: Folder, files: Iterable[str]) -> None:
 
 
 def _selected(frame: DataFrame, layout: Layout) -> DataFrame:
-    """The layout's columns, as narrow as the tensors need them, and a hash of each row."""
+    """The layout's columns, as narrow as the tensors need them."""
     kinds = {field.name: field.dataType for field in frame.schema.fields}
     narrow = {column for part in layout.parts if part.dtype == "float32" for column in part.columns}
     narrow -= {column for part in layout.parts if part.dtype != "float32" for column in part.columns}
     doubles = {name for name in narrow if kinds[name] == DoubleType()}
     quoted = {name: f"`{name}`" for name in layout.columns}  # as texts, since each call to the JVM has its price
-    chosen = [f"float({each}) as {each}" if name in doubles else each for name, each in quoted.items()]
-    return frame.selectExpr(*chosen).selectExpr("*", f"xxhash64({', '.join(quoted.values())}) as {_HASH}")
+    return frame.selectExpr(*(f"float({each}) as {each}" if name in doubles else each for name, each in quoted.items()))
 
 
-def _reuse(selected: DataFrame, folder: Folder, layout: Layout) -> Pieces:
-    total = F.sum(F.col(_HASH).cast("decimal(38,0)"))
-    rows, hashes = selected.agg(F.count("*"), F.coalesce(total, F.lit(0))).first() or (0, 0)
-    return existing(folder, layout, _fingerprint(layout, rows, int(hashes)))
-
-
-def _fingerprint(layout: Layout, rows: int, hashes: int) -> str:
+def _fingerprint(layout: Layout, told: Sequence[Row]) -> str:
     """A name of the rows as a set: the sum of their hashes does not depend on how they are partitioned."""
+    rows, hashes = sum(row.rows for row in told), sum(row.hash for row in told)
     return hashlib.sha256(f"{layout} {rows} {hashes % 2**64}".encode()).hexdigest()[:16]
 
 
@@ -105,7 +102,7 @@ def _unusable(written: Iterable[Row]) -> Counter[str]:
 
 
 def _writer(
-    folder: Folder, layout: Layout, arrays: Arrays, silence_s: float
+    folder: Folder | None, layout: Layout, arrays: Arrays, silence_s: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
@@ -121,7 +118,7 @@ def _writer(
     return write
 
 
-def _written(folder: Folder, layout: Layout, rows: Rowed, file: str) -> Iterator[pa.RecordBatch]:
+def _written(folder: Folder | None, layout: Layout, rows: Rowed, file: str) -> Iterator[pa.RecordBatch]:
     try:
         cells = layout.usable_cells(rows)
     except ValueError as error:  # of the data, not of this task: the driver raises it as it is
@@ -131,15 +128,12 @@ def _written(folder: Folder, layout: Layout, rows: Rowed, file: str) -> Iterator
         for column, count in layout.unusable(rows).items():
             yield _report(column=column, unusable=count)
         return
+    hashes = rows_hash(cells)
+    if folder is None:
+        yield _report(rows=rows.num_rows, hash=hashes)
+        return
     piece = write_piece(folder, file, cells)
-    hashes = int(rows.column(_HASH).to_numpy().sum())  # of 64 bits each, and so is their sum
-    yield _report(
-        file=file,
-        rows=piece.rows,
-        bytes=piece.bytes,
-        shapes=json.dumps(piece.shapes),
-        hash=hashes,
-    )
+    yield _report(file=file, rows=piece.rows, bytes=piece.bytes, shapes=json.dumps(piece.shapes), hash=hashes)
 
 
 def _report(**given: str | int) -> pa.RecordBatch:
