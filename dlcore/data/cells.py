@@ -39,6 +39,11 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """A kind whose values numpy holds as they are."""
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
 def element(kind: pa.DataType) -> pa.DataType:
     """The type of a cell, or of what is in a cell's array; words stored by number count as words."""
     inner = kind.value_type if is_list(kind) else kind

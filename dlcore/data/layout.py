@@ -15,6 +15,7 @@ from dlcore.data.cells import (
     Rowed,
     is_bytes,
     is_list,
+    is_number,
     numbered,
     numbers,
     raw,
@@ -83,24 +84,21 @@ class Part:
         rows = self._packed(batch) if self.packed else self._single(whole(batch, self.columns[0]), self.columns[0])
         return shaped(rows, self.shape, ", ".join(self.columns))
 
-    def usable_cells(self, batch: Rowed) -> Cells | None:
-        """The `cells` of rows that are all usable; None where some are not."""
-        found = self._floats(batch)
-        if found is not None and _small(found):
-            return shaped(found, self.shape, ", ".join(self.columns))
-        if self.words is None and not all(usable(whole(batch, column)).all() for column in self.columns):
-            return None
-        return self.cells(batch)
-
-    def _floats(self, batch: Rowed) -> Array | None:
-        """Columns of numbers without a null, side by side: then one look at all of them may do, where `usable` takes one at each."""
+    def usable_floats(self, batch: Rowed) -> Array | None:
+        """The `cells` of columns of numbers side by side, where one look at all of them shows that they are usable; else None."""
         if not self.packed or self.words is not None or self.dtype != "float32":
             return None
         with np.errstate(over="ignore", invalid="ignore"):  # what single precision makes infinite is not usable
-            if isinstance(batch, Packed):
-                return batch.floats(self.columns)
-            columns = [batch.column(column) for column in self.columns]
-            return self._side_by_side([each.to_numpy() for each in columns]) if all(map(_full, columns)) else None
+            found = batch.floats(self.columns) if isinstance(batch, Packed) else self._floats(batch)
+        return shaped(found, self.shape, ", ".join(self.columns)) if found is not None and _small(found) else None
+
+    def _floats(self, batch: Rowed) -> Array | None:
+        columns = [batch.column(column) for column in self.columns]
+        return self._side_by_side([each.to_numpy() for each in columns]) if all(map(_full, columns)) else None
+
+    def usable(self, batch: Rowed) -> dict[str, Flags]:
+        """For each column whether its rows can be used; of words, all can."""
+        return {} if self.words is not None else {column: usable(whole(batch, column)) for column in self.columns}
 
     def _packed(self, batch: Rowed) -> Array:
         return self._side_by_side([self._flat(whole(batch, column), column) for column in self.columns])
@@ -166,12 +164,11 @@ class Layout:
 
     def usable_cells(self, batch: Rowed) -> dict[str, Cells] | None:
         """The `cells` of rows that are all usable; None where some are not, and `usable` tells which."""
-        found = dict[str, Cells]()
-        for part in self.parts:
-            if (rows := part.usable_cells(batch)) is None:
-                return None
-            found[part.name] = rows
-        return found
+        soon = {part.name: part.usable_floats(batch) for part in self.parts}
+        doubtful = [part for part in self.parts if soon[part.name] is None]
+        if not all(good.all() for part in doubtful for good in part.usable(batch).values()):
+            return None
+        return {part.name: part.cells(batch) if part in doubtful else soon[part.name] for part in self.parts}
 
     def checked_cells(self, batch: Rowed) -> dict[str, Cells]:
         """The `cells` of rows that must all be usable; else a ValueError that counts by column those that are not."""
@@ -185,8 +182,7 @@ class Layout:
 
     def usable(self, batch: Rowed) -> dict[str, Flags]:
         """For each column whether its rows can be used; of words, all can."""
-        names = dict.fromkeys(column for part in self.parts if part.words is None for column in part.columns)
-        return {column: usable(whole(batch, column)) for column in names}
+        return {column: good for part in self.parts for column, good in part.usable(batch).items()}
 
     def unusable(self, batch: Rowed) -> dict[str, int]:
         """How many rows of each column are null, NaN or infinite; only columns that have some."""
@@ -195,7 +191,7 @@ class Layout:
 
 
 def _full(column: pa.Array) -> bool:
-    return pa.types.is_floating(column.type) and not column.null_count
+    return is_number(column.type) and not column.null_count
 
 
 def _small(numbers: Array) -> bool:

@@ -1,4 +1,4 @@
-"""Rows whose columns of numbers lie in arrays, those of one type side by side: from Spark they come at half the price of columns."""
+"""Rows whose columns of numbers lie in arrays, alike ones side by side: from Spark they come at half the price of columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dlcore.data.cells import Array, Rowed, whole
+from dlcore.data.cells import Array, Rowed, is_number, whole
 
 
 @dataclass(frozen=True)
@@ -42,29 +42,43 @@ class Packed:
         if name not in self.arrays.places:
             return self.rows.column(name)
         array, at = self.arrays.places[name]
-        values = self._values(array)
-        return values.take(pa.array(np.arange(at, len(values), len(self.arrays.columns[array]))))
+        values, width = self._values[array], len(self.arrays.columns[array])
+        if values.null_count:
+            return values.take(pa.array(np.arange(at, len(values), width)))
+        return pa.array(values.to_numpy()[at::width])
 
     def floats(self, columns: Sequence[str]) -> Array | None:
-        """Columns side by side in single precision, those of an array in one move; None if some are in no array or null."""
-        if any(column not in self.arrays.places for column in columns):
-            return None
-        taken = [self.arrays.places[column] for column in columns]
-        arrays = {array: self._values(array) for array, _ in taken}
-        if any(values.null_count for values in arrays.values()):
-            return None
-        matrices = {array: values.to_numpy().reshape(self.num_rows, -1) for array, values in arrays.items()}
-        if [*map(self.arrays.columns.get, arrays)] == [tuple(columns)]:
-            (matrix,) = matrices.values()
-            return np.asarray(matrix, np.float32)
+        """Columns of numbers side by side in single precision, those of an array in one move; None if a value is null or no number."""
+        there, taken = dict[str, list[int]](), dict[str, list[int]]()
+        for number, column in enumerate(columns):
+            source, place = self.arrays.places.get(column, (column, 0))
+            there.setdefault(source, []).append(number)
+            taken.setdefault(source, []).append(place)
         found = np.empty((self.num_rows, len(columns)), np.float32)
-        for array, matrix in matrices.items():
-            there = [at for at, (other, _) in enumerate(taken) if other == array]
-            found[:, _run(there)] = matrix[:, _run([taken[at][1] for at in there])]
+        for source, places in taken.items():
+            if (matrix := self._matrix(source, places)) is None:
+                return None
+            if len(taken) == 1:
+                return np.ascontiguousarray(matrix, np.float32)
+            found[:, _run(there[source])] = matrix
         return found
 
-    def _values(self, array: str) -> pa.Array:
-        return whole(self.rows, array).flatten()
+    def _matrix(self, source: str, places: list[int]) -> Array | None:
+        """Columns of an array, or the one that is in none."""
+        values = self._values[source] if source in self.arrays.columns else whole(self.rows, source)
+        if not is_number(values.type):
+            return None
+        chosen = _run(places)
+        if values.null_count:
+            if not values.is_valid().to_numpy(zero_copy_only=False).reshape(self.num_rows, -1)[:, chosen].all():
+                return None
+            values = values.fill_null(0)
+        return np.asarray(values.to_numpy()).reshape(self.num_rows, -1)[:, chosen]
+
+    @cached_property
+    def _values(self) -> dict[str, pa.Array]:
+        """The numbers in each array, row after row."""
+        return {array: whole(self.rows, array).flatten() for array in self.arrays.columns}
 
 
 def _run(places: list[int]) -> slice | list[int]:

@@ -19,7 +19,7 @@ from dlcore.storage.folder import Folder, Sign
 from dlcore.storage.patience import patient
 from dlcore.storage.scratch import Shared
 
-FORMAT = 2
+FORMAT = 3
 INDEX = "index.json"
 PIECE = re.compile(r"part-[0-9a-f-]+\.arrow")
 PIECE_BYTES = 32 * 2**20

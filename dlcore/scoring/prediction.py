@@ -81,7 +81,7 @@ class Prediction:
         from dlcore.spark.packing import Packing
 
         wanted = [name for field in fields(self.features, "input").values() for name in field.names]
-        packing = Packing.of(frame.schema, wanted)
+        packing = Packing.of(frame.schema, first=wanted, added=[*self.outputs, self.error])
         return packing.unpacked(packing.packed(frame).mapInArrow(*self._task(frame.sparkSession, packing)))
 
     def task(self, session: "SparkSession", schema: "StructType") -> tuple[Task, "StructType"]:

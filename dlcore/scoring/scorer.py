@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from dlcore.data.cells import Rowed
+from dlcore.data.cells import Cells, Rowed
 from dlcore.data.feed import STEPS_AHEAD
 from dlcore.data.layout import Layout
 from dlcore.data.order import Indices
@@ -132,8 +132,9 @@ class Scorer:
             return Ready(rows=rows, good=good, inputs=[], reasons=reasons)
         if cells is None:
             cells = self.layout.cells(self.arrays.opened(rows.take(pa.array(good))))
+        cells = {name: _own(each) for name, each in cells.items()}
         if self.transform is None:
-            inputs = self.layout.pair({name: torch.from_numpy(_own(each)) for name, each in cells.items()})[0]
+            inputs = self.layout.pair({name: torch.from_numpy(each) for name, each in cells.items()})[0]
             return Ready(rows=rows, good=good, inputs=inputs, reasons=reasons)
         made, kept = [], []
         for at, row in enumerate(good):
@@ -163,9 +164,9 @@ class Scorer:
         picked = _picked(scored, count) if reasons else None
         columns = [self._column(place, [each[place] for each in found], picked) for place in range(len(self.outputs))]
         told = pa.array(map(reasons.get, range(count)), pa.string()) if reasons else pa.nulls(count, pa.string())
-        return pa.RecordBatch.from_arrays(
-            [*ready.rows.columns, *columns, told], names=[*ready.rows.schema.names, *self.outputs, self.error]
-        )
+        added = dict(zip(self.outputs, columns, strict=True)) | {self.error: told}
+        schema = pa.schema([*ready.rows.schema, *(pa.field(name, each.type) for name, each in added.items())])
+        return pa.RecordBatch.from_arrays([*ready.rows.columns, *added.values()], schema=schema)
 
     def _column(self, place: int, found: list[pa.Array], picked: pa.Array | None) -> pa.Array:
         """An output of all rows: of those ``picked``, or of all in their order."""
@@ -230,9 +231,9 @@ def ahead(make: Callable[[T], U], things: Iterable[T], *, threads: int) -> Itera
         pool.shutdown(cancel_futures=True)
 
 
-def _own(cells: Any) -> Any:
-    """Cells as an array that torch may hold: Arrow's own memory is read-only."""
-    return np.require(cells, requirements=["C", "W"])
+def _own(cells: Cells) -> Any:
+    """An array that torch and a transform may write to: Arrow's own memory is read-only. Bytes are as they are."""
+    return np.require(cells, requirements=["C", "W"]) if isinstance(cells, np.ndarray) else cells
 
 
 def _stacked(made: list[Any]) -> Any:

@@ -59,7 +59,7 @@ def write_pieces(frame: DataFrame, folder: Folder, layout: Layout, *, silence_s:
 def _reports(frame: DataFrame, folder: Folder | None, layout: Layout, silence_s: float) -> list[Row]:
     """What the tasks tell of the rows that they write, or only look at; a ValueError says what is wrong with them."""
     selected = _selected(frame, layout)
-    packing = Packing.of(selected.schema, layout.columns)
+    packing = Packing.of(selected.schema, first=layout.columns)
     writer = _writer(folder, layout, packing.arrays, silence_s)
     told = packing.packed(selected).mapInArrow(writer, _WRITTEN).collect()
     if problems := sorted(row.problem for row in told if row.problem):

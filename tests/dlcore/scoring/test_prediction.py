@@ -18,6 +18,8 @@ from torch.nn.functional import mse_loss
 from torch.optim import SGD
 
 from dlcore import Artifact, Constant, Field, Fitted, Output, Training
+from dlcore.data.fields import Tensors
+from dlcore.scoring.prediction import Prediction
 
 
 def artifact(folder: Path, features: list[str]) -> Artifact:
@@ -260,3 +262,39 @@ def test_a_task_scores_batches_that_it_has_by_itself(spark: SparkSession, tmp_pa
     found = spark.range(1).coalesce(1).mapInArrow(own, "probability double").toArrow()
     assert schema.fieldNames() == [*features, "probability", "error"]
     assert found.to_pylist() == model.predict(rows).select("probability").toArrow().to_pylist()
+
+
+def centred(inputs: Any, target: Any, generator: Any) -> tuple[Any, Any]:
+    inputs -= 0.5
+    return inputs, target
+
+
+def test_a_transform_may_write_to_its_row_however_it_came(spark: SparkSession) -> None:
+    names = ["a", "b", "c", "d"]
+    model = Prediction(module=nn.Linear(4, 1), features=names, outputs={"y": Output("float")}, transform=centred)
+    rows = spark.range(20).select(*[F.rand(seed).cast("float").alias(name) for seed, name in enumerate(names)])
+    found: pd.DataFrame = model(rows).toPandas()
+    assert found["error"].isna().all()
+    here = model(rows.toArrow())
+    np.testing.assert_array_equal(found["y"], here["y"].to_numpy())
+
+
+class Sums(nn.Module):
+    def forward(self, picture: Tensor, age: Tensor) -> Tensor:
+        return picture.float().sum(1) + age
+
+
+def test_a_row_without_a_value_says_so_whatever_its_other_columns_hold() -> None:
+    features: Tensors = {"picture": Field("picture", "uint8"), "age": "age"}
+    rows = pa.table({"picture": [[1, 2], [300, 2], [3, 4], []], "age": [1.0, None, 3.0, None]})
+    found = Prediction(module=Sums(), features=features, outputs={"y": Output("float")})(rows)
+    told = "null or not a finite number: age"
+    assert found["error"].to_pylist() == [None, told, None, told]
+    assert found["y"].to_pylist() == [4.0, None, 10.0, None]
+
+
+def test_names_that_differ_by_case_are_all_kept(spark: SparkSession) -> None:
+    rows = spark.range(3).selectExpr("double(id) x", "double(1) y", "double(2) z", "double(3) v", "string(id) Error")
+    found = fitted(partial(scaled, 1.0)).predict(rows, outputs={"p": Output("float")})
+    assert found.columns == ["x", "y", "z", "v", "Error", "p", "error"]
+    assert [row[4:6] for row in found.collect()] == [("0", 0.0), ("1", 1.0), ("2", 2.0)]

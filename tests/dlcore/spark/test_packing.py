@@ -34,7 +34,7 @@ def frame(spark: SparkSession, *values: str) -> DataFrame:
 def tables(rows: DataFrame) -> tuple[Layout, Packing, pa.Table, pa.Table]:
     """The layout and packing of some rows, and the rows without and with it."""
     layout = Layout.of(schema_of(rows), features=FEATURES, label=["y", "small"])
-    packing = Packing.of(rows.schema, layout.columns)
+    packing = Packing.of(rows.schema, first=layout.columns)
     return layout, packing, rows.toArrow(), packing.packed(rows).toArrow()
 
 
@@ -97,3 +97,7 @@ def test_columns_that_an_array_cannot_give_back_travel_as_they_are(spark: SparkS
     assert not Packing.of(told).arrays.columns
     alike = StructType([StructField(name, DoubleType()) for name in ("a", "b", "A", "c", "d")])
     assert not Packing.of(alike).arrays.columns
+    ours = StructType([StructField(name, DoubleType()) for name in ("a", "b", "c", "d")])
+    assert [*Packing.of(ours, added=["e"]).arrays.columns.values()] == [("a", "b", "c", "d")]
+    for added in ("A", "__array_0"):
+        assert not Packing.of(ours, added=[added]).arrays.columns
