@@ -10,6 +10,7 @@ from infra.hbase.client import Address
 from infra.hbase.service import Service
 from infra.settings import Settings
 from infra.setup.jars import HBASE
+from tests.services import wait_for
 
 
 def listening(service: Service) -> set[str]:
@@ -59,8 +60,10 @@ def test_what_was_acknowledged_is_there_after_both_were_killed_at_once(
     with closing(address.connect()) as connection:
         for number in range(500):
             connection.table(table).put(b"%03d" % number, {b"results:x": b"small"})
-    for pid in service.pids():
+    killed = service.pids()
+    for pid in killed:
         os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not any(map(lives, killed)))  # one that ends still takes connections, for a moment
     again = service.start()
     assert again == address
     with closing(again.connect()) as connection:
