@@ -81,6 +81,10 @@ def main() -> None:
     arguments.add_argument("folder", nargs="?", type=Path, help="the four MNIST idx files, for lenet")
     arguments.add_argument("--steps", type=int, default=None, help="of each kind; 300 of lenet, 30 of inception")
     given = arguments.parse_args()
+    if (given.work == "lenet") != (given.folder is not None):
+        arguments.error(
+            f"lenet takes the folder of MNIST's files, and inception none; got {given.work} and {given.folder}"
+        )
     print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
     store, steps = (
         TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False),

@@ -1,7 +1,7 @@
 """Speed beside the peers, in one run: ``python -m tests.bench.dlcore.speed lenet MNIST_FOLDER`` or ``... inception``.
 
-Two executors of one core against DistributedDataParallel in two processes of TorchDistributor and one torch process with two
-threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from call to result: starts,
+Two executors of one core, or what ``--master`` says, against DistributedDataParallel in two processes of TorchDistributor and one
+torch process with two threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from call to result: starts,
 data, groups, commits. Each reads its data from files that are there: dlcore a Parquet table, the peers numpy's.
 """
 
@@ -121,11 +121,14 @@ def main() -> None:
     arguments.add_argument(
         "--daemon", action="store_true", help="Spark's Python workers from a daemon that has torch loaded"
     )
+    arguments.add_argument(
+        "--master", default="local-cluster[2,1,2048]", help="such as local[2]: both workers in one JVM"
+    )
     chosen = arguments.parse_args()
     options = {"spark.driver.memory": "3g", "spark.executor.memory": "2g", "spark.rpc.message.maxSize": "1024"}
     if chosen.daemon:
         options["spark.python.daemon.module"] = "dlcore.spark.daemon"
-    spark = session(options, master="local-cluster[2,1,2048]")
+    spark = session(options, master=chosen.master)
     print(next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")))
     data = mnist(chosen.folder, "train")[: chosen.rows] if chosen.work == "lenet" else pictures(chosen.rows or 128)
     folder = chosen.folder if chosen.work == "lenet" else None
