@@ -1,8 +1,8 @@
 """Speed beside the peers, in one run: ``python -m tests.bench.dlcore.speed lenet MNIST_FOLDER`` or ``... inception``.
 
 Two executors of one core, or what ``--master`` says, against DistributedDataParallel in two processes of TorchDistributor and one
-torch process with two threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from call to result: starts,
-data, groups, commits. Each reads its data from files that are there: dlcore a Parquet table, the peers numpy's.
+torch process with two threads. Steady state is the median of an epoch's speed after the first; wall clock includes everything from
+call to result: starts, data, groups, commits. Each reads its data from files that are there: dlcore a Parquet table, the peers numpy's.
 """
 
 import argparse
