@@ -111,7 +111,7 @@ class Prediction:
             finally:
                 give_back_pages()
 
-        return score, StructType([*packing.traveling.fields, *added, StructField(self.error, StringType())])
+        return score, StructType([*packing.travelling.fields, *added, StructField(self.error, StringType())])
 
     def _of_table(self, data: "Tabular") -> "Tabular":
         table = table_of(data)

@@ -43,10 +43,7 @@ class Packing:
         ``added`` are columns that come to them on the way.
         """
         fields = {field.name: field for field in schema.fields}
-        names = [name.lower() for name in [*schema.names, *added]]
-        if len({*names}) < len(names) or any(
-            name.startswith(ARRAY) for name in names
-        ):  # Spark could not tell them apart
+        if not _distinct([*schema.names, *added]):
             return cls.none(schema)
         kinds: dict[tuple[DataType, bool], list[str]] = {}
         for field in [fields[name] for name in dict.fromkeys([*first, *fields]) if name in fields]:
@@ -61,7 +58,7 @@ class Packing:
         return cls(schema=schema, arrays=Arrays({}))
 
     @property
-    def traveling(self) -> StructType:
+    def travelling(self) -> StructType:
         """The schema of what `packed` gives."""
         fields = {field.name: field for field in self.schema.fields}
         arrays = [
@@ -84,7 +81,7 @@ class Packing:
         """What has travelled, and columns that were added to it, as ``schema`` and those columns."""
         if not self.arrays.columns:
             return frame
-        added = frame.columns[len(self.traveling.fields) :]
+        added = frame.columns[len(self.travelling.fields) :]
         return frame.selectExpr(*map(self._element, self.schema.names), *map(_quoted, added))
 
     def _element(self, name: str) -> str:
@@ -95,6 +92,12 @@ class Packing:
         if not field.nullable:  # Spark takes every element for one that may be null
             found = f"coalesce({found}, cast(0 as {field.dataType.simpleString()}))"
         return f"{found} as {_quoted(name)}"
+
+
+def _distinct(names: list[str]) -> bool:
+    """Whether Spark, to which case is nothing, tells these columns and the arrays apart."""
+    lower = [name.lower() for name in names]
+    return len({*lower}) == len(lower) and not any(name.startswith(ARRAY) for name in lower)
 
 
 def _quoted(name: str) -> str:
